@@ -1,0 +1,178 @@
+import type { Descriptor } from '../oci/descriptor.ts'
+import type { Digest } from '../oci/digest.ts'
+
+/**
+ * Rows: what the registry knows about the bytes in storage. Every adapter passes `metadata.suite.ts`.
+ *
+ * Each method is one transaction (or one query). It has happened, durably, when its promise resolves; those marked
+ * "relaxed" survive a crash of the process, but not always a power cut. Lists are in byte order of the UTF-8 text and
+ * cost a page, however long the whole is. `now` is milliseconds since the epoch, given by the caller.
+ */
+export interface Metadata {
+  repositories: Repositories
+  blobs: Blobs
+  uploads: Uploads
+  manifests: Manifests
+  tags: Tags
+  referrers: Referrers
+  users: Users
+  close(): Promise<void>
+}
+
+export interface Page {
+  /** Only what comes after this text; undefined for the first page. */
+  last?: string | undefined
+  limit: number
+}
+
+export interface Repositories {
+  /** Names of repositories that have a manifest. */
+  list(page: Page): Promise<string[]>
+  /** Whether anything was ever pushed there, even if all is deleted now. */
+  exists(name: string): Promise<boolean>
+}
+
+/** A blob's row. `live` can be read and mounted; `deleting` is in the hands of the collector and invisible to clients. */
+export interface StoredBlob {
+  digest: Digest
+  /** Bytes. */
+  size: number
+  key: string
+  state: 'live' | 'deleting'
+}
+
+export interface Blobs {
+  /** The live blob, if it is linked in the repository. */
+  find(repository: string, digest: Digest): Promise<StoredBlob | undefined>
+  /** The blob's row, whatever repository has it. */
+  locate(digest: Digest): Promise<StoredBlob | undefined>
+  /**
+   * Ends an upload: makes sure that the digest has a live row, links it in the repository, removes the upload's row.
+   *
+   * `key` is where the caller's bytes are. A live row keeps its own key, unless that is `replaces` (the caller found
+   * its bytes missing or damaged). A row that is `deleting` is taken over under `key`.
+   * Resolves to the key that holds from now on; or to undefined, having changed nothing, when `key` is the key of a
+   * row that is `deleting` (the caller must seal under another one), or when `key` is undefined (the caller has no
+   * bytes of its own, for it saw a live row) and there is no live row any more.
+   */
+  commit(commit: BlobCommit): Promise<string | undefined>
+  /**
+   * Links a live blob in `to` if any repository of `from` has it; `from: 'any'` stands for every repository.
+   * Resolves to whether it did.
+   */
+  mount(mount: { digest: Digest; from: readonly string[] | 'any'; to: string; now: number }): Promise<boolean>
+  /** Takes the link away. Refuses (`referenced`) while a manifest of the repository needs the blob. */
+  unlink(repository: string, digest: Digest): Promise<'unlinked' | 'unknown' | { referencedBy: Digest }>
+}
+
+export interface BlobCommit {
+  repository: string
+  digest: Digest
+  size: number
+  key: string | undefined
+  replaces?: string | undefined
+  /** Id of the upload whose row ends with this. */
+  upload: string
+  now: number
+}
+
+export interface UploadRow {
+  id: string
+  repository: string
+  /** Bytes received. */
+  size: number
+  /** The storage adapter's own state. */
+  state: string
+  /** Digest of the bytes so far, valid only within the same boot of the machine. */
+  digest: Digest | undefined
+  bootId: string
+  startedAt: number
+  updatedAt: number
+}
+
+export interface Uploads {
+  /** Relaxed. */
+  start(row: UploadRow): Promise<void>
+  find(repository: string, id: string): Promise<UploadRow | undefined>
+  /**
+   * Records progress, if the row still has size `from`; otherwise resolves to false and changes nothing. Relaxed.
+   */
+  advance(
+    id: string,
+    from: number,
+    to: Pick<UploadRow, 'size' | 'state' | 'digest' | 'bootId' | 'updatedAt'>,
+  ): Promise<boolean>
+  /** Resolves to whether there was one. */
+  remove(id: string): Promise<boolean>
+  /** Uploads that were last touched before `before`, oldest first. */
+  stale(before: number, limit: number): Promise<UploadRow[]>
+}
+
+export interface StoredManifest {
+  digest: Digest
+  mediaType: string
+  /** Verbatim, as pushed. */
+  bytes: Uint8Array
+}
+
+/** Something that a manifest names. Required ones must be in the repository when the manifest is put. */
+export interface Reference {
+  digest: Digest
+  kind: 'blob' | 'manifest'
+  required: boolean
+}
+
+export interface ManifestPut extends StoredManifest {
+  repository: string
+  /** Names that point to the manifest from now on; none for a put by digest. */
+  tags: readonly string[]
+  references: readonly Reference[]
+  subject: Digest | undefined
+  /** As a referrers answer shows it: the manifest's `artifactType`, else its config's media type. */
+  artifactType: string | undefined
+  annotations: Record<string, string> | undefined
+  now: number
+}
+
+export interface Manifests {
+  find(repository: string, digest: Digest): Promise<StoredManifest | undefined>
+  /** By tag. */
+  resolve(repository: string, tag: string): Promise<StoredManifest | undefined>
+  /** One transaction: checks the required references, stores the manifest, moves the tags. Stores nothing when some are missing. */
+  put(put: ManifestPut): Promise<{ stored: true } | { stored: false; missing: Reference[] }>
+  /** Deletes the manifest and every tag that points to it. Undefined when it is not there. */
+  delete(repository: string, digest: Digest, now: number): Promise<{ tags: string[] } | undefined>
+}
+
+export interface Tags {
+  /** Undefined when the repository does not exist. */
+  list(repository: string, page: Page): Promise<string[] | undefined>
+  /** Takes the tag away, and nothing else. Resolves to the digest that it had. */
+  delete(repository: string, tag: string, now: number): Promise<Digest | undefined>
+}
+
+export interface Referrers {
+  /**
+   * Manifests of the repository whose subject is `subject`, in byte order of their digests.
+   * `page.last` is a digest. Descriptors carry `artifactType` and `annotations` where the manifest has them.
+   */
+  list(repository: string, subject: Digest, artifactType: string | undefined, page: Page): Promise<Descriptor[]>
+}
+
+export interface UserRow {
+  name: string
+  /** bcrypt, or what Bun.password makes; undefined when the user may not log in by password. */
+  passwordHash: string | undefined
+  admin: boolean
+  createdAt: number
+  updatedAt: number
+}
+
+export interface Users {
+  find(name: string): Promise<UserRow | undefined>
+  list(page: Page): Promise<UserRow[]>
+  /** Adds the user, or changes the one of that name (whose createdAt stays). */
+  put(user: UserRow): Promise<void>
+  /** Resolves to whether there was one. */
+  remove(name: string): Promise<boolean>
+}
