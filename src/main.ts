@@ -1,1 +1,3 @@
-console.log('hi', process.argv, process.cwd())
+import { run } from './cli/cli.ts'
+
+process.exitCode = await run(process.argv.slice(2))

@@ -39,3 +39,10 @@ export function formatScope(needed: readonly Access[]): string {
   }
   return [...actions].map(([resource, list]) => `${resource}:${list.join(',')}`).join(' ')
 }
+
+/** Names of the repositories that may be pulled from. */
+export function pullable(granted: readonly GrantedAccess[]): string[] {
+  return granted
+    .filter(({ type, actions }) => type === 'repository' && (actions.includes('pull') || actions.includes('*')))
+    .map(({ name }) => name)
+}

@@ -1,0 +1,75 @@
+import { Command, Option } from 'commander'
+import { type LoadInput, type LoadResult, loadConfig } from '../config/load.ts'
+import { printEffective } from '../config/print.ts'
+import { formatProblems } from '../config/problem.ts'
+
+interface ConfigOptions {
+  authConfig?: string
+  compat?: 'strict'
+  addr?: string
+  data?: string
+}
+
+/** What the command needs of the process, as arguments for tests. */
+export interface ConfigCommandContext {
+  env: LoadInput['env']
+  out(text: string): void
+  error(text: string): void
+  setExitCode(code: number): void
+}
+
+const ofProcess: ConfigCommandContext = {
+  env: process.env,
+  out: (text) => process.stdout.write(text),
+  error: (text) => process.stderr.write(text),
+  setExitCode: (code) => {
+    process.exitCode = code
+  },
+}
+
+/** `berth config check` and `berth config print`: both exit with 1 when the configuration would be refused. */
+export function configCommand(context: ConfigCommandContext = ofProcess): Command {
+  const command = new Command('config').description('check or show the configuration that serve would use')
+
+  configOptions(command.command('check').description('report everything that is wrong, with its line')).action(
+    (file: string | undefined, options: ConfigOptions) => {
+      const result = load(file, options, context.env)
+      const found = formatProblems(result.problems, result.warnings)
+      if (result.problems.length > 0) {
+        context.error(found)
+        context.setExitCode(1)
+        return
+      }
+      context.out(`${found}The configuration can be used${summary(result)}.\n`)
+    },
+  )
+
+  configOptions(
+    command.command('print').description('show each value and where it came from; secrets are masked'),
+  ).action((file: string | undefined, options: ConfigOptions) => {
+    const result = load(file, options, context.env)
+    context.error(formatProblems(result.problems, result.warnings))
+    context.out(printEffective(result.effective))
+    if (result.problems.length > 0) context.setExitCode(1)
+  })
+  return command
+}
+
+function configOptions(command: Command): Command {
+  return command
+    .argument('[file]', "the registry's config.yml; REGISTRY_* variables are read too")
+    .option('--auth-config <file>', "the token server's auth_config.yml")
+    .option('--addr <host:port>', 'address to listen on')
+    .option('--data <dir>', 'data directory')
+    .addOption(new Option('--compat <mode>', 'refuse unknown keys instead of warning').choices(['strict']))
+}
+
+function load(file: string | undefined, options: ConfigOptions, env: LoadInput['env']): LoadResult {
+  const { addr, data, authConfig, compat } = options
+  return loadConfig({ file, authFile: authConfig, env, flags: { addr, data }, compat })
+}
+
+function summary({ warnings }: LoadResult): string {
+  if (warnings.length === 0) return ''
+  return ` (${warnings.length} ${warnings.length === 1 ? 'warning' : 'warnings'})`
+}

@@ -1,0 +1,55 @@
+import { CommandError } from './error.ts'
+
+/** Bytes of standard input that are looked at. */
+const MAX_INPUT = 4096
+
+/**
+ * A password: from BERTH_PASSWORD, from a terminal (typed twice, not shown), or the first line of standard input.
+ * @throws CommandError
+ */
+export async function readPassword(prompt: string): Promise<string> {
+  const given = process.env.BERTH_PASSWORD
+  if (given !== undefined) return given
+  if (!process.stdin.isTTY) {
+    const line = (await readInput()).split(/\r?\n/, 1)[0] ?? ''
+    if (line === '') throw new CommandError('no password on standard input')
+    return line
+  }
+  const first = await hidden(prompt)
+  if (first !== (await hidden('Again: '))) throw new CommandError('the two passwords differ; nothing is changed')
+  return first
+}
+
+async function readInput(): Promise<string> {
+  let text = ''
+  for await (const chunk of process.stdin) {
+    text += String(chunk)
+    if (text.length > MAX_INPUT || text.includes('\n')) break
+  }
+  return text
+}
+
+function hidden(prompt: string): Promise<string> {
+  const { promise, resolve, reject } = Promise.withResolvers<string>()
+  const { stdin, stderr } = process
+  let typed = ''
+  stderr.write(prompt)
+  stdin.setRawMode(true)
+  stdin.resume()
+  const onData = (chunk: Buffer) => {
+    for (const key of chunk.toString('utf8')) {
+      if (key === '\u0003') return end(() => reject(new CommandError('interrupted; nothing is changed', 130)))
+      if (key === '\r' || key === '\n' || key === '\u0004') return end(() => resolve(typed))
+      typed = key === '\u007f' || key === '\b' ? [...typed].slice(0, -1).join('') : typed + key
+    }
+  }
+  function end(settle: () => void): void {
+    stdin.off('data', onData)
+    stdin.setRawMode(false)
+    stdin.pause()
+    stderr.write('\n')
+    settle()
+  }
+  stdin.on('data', onData)
+  return promise
+}

@@ -1,0 +1,38 @@
+import { plainAddress } from './peer.ts'
+
+const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec']
+
+/** Apache's combined log format, which registry:2 writes to standard output. `now` is in milliseconds. */
+export function createAccessLog(write: (line: string) => void, now: () => number) {
+  let second = -1
+  let stamp = ''
+
+  function timestamp(): string {
+    const current = Math.floor(now() / 1000)
+    if (current !== second) {
+      second = current
+      const date = new Date(current * 1000)
+      const two = (value: number) => String(value).padStart(2, '0')
+      const day = `${two(date.getUTCDate())}/${MONTHS[date.getUTCMonth()]}/${date.getUTCFullYear()}`
+      stamp = `${day}:${two(date.getUTCHours())}:${two(date.getUTCMinutes())}:${two(date.getUTCSeconds())} +0000`
+    }
+    return stamp
+  }
+
+  return (request: Request, response: Response, peer: string | undefined): void => {
+    const { url, method, headers } = request
+    const start = url.startsWith('/') ? 0 : Math.max(0, url.indexOf('/', url.indexOf('://') + 3))
+    const client = peer === undefined ? '-' : plainAddress(peer)
+    const size = response.headers.get('content-length') ?? '-'
+    const referer = quote(headers.get('referer') ?? '')
+    const agent = quote(headers.get('user-agent') ?? '')
+    write(
+      `${client} - - [${timestamp()}] "${method} ${url.slice(start)} HTTP/1.1" ${response.status} ${size} ${referer} ${agent}`,
+    )
+  }
+}
+
+/** Header values can hold anything but line breaks; quotes and backslashes must not end the field. */
+function quote(text: string): string {
+  return `"${/["\\]/.test(text) ? text.replace(/["\\]/g, '\\$&') : text}"`
+}

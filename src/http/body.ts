@@ -1,0 +1,59 @@
+import { RegistryError } from '../oci/error.ts'
+
+/** Milliseconds that a sender may pause in the middle of a body. */
+const IDLE = 60_000
+
+/** The sender paused for too long. */
+export class SlowBody extends Error {
+  constructor() {
+    super(`no bytes for ${IDLE / 1000} seconds`)
+    this.name = 'SlowBody'
+  }
+}
+
+/**
+ * The request's body, chunk by chunk, as fast as it is taken. Throws SlowBody when the sender pauses for too long, and
+ * the signal's reason when that is aborted.
+ */
+export async function* streamBody(request: Request, signal?: AbortSignal, idleMs = IDLE): AsyncIterable<Uint8Array> {
+  if (request.body === null) return
+  const reader = request.body.getReader()
+  let ended: unknown
+  const end = (reason: unknown) => {
+    ended ??= reason
+    // Ends a read that is pending. Not awaited: it may wait for a sender that hangs.
+    void reader.cancel().catch(() => {})
+  }
+  const onAbort = () => end(signal?.reason)
+  signal?.addEventListener('abort', onAbort, { once: true })
+  const watchdog = setTimeout(() => end(new SlowBody()), idleMs)
+  try {
+    while (signal?.aborted !== true) {
+      const next = await reader.read()
+      if (ended !== undefined) break
+      if (next.done) return
+      watchdog.refresh()
+      yield next.value
+      watchdog.refresh()
+    }
+    throw ended ?? signal?.reason
+  } finally {
+    clearTimeout(watchdog)
+    signal?.removeEventListener('abort', onAbort)
+    void reader.cancel().catch(() => {})
+  }
+}
+
+/** The whole body, which may have at most `limit` bytes. @throws RegistryError MANIFEST_TOO_LARGE */
+export async function readBody(request: Request, limit: number): Promise<Uint8Array> {
+  const tooLarge = () => new RegistryError('MANIFEST_TOO_LARGE', { detail: `at most ${limit} bytes` })
+  if (Number(request.headers.get('content-length') ?? 0) > limit) throw tooLarge()
+  const chunks: Uint8Array[] = []
+  let size = 0
+  for await (const chunk of streamBody(request)) {
+    size += chunk.byteLength
+    if (size > limit) throw tooLarge()
+    chunks.push(chunk)
+  }
+  return chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks)
+}

@@ -1,0 +1,33 @@
+import type { Subject } from '../auth/gate.ts'
+
+/** One request on its way through a handler. */
+export interface Call {
+  request: Request
+  /** Path of the URL, as the client sent it. */
+  path: string
+  /** Repository; empty where the path has none. */
+  name: string
+  /** Tag, digest or upload id of the path; empty where it has none. */
+  reference: string
+  query: Query
+  subject: Subject
+  /** Scheme, host and prefix that clients reach this registry by, ending in a slash; `/...` where URLs are relative. */
+  base: () => string
+  /** Takes the connection's idle time-out away, for work whose length the client decides. */
+  unhurried: () => void
+}
+
+export type Handler = (call: Call) => Response | Promise<Response>
+
+/** Parameters of the URL, read when first asked for: most requests have none. */
+export interface Query {
+  get(name: string): string | null
+  getAll(name: string): string[]
+  has(name: string): boolean
+}
+
+const EMPTY: Query = { get: () => null, getAll: () => [], has: () => false }
+
+export function parseQuery(text: string): Query {
+  return text === '' ? EMPTY : new URLSearchParams(text)
+}

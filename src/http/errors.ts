@@ -1,0 +1,66 @@
+import { type ErrorCode, RegistryError } from '../oci/error.ts'
+import { InterruptedUpload } from '../registry/uploads.ts'
+
+/** Docker registry API v2 and OCI Distribution Specification 1.1, "Error Codes"; statuses as registry:2 answers them. */
+const STATUS = {
+  UNKNOWN: 500,
+  UNSUPPORTED: 405,
+  UNAUTHORIZED: 401,
+  DENIED: 403,
+  UNAVAILABLE: 503,
+  TOOMANYREQUESTS: 429,
+  DIGEST_INVALID: 400,
+  SIZE_INVALID: 400,
+  RANGE_INVALID: 416,
+  NAME_INVALID: 400,
+  NAME_UNKNOWN: 404,
+  TAG_INVALID: 400,
+  MANIFEST_UNKNOWN: 404,
+  MANIFEST_INVALID: 400,
+  MANIFEST_TOO_LARGE: 413,
+  MANIFEST_BLOB_UNKNOWN: 400,
+  BLOB_UNKNOWN: 404,
+  BLOB_UPLOAD_UNKNOWN: 404,
+  BLOB_UPLOAD_INVALID: 404,
+  PAGINATION_NUMBER_INVALID: 400,
+} satisfies Record<ErrorCode, number>
+
+/** Codes of ours that the specification has no word for, by the one that clients know. */
+const WIRE_CODE: Partial<Record<ErrorCode, ErrorCode>> = { MANIFEST_TOO_LARGE: 'MANIFEST_INVALID' }
+
+export const JSON_TYPE = 'application/json; charset=utf-8'
+
+/** Seconds after which a client may try again what was unavailable. */
+const RETRY_AFTER = '5'
+
+interface Answer {
+  status: number
+  body: string
+}
+
+/** What a client is told of an error: only RegistryErrors speak; everything else is UNKNOWN without a word. */
+export function answerOf(error: unknown): Answer {
+  if (error instanceof InterruptedUpload) {
+    const message = 'the request body ended early; the upload can be resumed'
+    return { status: 408, body: envelope([{ code: 'BLOB_UPLOAD_INVALID', message }]) }
+  }
+  const known = error instanceof RegistryError ? error : new RegistryError('UNKNOWN', { cause: error })
+  return { status: STATUS[known.code], body: envelope([known, ...known.more].map(entryOf)) }
+}
+
+export function errorResponse(error: unknown, headers: Record<string, string> = {}): Response {
+  const { status, body } = answerOf(error)
+  const more: Record<string, string> = { 'Content-Type': JSON_TYPE, ...headers }
+  if (status === 503) more['Retry-After'] ??= RETRY_AFTER
+  return new Response(body, { status, headers: more })
+}
+
+function entryOf(error: RegistryError): Record<string, unknown> {
+  const entry: Record<string, unknown> = { code: WIRE_CODE[error.code] ?? error.code, message: error.message }
+  if (error.detail !== undefined) entry.detail = error.detail
+  return entry
+}
+
+function envelope(errors: readonly Record<string, unknown>[]): string {
+  return `${JSON.stringify({ errors })}\n`
+}

@@ -1,0 +1,198 @@
+import type { Gate, Verdict } from '../auth/gate.ts'
+import { RegistryError } from '../oci/error.ts'
+import { parseRepositoryName } from '../oci/name.ts'
+import { type Access, covers, pullable } from '../oci/scope.ts'
+import type { Log } from '../telemetry/log.ts'
+import { type Call, parseQuery } from './call.ts'
+import { answerOf, errorResponse } from './errors.ts'
+import { originOf } from './origin.ts'
+import { isNear } from './peer.ts'
+import { type Method, neededAccess, parseTarget, type Resource, type Route } from './routes.ts'
+
+/** What the listener knows of a request's connection. */
+export interface Connection {
+  /** Address of the peer; undefined on a unix socket. */
+  peer: () => string | undefined
+  secure: boolean
+  /** Takes the idle time-out away from this request. */
+  unhurried: () => void
+}
+
+export interface ServerDeps {
+  routes: readonly Route[]
+  gate: Gate
+  log: Log
+  prefix: string
+  /** External base URL, without a slash at its end. */
+  host: string | undefined
+  relativeUrls: boolean
+  headers: Readonly<Record<string, readonly string[]>>
+  readOnly: boolean
+  deleteEnabled: boolean
+  clientAddress: (peer: string | undefined, forwardedFor: string | null) => string | undefined
+  /** Answers paths outside `/v2/` (the token endpoint); undefined: not its path. */
+  elsewhere?: (request: Request, path: string, query: string, connection: Connection) => Promise<Response> | undefined
+}
+
+export type Fetch = (request: Request, connection: Connection) => Response | Promise<Response>
+
+/** The registry's pipeline: path → route → access → handler → headers. Every error ends in `errors.ts`. */
+export function createServer(deps: ServerDeps): Fetch {
+  const { gate, log, prefix } = deps
+  const methodsOf = Map.groupBy(deps.routes, (route) => route.resource)
+  const allow = new Map([...methodsOf].map(([resource, routes]) => [resource, allowed(routes)]))
+  const extraHeaders = Object.entries(deps.headers).flatMap(([name, values]) =>
+    values.map((value) => [name, value] as const),
+  )
+
+  return (request, connection) => {
+    const { path, query: queryText } = splitUrl(request.url)
+    let response: Response | Promise<Response>
+    try {
+      response = route(request, connection, path, queryText)
+    } catch (error) {
+      response = failed(error, request, path)
+    }
+    return response instanceof Promise
+      ? response.then(decorate, (error: unknown) => decorate(failed(error, request, path)))
+      : decorate(response)
+  }
+
+  function route(
+    request: Request,
+    connection: Connection,
+    path: string,
+    queryText: string,
+  ): Response | Promise<Response> {
+    if (path === '/') return new Response(null, { headers: { 'Cache-Control': 'no-cache' } })
+    const target = path.startsWith(prefix) ? parseTarget(path.slice(prefix.length - 1)) : undefined
+    if (target === undefined) {
+      return deps.elsewhere?.(request, path, queryText, connection) ?? notFound()
+    }
+    // A preflight carries no credentials: asking for them would shut out every browser (http.headers allow the origin).
+    if (request.method === 'OPTIONS') return options(target.resource)
+    const found = methodsOf.get(target.resource)?.find((entry) => entry.method === request.method)
+    if (found === undefined) return methodNotAllowed(target.resource)
+    const { name, reference, resource } = target
+    if (resource !== 'base' && resource !== 'catalog') parseRepositoryName(name)
+    const query = parseQuery(queryText)
+    const needed = neededAccess(found.access, name, query)
+    const verdict = gate.authorize({
+      authorization: request.headers.get('authorization') ?? undefined,
+      needed,
+      base: () => origin(request, connection),
+      get clientAddress() {
+        return deps.clientAddress(connection.peer(), request.headers.get('x-forwarded-for'))
+      },
+    })
+    const proceed = (known: Verdict) => {
+      const subject = admitted(known, resource)
+      if (subject === undefined) return refused(known, needed, request, path)
+      if (found.writes && deps.readOnly) throw unsupported('the registry is read-only')
+      if (found.deletes && !deps.deleteEnabled) throw unsupported('deleting is off; storage.delete.enabled turns it on')
+      const call: Call = {
+        request,
+        path,
+        name,
+        reference,
+        query,
+        subject,
+        base: () => base(request, connection),
+        unhurried: connection.unhurried,
+      }
+      return found.handle(call)
+    }
+    return verdict instanceof Promise ? verdict.then(proceed) : proceed(verdict)
+  }
+
+  /** A token without the catalog's scope lists what it may pull; everybody else needs what the route needs. */
+  function admitted(verdict: Verdict, resource: Resource): Call['subject'] | undefined {
+    if (verdict.allowed) return verdict.subject
+    const { subject } = verdict
+    if (resource !== 'catalog' || subject === undefined || subject.granted === 'everything') return undefined
+    const asksForCatalog = subject.granted.some(({ type }) => type === 'registry')
+    return !asksForCatalog && pullable(subject.granted).length > 0 ? subject : undefined
+  }
+
+  function refused(verdict: Verdict, needed: readonly Access[], request: Request, path: string): Response {
+    if (verdict.allowed) throw new Error('an allowed verdict was refused')
+    log.info('not authorized', { method: request.method, path, reason: verdict.reason })
+    // The record of registry:2, which clients print: what was needed, or null where a login was all.
+    const detail =
+      needed.length === 0
+        ? null
+        : needed.map(({ type, name, action }) => ({ Type: type, Class: '', Name: name, Action: action }))
+    const missing = verdict.subject === undefined ? undefined : lacking(needed, verdict.subject.granted)
+    if (missing !== undefined) log.debug('insufficient scope', { missing })
+    return errorResponse(new RegistryError('UNAUTHORIZED', { detail }), { 'WWW-Authenticate': verdict.challenge })
+  }
+
+  function origin(request: Request, connection: Connection): string {
+    if (deps.host !== undefined) return deps.host
+    const { headers } = request
+    const found = originOf({ headers, secure: connection.secure, believed: isNear(connection.peer()) })
+    if (found === undefined) throw new BadHost()
+    return found
+  }
+
+  function base(request: Request, connection: Connection): string {
+    return deps.relativeUrls && deps.host === undefined ? prefix : `${origin(request, connection)}${prefix}`
+  }
+
+  function options(resource: Resource): Response {
+    return new Response(null, { status: 200, headers: { Allow: allow.get(resource) ?? '', 'Content-Length': '0' } })
+  }
+
+  function methodNotAllowed(resource: Resource): Response {
+    return errorResponse(new RegistryError('UNSUPPORTED'), { Allow: allow.get(resource) ?? '' })
+  }
+
+  function decorate(response: Response): Response {
+    response.headers.set('Docker-Distribution-Api-Version', 'registry/2.0')
+    for (const [name, value] of extraHeaders) response.headers.append(name, value)
+    return response
+  }
+
+  function failed(error: unknown, request: Request, path: string): Response {
+    if (error instanceof BadHost) {
+      return new Response('Bad Request: the Host header is missing or malformed\n', { status: 400 })
+    }
+    if (answerOf(error).status >= 500) log.error('request failed', { method: request.method, path, error })
+    return errorResponse(error)
+  }
+}
+
+class BadHost extends Error {}
+
+function unsupported(message: string): RegistryError {
+  return new RegistryError('UNSUPPORTED', { detail: message })
+}
+
+function lacking(needed: readonly Access[], granted: 'everything' | Parameters<typeof covers>[0]): Access[] {
+  return granted === 'everything' ? [] : needed.filter((access) => !covers(granted, access))
+}
+
+function allowed(routes: readonly Route[]): string {
+  return [...routes.map(({ method }): Method | 'OPTIONS' => method), 'OPTIONS'].join(', ')
+}
+
+function notFound(): Response {
+  return new Response('404 page not found\n', {
+    status: 404,
+    headers: { 'Content-Type': 'text/plain; charset=utf-8', 'X-Content-Type-Options': 'nosniff' },
+  })
+}
+
+/**
+ * Path and query of a request's URL, which is absolute, or a bare path where the request had no Host
+ * (HTTP/1.0) or one that no URL can hold. `new URL` would throw there.
+ */
+export function splitUrl(url: string): { path: string; query: string } {
+  const start = url.startsWith('/') ? 0 : url.indexOf('/', url.indexOf('://') + 3)
+  if (start === -1) return { path: '/', query: '' }
+  const hash = url.indexOf('#', start)
+  const end = hash === -1 ? url.length : hash
+  const mark = url.indexOf('?', start)
+  if (mark === -1 || mark > end) return { path: url.slice(start, end), query: '' }
+  return { path: url.slice(start, mark), query: url.slice(mark + 1, end) }
+}

@@ -1,0 +1,107 @@
+import { type Acceptance, parseAccept } from '../../oci/accept.ts'
+import { isDigest } from '../../oci/digest.ts'
+import { RegistryError } from '../../oci/error.ts'
+import { defaultChild, MAX_MANIFEST_SIZE, parseManifest } from '../../oci/manifest.ts'
+import { isIndexMediaType, MEDIA_TYPES } from '../../oci/media-type.ts'
+import type { Manifests, StoredManifest } from '../../registry/manifests.ts'
+import { readBody } from '../body.ts'
+import type { Call, Handler } from '../call.ts'
+import { matchesEtag } from '../etag.ts'
+
+/** Tags that one request may set. */
+const MAX_TAGS = 100
+
+export interface ManifestHandlers {
+  get: Handler
+  put: Handler
+  delete: Handler
+}
+
+/** OCI Distribution Specification 1.1, "Pulling manifests", "Pushing Manifests", "Deleting tags", "Deleting Manifests". */
+export function createManifestHandlers({ manifests }: { manifests: Manifests }): ManifestHandlers {
+  return {
+    get(call) {
+      const found = manifests.find(call.name, call.reference)
+      return found instanceof Promise ? found.then((manifest) => negotiate(call, manifest)) : negotiate(call, found)
+    },
+
+    async put({ request, name, reference, query, base }) {
+      const tags = query.getAll('tag')
+      if (tags.length > MAX_TAGS) {
+        throw new RegistryError('TAG_INVALID', { message: `at most ${MAX_TAGS} tags in one request` })
+      }
+      const bytes = await readBody(request, MAX_MANIFEST_SIZE)
+      const contentType = request.headers.get('content-type')
+      const { digest, subject } = await manifests.put({ repository: name, reference, tags, bytes, contentType })
+      const headers = new Headers({
+        Location: `${base()}v2/${name}/manifests/${digest}`,
+        'Docker-Content-Digest': digest,
+        'Content-Length': '0',
+      })
+      if (subject !== undefined) headers.set('OCI-Subject', subject)
+      for (const tag of new Set(tags)) headers.append('OCI-Tag', tag)
+      return new Response(null, { status: 201, headers })
+    },
+
+    async delete({ name, reference }) {
+      await manifests.delete(name, reference)
+      return new Response(null, { status: 202, headers: { 'Content-Length': '0' } })
+    },
+  }
+
+  function negotiate(call: Call, manifest: StoredManifest): Response | Promise<Response> {
+    const accepts = acceptance(call.request.headers.get('accept'))
+    if (accepts(manifest.mediaType)) return answer(call.request, manifest)
+    // An old client knows no indexes: by tag it gets the platform that it is most likely to be, as registry:2 does.
+    if (isIndexMediaType(manifest.mediaType) && !isDigest(call.reference)) return child(call, manifest, accepts)
+    // Docker's own manifest is what clients without an opinion (or with a wrong one) can read.
+    if (manifest.mediaType === MEDIA_TYPES.dockerManifest) return answer(call.request, manifest)
+    throw notAcceptable(manifest)
+  }
+
+  async function child(call: Call, index: StoredManifest, accepts: Acceptance): Promise<Response> {
+    const digest = defaultChild(parseManifest(index.bytes, index.mediaType))
+    if (digest === undefined) throw notAcceptable(index)
+    const manifest = await manifests.find(call.name, digest)
+    if (!accepts(manifest.mediaType)) throw notAcceptable(index)
+    return answer(call.request, manifest)
+  }
+}
+
+function answer(request: Request, { digest, mediaType, bytes }: StoredManifest): Response {
+  const etag = `"${digest}"`
+  if (matchesEtag(request.headers.get('if-none-match'), digest)) {
+    return new Response(null, { status: 304, headers: { ETag: etag, 'Docker-Content-Digest': digest } })
+  }
+  return new Response(request.method === 'HEAD' ? null : bytes, {
+    headers: {
+      'Content-Type': mediaType,
+      'Content-Length': String(bytes.byteLength),
+      'Docker-Content-Digest': digest,
+      ETag: etag,
+    },
+  })
+}
+
+function notAcceptable({ mediaType }: StoredManifest): RegistryError {
+  const what =
+    mediaType === MEDIA_TYPES.ociManifest ? 'OCI manifest' : isIndexMediaType(mediaType) ? 'OCI index' : mediaType
+  return new RegistryError('MANIFEST_UNKNOWN', {
+    message: `${what} found, but accept header does not support ${what}s`,
+    detail: `send Accept: ${mediaType}`,
+  })
+}
+
+/** Clients send one of a few Accept headers, each in every request. */
+const acceptances = new Map<string, Acceptance>()
+
+function acceptance(header: string | null): Acceptance {
+  const key = header ?? ''
+  let known = acceptances.get(key)
+  if (known === undefined) {
+    known = parseAccept(header)
+    if (acceptances.size >= 100) acceptances.clear()
+    acceptances.set(key, known)
+  }
+  return known
+}

@@ -1,0 +1,86 @@
+import { LRUCache } from 'lru-cache'
+import type { Metadata, StoredBlob } from '../metadata/metadata.ts'
+import type { Digest } from '../oci/digest.ts'
+import { RegistryError } from '../oci/error.ts'
+import type { Storage, StoredObject } from '../storage/storage.ts'
+import { withFaults } from './faults.ts'
+
+export type { StoredObject }
+
+export interface Blobs {
+  /** @throws RegistryError BLOB_UNKNOWN when the repository does not have it, or its bytes are gone. */
+  open(repository: string, digest: Digest): Promise<StoredObject>
+  /** Links the blob from one of `from` to `to`; false when none of them has it. */
+  mount(digest: Digest, from: readonly string[] | 'any', to: string): Promise<boolean>
+  /**
+   * Takes the blob out of the repository.
+   * @throws RegistryError BLOB_UNKNOWN; DENIED while a manifest of the repository needs it.
+   */
+  delete(repository: string, digest: Digest): Promise<void>
+  /** Forgets what memory holds of a blob whose key changed. */
+  forget(digest: Digest): void
+}
+
+/** Entries of (repository, blob) that memory holds; each is about 300 bytes. */
+const CACHED_LINKS = 20_000
+
+export function createBlobs(deps: { metadata: Metadata; storage: Storage; now: () => number }): Blobs {
+  const { metadata, storage, now } = deps
+  const links = new LRUCache<string, StoredBlob>({ max: CACHED_LINKS })
+  // A link read before a deletion must not enter the cache after it: readers compare this with what it was at their start.
+  let deletions = 0
+
+  async function find(repository: string, digest: Digest): Promise<StoredBlob> {
+    const cacheKey = `${repository}@${digest}`
+    const cached = links.get(cacheKey)
+    if (cached !== undefined) return cached
+    const before = deletions
+    const blob = await metadata.blobs.find(repository, digest)
+    if (blob === undefined) throw new RegistryError('BLOB_UNKNOWN', { detail: digest })
+    if (before === deletions) links.set(cacheKey, blob)
+    return blob
+  }
+
+  function forget(digest: Digest): void {
+    deletions++
+    for (const key of links.keys()) if (key.endsWith(digest)) links.delete(key)
+  }
+
+  return {
+    forget,
+
+    async open(repository, digest) {
+      const blob = await find(repository, digest)
+      const object = await storage.open(blob.key)
+      if (object !== undefined && object.size === blob.size) return object
+      // What memory knew may be old (the blob moved to another key); the row decides.
+      forget(digest)
+      const current = await find(repository, digest)
+      const second = await storage.open(current.key)
+      if (second !== undefined && second.size === current.size) return second
+      // Said as unknown, so that a client that pushes uploads the bytes again, which mends it.
+      throw new RegistryError('BLOB_UNKNOWN', {
+        detail: digest,
+        cause: new Error(`stored bytes at ${current.key} are missing or have another size than ${current.size}`),
+      })
+    },
+
+    mount(digest, from, to) {
+      return withFaults(() => metadata.blobs.mount({ digest, from, to, now: now() }))
+    },
+
+    async delete(repository, digest) {
+      const outcome = await withFaults(() => metadata.blobs.unlink(repository, digest))
+      deletions++
+      links.delete(`${repository}@${digest}`)
+      if (outcome === 'unknown') throw new RegistryError('BLOB_UNKNOWN', { detail: digest })
+      if (outcome !== 'unlinked') {
+        // registry:2 would delete it and break the image; the specification leaves the choice to the registry.
+        throw new RegistryError('DENIED', {
+          message: `manifest ${outcome.referencedBy} needs this blob; delete that manifest first`,
+          detail: { digest, referencedBy: outcome.referencedBy },
+        })
+      }
+    },
+  }
+}

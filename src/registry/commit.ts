@@ -1,0 +1,44 @@
+import type { Metadata } from '../metadata/metadata.ts'
+import type { Digest } from '../oci/digest.ts'
+import { RegistryError } from '../oci/error.ts'
+import type { Storage, StoredUpload } from '../storage/storage.ts'
+
+/** How often a commit begins again when the row changed under it; each time means that a collector took the blob meanwhile. */
+const ATTEMPTS = 5
+
+/**
+ * Turns a verified upload into a blob of the repository: bytes first, synced, then the row (a crash in between leaves an
+ * orphan file, never a row without bytes). Bytes that are there already are kept, unless they are missing or damaged.
+ */
+export function createCommit(deps: {
+  metadata: Metadata
+  storage: Storage
+  now: () => number
+  onBlob: (digest: Digest) => void
+}): (repository: string, upload: StoredUpload, digest: Digest) => Promise<void> {
+  const { metadata, storage, now, onBlob } = deps
+
+  return async (repository, upload, digest) => {
+    const row = { repository, digest, size: upload.size, upload: upload.id }
+    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+      const known = await metadata.blobs.locate(digest)
+      const isWhole = known?.state === 'live' && (await storage.open(known.key))?.size === known.size
+      if (isWhole) {
+        if ((await metadata.blobs.commit({ ...row, key: undefined, now: now() })) === undefined) continue
+        await storage.abort(upload)
+        onBlob(digest)
+        return
+      }
+      const key = await storage.seal(upload, digest, known === undefined ? [] : [known.key])
+      const replaces = known?.state === 'live' ? known.key : undefined
+      const holding = await metadata.blobs.commit({ ...row, key, replaces, now: now() })
+      // The collector got hold of this very key since: the bytes are lost to us, and the client has them still.
+      if (holding === undefined) break
+      if (holding !== key) await storage.delete(key)
+      onBlob(digest)
+      return
+    }
+    await metadata.uploads.remove(upload.id)
+    throw new RegistryError('UNAVAILABLE', { message: 'the blob was being removed at this moment; push again' })
+  }
+}

@@ -1,0 +1,146 @@
+import { LRUCache } from 'lru-cache'
+import type { Metadata, StoredManifest } from '../metadata/metadata.ts'
+import { algorithmOf, type Digest, digestOf, isDigest } from '../oci/digest.ts'
+import { RegistryError } from '../oci/error.ts'
+import { parseManifest } from '../oci/manifest.ts'
+import { isTag } from '../oci/name.ts'
+import { withFaults } from './faults.ts'
+import { type Policy, referencesOf } from './validation.ts'
+
+export type { StoredManifest }
+
+export interface Manifests {
+  /**
+   * By tag or digest. Answers at once, without a promise, when memory has it.
+   * @throws RegistryError MANIFEST_UNKNOWN
+   */
+  find(repository: string, reference: string): StoredManifest | Promise<StoredManifest>
+  /**
+   * Stores a manifest under its digest and moves the tags. One transaction.
+   * @throws RegistryError MANIFEST_INVALID, DIGEST_INVALID, TAG_INVALID, MANIFEST_BLOB_UNKNOWN (one per missing blob).
+   */
+  put(put: ManifestPush): Promise<{ digest: Digest; subject: Digest | undefined }>
+  /** By digest: takes its tags along. By tag: the tag alone. @throws RegistryError MANIFEST_UNKNOWN */
+  delete(repository: string, reference: string): Promise<void>
+}
+
+export interface ManifestPush {
+  repository: string
+  /** Tag or digest of the request's path. */
+  reference: string
+  /** Further tags (`?tag=`). */
+  tags: readonly string[]
+  bytes: Uint8Array
+  contentType: string | null
+}
+
+/** Bytes of manifests that memory holds. */
+const CACHED_BYTES = 32 * 1024 * 1024
+/** Per missing reference an error is answered; past this many they are only counted. */
+const LISTED_MISSING = 100
+
+export function createManifests(deps: { metadata: Metadata; policy: Policy; now: () => number }): Manifests {
+  const { metadata, policy, now } = deps
+  const cache = new LRUCache<string, StoredManifest>({
+    maxSize: CACHED_BYTES,
+    sizeCalculation: (manifest, key) => manifest.bytes.byteLength + key.length + 500,
+  })
+  // What was read before a change must not enter the cache after it (a reader compares this with what it was at its start):
+  // no read that begins after an acknowledged write may see the old value.
+  let changes = 0
+
+  function forget(repository: string, references: readonly string[]): void {
+    changes++
+    for (const reference of references) cache.delete(`${repository} ${reference}`)
+  }
+
+  async function read(repository: string, reference: string, cacheKey: string): Promise<StoredManifest> {
+    const before = changes
+    const manifest = isDigest(reference)
+      ? await metadata.manifests.find(repository, reference)
+      : isTag(reference)
+        ? await metadata.manifests.resolve(repository, reference)
+        : undefined
+    if (manifest === undefined) throw unknown(repository, reference)
+    if (before === changes) cache.set(cacheKey, manifest)
+    return manifest
+  }
+
+  return {
+    find(repository, reference) {
+      const cacheKey = `${repository} ${reference}`
+      return cache.get(cacheKey) ?? read(repository, reference, cacheKey)
+    },
+
+    async put({ repository, reference, tags, bytes, contentType }) {
+      const byDigest = isDigest(reference)
+      const names = [...new Set(byDigest ? tags : [reference, ...tags])]
+      for (const name of names) requireTag(name)
+      const digest = digestOf(bytes, byDigest ? algorithmOf(reference) : 'sha256')
+      if (byDigest && digest !== reference) {
+        throw new RegistryError('DIGEST_INVALID', { detail: { expected: reference, actual: digest } })
+      }
+      const manifest = parseManifest(bytes, contentType)
+      const references = referencesOf(manifest, policy)
+      const outcome = await withFaults(() =>
+        metadata.manifests.put({
+          repository,
+          digest,
+          mediaType: manifest.mediaType,
+          bytes,
+          tags: names,
+          references,
+          subject: manifest.subject?.digest,
+          artifactType: manifest.artifactType,
+          annotations: manifest.annotations,
+          now: now(),
+        }),
+      )
+      if (!outcome.stored) throw missing(outcome.missing.map((entry) => entry.digest))
+      forget(repository, [...names, digest])
+      return { digest, subject: manifest.subject?.digest }
+    },
+
+    async delete(repository, reference) {
+      if (isDigest(reference)) {
+        const deleted = await withFaults(() => metadata.manifests.delete(repository, reference, now()))
+        forget(repository, [reference, ...(deleted?.tags ?? [])])
+        if (deleted === undefined) throw unknown(repository, reference)
+        return
+      }
+      const digest = isTag(reference)
+        ? await withFaults(() => metadata.tags.delete(repository, reference, now()))
+        : undefined
+      forget(repository, [reference])
+      if (digest === undefined) throw unknown(repository, reference)
+    },
+  }
+}
+
+function requireTag(name: string): void {
+  if (isTag(name)) return
+  if (name.includes(':')) {
+    throw new RegistryError('DIGEST_INVALID', {
+      message: 'invalid digest: expected sha256 with 64 or sha512 with 128 lower-case hex digits',
+      detail: name.slice(0, 200),
+    })
+  }
+  throw new RegistryError('TAG_INVALID', {
+    message: 'invalid tag: up to 128 letters, digits, _ . and -, not beginning with . or -',
+    detail: name.slice(0, 200),
+  })
+}
+
+function unknown(repository: string, reference: string): RegistryError {
+  const detail = isDigest(reference)
+    ? `unknown manifest name=${repository} revision=${reference}`
+    : `unknown tag=${reference.slice(0, 200)}`
+  return new RegistryError('MANIFEST_UNKNOWN', { detail })
+}
+
+function missing(digests: readonly Digest[]): RegistryError {
+  const [first, ...others] = digests
+    .slice(0, LISTED_MISSING)
+    .map((detail) => new RegistryError('MANIFEST_BLOB_UNKNOWN', { detail }))
+  return new RegistryError('MANIFEST_BLOB_UNKNOWN', { detail: first?.detail, more: others })
+}

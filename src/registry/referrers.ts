@@ -1,0 +1,57 @@
+import type { Metadata } from '../metadata/metadata.ts'
+import type { Descriptor } from '../oci/descriptor.ts'
+import type { Digest } from '../oci/digest.ts'
+import { RegistryError } from '../oci/error.ts'
+import { parseManifest, referrersTag } from '../oci/manifest.ts'
+import { isIndexMediaType } from '../oci/media-type.ts'
+
+export interface Referrers {
+  /** In byte order of digests; `more` when further ones come after the last. */
+  list(
+    repository: string,
+    subject: Digest,
+    artifactType: string | undefined,
+    last: string | undefined,
+  ): Promise<ReferrersPage>
+}
+
+export interface ReferrersPage {
+  descriptors: Descriptor[]
+  more: boolean
+}
+
+/** Referrers in one answer: with annotations of ordinary size it stays well under the 4 MiB that clients take for an index. */
+const PAGE = 500
+
+/** OCI Distribution Specification 1.1, "Listing Referrers"; entries that clients keep under the fallback tag count too. */
+export function createReferrers({ metadata }: { metadata: Metadata }): Referrers {
+  /** What clients wrote to the fallback tag, before the registry knew referrers or because they do not. */
+  async function fallback(repository: string, subject: Digest): Promise<readonly Descriptor[]> {
+    const tagged = await metadata.manifests.resolve(repository, referrersTag(subject))
+    if (tagged === undefined || !isIndexMediaType(tagged.mediaType)) return []
+    try {
+      return parseManifest(tagged.bytes, tagged.mediaType).manifests
+    } catch (error) {
+      if (error instanceof RegistryError) return []
+      throw error
+    }
+  }
+
+  return {
+    async list(repository, subject, artifactType, last) {
+      const [known, others] = await Promise.all([
+        metadata.referrers.list(repository, subject, artifactType, { last, limit: PAGE + 1 }),
+        fallback(repository, subject),
+      ])
+      const byDigest = new Map<string, Descriptor>()
+      for (const descriptor of others) {
+        const isWanted = artifactType === undefined || descriptor.artifactType === artifactType
+        const isLater = last === undefined || descriptor.digest > last
+        if (isWanted && isLater) byDigest.set(descriptor.digest, descriptor)
+      }
+      for (const descriptor of known) byDigest.set(descriptor.digest, descriptor)
+      const sorted = [...byDigest.values()].sort((a, b) => (a.digest < b.digest ? -1 : 1))
+      return { descriptors: sorted.slice(0, PAGE), more: sorted.length > PAGE }
+    },
+  }
+}

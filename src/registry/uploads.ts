@@ -1,0 +1,183 @@
+import type { Metadata, UploadRow } from '../metadata/metadata.ts'
+import { type Algorithm, algorithmOf, type Digest } from '../oci/digest.ts'
+import { RegistryError } from '../oci/error.ts'
+import { formatUploadRange } from '../oci/range.ts'
+import type { Storage, StoredUpload } from '../storage/storage.ts'
+import { createCommit } from './commit.ts'
+import { withFaults } from './faults.ts'
+import { createSessions } from './sessions.ts'
+
+/** An upload as its client sees it: `size` is the number of bytes that the registry has. */
+export interface Upload {
+  id: string
+  size: number
+}
+
+export interface Chunk {
+  /** The bytes; ends early, by throwing, when the signal is aborted. */
+  body: (signal: AbortSignal) => AsyncIterable<Uint8Array>
+  /** First byte that the client says it sends; undefined when it says nothing (a streamed upload). */
+  start: number | undefined
+  /** Bytes that the client says it sends, from Content-Range; undefined when it says nothing. */
+  length: number | undefined
+}
+
+/**
+ * Blob uploads (OCI Distribution Specification 1.1, "Pushing blobs"). Unknown ids: RegistryError BLOB_UPLOAD_UNKNOWN.
+ * A new request for a session ends the one that still runs: its client has gone, or would not ask again.
+ */
+export interface Uploads {
+  start(repository: string): Promise<Upload>
+  status(repository: string, id: string): Promise<Upload>
+  /**
+   * Adds a chunk. What arrived is kept when the body ends early, and the error passes on.
+   * @throws RegistryError RANGE_INVALID when the chunk does not begin where the upload ends; its detail has the offset.
+   * @throws RegistryError SIZE_INVALID when another number of bytes came than was announced; the upload keeps its old size.
+   */
+  append(repository: string, id: string, chunk: Chunk, algorithm?: Algorithm): Promise<Upload>
+  /**
+   * Makes the upload the blob `digest`, durable when this resolves.
+   * @throws RegistryError DIGEST_INVALID when the bytes have another digest; the session ends.
+   */
+  finish(repository: string, id: string, digest: Digest, last?: Chunk): Promise<void>
+  cancel(repository: string, id: string): Promise<void>
+}
+
+export interface UploadsDeps {
+  metadata: Metadata
+  storage: Storage
+  now: () => number
+  newId: () => string
+  /** Names the running boot of the machine: unsynced bytes survive a crash of the process, not one of the machine. */
+  bootId: string
+  /** Called before a finished upload is acknowledged. */
+  onBlob: (digest: Digest) => void
+}
+
+export function createUploads(deps: UploadsDeps): Uploads {
+  const { metadata, storage, now, newId, bootId } = deps
+  const sessions = createSessions()
+  const commit = createCommit(deps)
+
+  async function load(repository: string, id: string): Promise<UploadRow> {
+    const row = await metadata.uploads.find(repository, id)
+    if (row === undefined) throw new RegistryError('BLOB_UPLOAD_UNKNOWN', { detail: id })
+    return row
+  }
+
+  /** The row, brought into line with the bytes that storage really has (after a crash of the machine it may have less). */
+  async function resume(repository: string, id: string): Promise<UploadRow> {
+    const row = await load(repository, id)
+    const size = await storage.sizeOf(storedUpload(row))
+    if (size === undefined) {
+      await metadata.uploads.remove(id)
+      throw new RegistryError('BLOB_UPLOAD_UNKNOWN', { detail: id })
+    }
+    return size < row.size ? await advance(row, { ...storedUpload(row), size }, undefined) : row
+  }
+
+  async function advance(row: UploadRow, upload: StoredUpload, digest: Digest | undefined): Promise<UploadRow> {
+    const to = { size: upload.size, state: upload.state, digest, bootId, updatedAt: now() }
+    if (!(await metadata.uploads.advance(row.id, row.size, to))) {
+      throw new RegistryError('BLOB_UPLOAD_UNKNOWN', { detail: row.id })
+    }
+    return { ...row, ...to }
+  }
+
+  async function receive(row: UploadRow, chunk: Chunk, algorithm: Algorithm, signal: AbortSignal): Promise<UploadRow> {
+    if (chunk.start !== undefined && chunk.start !== row.size) throw outOfOrder(row)
+    const appended = await storage.append(storedUpload(row), chunk.body(signal), algorithm)
+    const received = appended.upload.size - row.size
+    if (appended.interrupted === undefined && chunk.length !== undefined && received !== chunk.length) {
+      throw new RegistryError('SIZE_INVALID', {
+        detail: `Content-Range announces ${chunk.length} bytes, the body has ${received}`,
+      })
+    }
+    const after = await advance(row, appended.upload, appended.digest)
+    if (appended.interrupted !== undefined) throw new InterruptedUpload(appended.interrupted)
+    return after
+  }
+
+  return {
+    start: (repository) =>
+      withFaults(async () => {
+        const id = newId()
+        const upload = await storage.begin(id)
+        const time = now()
+        const { size, state } = upload
+        await metadata.uploads.start({
+          id,
+          repository,
+          size,
+          state,
+          digest: undefined,
+          bootId,
+          startedAt: time,
+          updatedAt: time,
+        })
+        return { id, size }
+      }),
+
+    async status(repository, id) {
+      const { size } = await load(repository, id)
+      return { id, size }
+    },
+
+    append: (repository, id, chunk, algorithm = 'sha256') =>
+      withFaults(() =>
+        sessions.exclusive(id, async (signal) => {
+          const { size } = await receive(await resume(repository, id), chunk, algorithm, signal)
+          return { id, size }
+        }),
+      ),
+
+    finish: (repository, id, digest, last) =>
+      withFaults(() =>
+        sessions.exclusive(id, async (signal) => {
+          let row = await resume(repository, id)
+          if (last !== undefined) row = await receive(row, last, algorithmOf(digest), signal)
+          const upload = storedUpload(row)
+          const known =
+            row.bootId === bootId && row.digest?.startsWith(`${algorithmOf(digest)}:`) ? row.digest : undefined
+          const actual = known ?? (await storage.digest(upload, algorithmOf(digest)))
+          if (actual !== digest) {
+            await metadata.uploads.remove(id)
+            await storage.abort(upload)
+            throw new RegistryError('DIGEST_INVALID', { detail: { expected: digest, actual, size: row.size } })
+          }
+          await commit(repository, upload, digest)
+        }),
+      ),
+
+    cancel: (repository, id) =>
+      withFaults(() =>
+        sessions.exclusive(id, async () => {
+          const row = await load(repository, id)
+          await metadata.uploads.remove(id)
+          await storage.abort(storedUpload(row))
+        }),
+      ),
+  }
+}
+
+/** The client went away, or was too slow, in the middle of a body. Not a fault of the registry's. */
+export class InterruptedUpload extends Error {
+  constructor(cause: unknown) {
+    super('the request body ended early', { cause })
+    this.name = 'InterruptedUpload'
+  }
+}
+
+function storedUpload({ id, size, state }: UploadRow): StoredUpload {
+  return { id, size, state }
+}
+
+function outOfOrder(row: UploadRow): RegistryError {
+  return new RegistryError('RANGE_INVALID', {
+    detail: {
+      message: `the upload has ${row.size} bytes: continue there`,
+      range: formatUploadRange(row.size),
+      size: row.size,
+    },
+  })
+}
