@@ -1,7 +1,7 @@
 import { Command } from 'commander'
-import { startTokenServer } from '../app.ts'
 import { loadTokenServer } from '../config/load.ts'
 import { formatProblems } from '../config/problem.ts'
+import { startTokenServer } from '../run.ts'
 import { CommandError } from './error.ts'
 import { untilSignal } from './signal.ts'
 
@@ -14,6 +14,7 @@ export function authCommand(): Command {
       const { config, problems, warnings } = loadTokenServer({
         authFile: file,
         env: process.env,
+        flags: {},
         ...(flags.compat === 'strict' ? { compat: 'strict' as const } : {}),
       })
       if (warnings.length > 0) process.stderr.write(`${formatProblems(warnings)}\n`)

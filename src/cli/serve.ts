@@ -1,5 +1,5 @@
 import { Command } from 'commander'
-import { startApp } from '../app.ts'
+import { startApp } from '../run.ts'
 import { type ConfigFlags, configOf } from './load.ts'
 import { untilSignal } from './signal.ts'
 import { VERSION } from './version.ts'

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { Command } from 'commander'
-import { controlSocketOf, setPasswordOffline } from '../app.ts'
+import { controlSocketOf, setPasswordOffline } from '../run.ts'
 import { CommandError } from './error.ts'
 import { configOf } from './load.ts'
 import { readPassword } from './password-prompt.ts'

@@ -55,6 +55,8 @@ export type AuthConfig = { anonymous: 'none' | 'pull' } & (
       kind: 'token'
       /** Undefined: made from the request (`<its scheme and host>/auth`). */
       realm: string | undefined
+      /** Path of a realm made from the request, when a foreign token server answers there; `/auth` when it is not given. */
+      realmPath?: string
       service: string
       issuer: string
       /** Trust in tokens that somebody else signed; Berth's own token server is trusted besides, when it runs here. */

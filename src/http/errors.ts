@@ -1,3 +1,4 @@
+import { UnavailableError } from '../auth/authenticator.ts'
 import { type ErrorCode, RegistryError } from '../oci/error.ts'
 import { InterruptedUpload } from '../registry/uploads.ts'
 
@@ -44,8 +45,15 @@ export function answerOf(error: unknown): Answer {
     const message = 'the request body ended early; the upload can be resumed'
     return { status: 408, body: envelope([{ code: 'BLOB_UPLOAD_INVALID', message }]) }
   }
-  const known = error instanceof RegistryError ? error : new RegistryError('UNKNOWN', { cause: error })
+  const known = asRegistryError(error)
   return { status: STATUS[known.code], body: envelope([known, ...known.more].map(entryOf)) }
+}
+
+function asRegistryError(error: unknown): RegistryError {
+  if (error instanceof RegistryError) return error
+  if (error instanceof UnavailableError)
+    return new RegistryError('UNAVAILABLE', { detail: error.message, cause: error })
+  return new RegistryError('UNKNOWN', { cause: error })
 }
 
 export function errorResponse(error: unknown, headers: Record<string, string> = {}): Response {

@@ -31,7 +31,7 @@ export interface ServerDeps {
   deleteEnabled: boolean
   clientAddress: (peer: string | undefined, forwardedFor: string | null) => string | undefined
   /** Answers paths outside `/v2/` (the token endpoint); undefined: not its path. */
-  elsewhere?: (request: Request, path: string, query: string, connection: Connection) => Promise<Response> | undefined
+  elsewhere?: (request: Request, connection: Connection, path: string) => Response | Promise<Response> | undefined
 }
 
 export type Fetch = (request: Request, connection: Connection) => Response | Promise<Response>
@@ -67,7 +67,7 @@ export function createServer(deps: ServerDeps): Fetch {
     if (path === '/') return new Response(null, { headers: { 'Cache-Control': 'no-cache' } })
     const target = path.startsWith(prefix) ? parseTarget(path.slice(prefix.length - 1)) : undefined
     if (target === undefined) {
-      return deps.elsewhere?.(request, path, queryText, connection) ?? notFound()
+      return deps.elsewhere?.(request, connection, path) ?? notFound()
     }
     // A preflight carries no credentials: asking for them would shut out every browser (http.headers allow the origin).
     if (request.method === 'OPTIONS') return options(target.resource)

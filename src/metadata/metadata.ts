@@ -28,6 +28,8 @@ export interface Page {
 export interface Repositories {
   /** Names of repositories that have a manifest. */
   list(page: Page): Promise<string[]>
+  /** Whether it has a manifest. */
+  isListed(name: string): Promise<boolean>
   /** Whether anything was ever pushed there, even if all is deleted now. */
   exists(name: string): Promise<boolean>
 }
@@ -175,4 +177,17 @@ export interface Users {
   put(user: UserRow): Promise<void>
   /** Resolves to whether there was one. */
   remove(name: string): Promise<boolean>
+}
+
+export type MetadataFault = 'no-space' | 'read-only' | 'corrupt' | 'failed'
+
+/** The database could not do it; nothing of the call has happened. */
+export class MetadataError extends Error {
+  readonly fault: MetadataFault
+
+  constructor(fault: MetadataFault, message: string, cause?: unknown) {
+    super(message, { cause })
+    this.name = 'MetadataError'
+    this.fault = fault
+  }
 }

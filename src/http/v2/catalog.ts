@@ -14,8 +14,8 @@ export function createCatalogHandlers(deps: { catalog: Catalog; maxEntries: numb
     async list({ path, query, subject }) {
       const { last, count = Math.min(DEFAULT_PAGE, maxEntries) } = parsePage(query)
       if (count > maxEntries) throw new RegistryError('PAGINATION_NUMBER_INVALID', { detail: { n: count } })
-      const seesAll = subject.granted === 'everything' || covers(subject.granted, CATALOG)
-      const among = seesAll ? undefined : pullable(subject.granted)
+      const { granted } = subject
+      const among = granted === 'everything' || covers(granted, CATALOG) ? undefined : pullable(granted)
       const page = await catalog.list({ last, limit: count + 1 }, among)
       const repositories = page.slice(0, count)
       const final = repositories.at(-1)

@@ -1,0 +1,80 @@
+import { sign as cryptoSign } from 'node:crypto'
+import type { GrantedAccess } from '../oci/scope.ts'
+import { carriedCertificates, isValidAt, type KeyIdForm, type SigningKey } from './keys.ts'
+
+/** The claims of a registry token (distribution, "Docker Registry v2 Bearer token specification"); times in seconds. */
+export interface Claims {
+  iss: string
+  sub: string
+  aud: string
+  exp: number
+  nbf: number
+  iat: number
+  jti: string
+  access: readonly GrantedAccess[]
+}
+
+export interface SignerOptions {
+  key: SigningKey
+  keyId: KeyIdForm
+  /** `auto`: only while each certificate that would be carried is valid, for registries refuse an expired one. */
+  x5c: 'auto' | 'always' | 'never'
+  /** Milliseconds since the epoch. */
+  now: () => number
+}
+
+/** A compact JWS (RFC 7515 section 3.1). */
+export type Signer = (claims: Claims) => string | Promise<string>
+
+const HASHES = { RS256: 'sha256', ES256: 'sha256', ES384: 'sha384', ES512: 'sha512' } as const
+
+/** EC signs at once (about 25 us for P-256); RSA, some 700 us, on a thread of the pool. */
+export function createSigner({ key, keyId, x5c, now }: SignerOptions): Signer {
+  const head = { typ: 'JWT', alg: key.algorithm, kid: key.ids[keyId] }
+  const carried = carriedCertificates(key)
+  const plain = encode(head)
+  const chained = encode({ ...head, x5c: carried.map(({ raw }) => raw.toString('base64')) })
+  const from = Math.max(...carried.map(({ validFrom }) => Date.parse(validFrom)))
+  const to = Math.min(...carried.map(({ validTo }) => Date.parse(validTo)))
+  const hash = HASHES[key.algorithm]
+  const elliptic = { key: key.privateKey, dsaEncoding: 'ieee-p1363' } as const
+
+  function header(): string {
+    if (x5c !== 'auto') return x5c === 'always' ? chained : plain
+    const time = now()
+    return from <= time && time <= to ? chained : plain
+  }
+
+  return (claims) => {
+    const input = `${header()}.${encode(claims)}`
+    const bytes = Buffer.from(input, 'latin1')
+    if (key.algorithm !== 'RS256') return `${input}.${cryptoSign(hash, bytes, elliptic).toString('base64url')}`
+    return new Promise((resolve, reject) => {
+      cryptoSign(hash, bytes, key.privateKey, (error, signature) => {
+        if (error === null) resolve(`${input}.${signature.toString('base64url')}`)
+        else reject(error)
+      })
+    })
+  }
+}
+
+function encode(value: object): string {
+  return Buffer.from(JSON.stringify(value)).toString('base64url')
+}
+
+/** Whether every certificate that tokens would carry is valid; a start can warn when not. */
+export function chainIsValid(key: SigningKey, now: number): boolean {
+  return carriedCertificates(key).every((certificate) => isValidAt(certificate, now))
+}
+
+const pool = new BigUint64Array(512)
+let unused = 0
+
+/** A `jti`: 63 random bits in decimal, the form that docker_auth gives it. */
+export function randomTokenId(): string {
+  if (unused === 0) {
+    crypto.getRandomValues(pool)
+    unused = pool.length
+  }
+  return ((pool[--unused] ?? 0n) >> 1n).toString()
+}

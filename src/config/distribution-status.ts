@@ -1,0 +1,53 @@
+import { dockerAuthStatuses } from './docker-auth.ts'
+import { isIdle, type Node, nodeAt, scalar } from './node.ts'
+import { ignored, isOff, never, refused, type Statuses } from './status.ts'
+
+const driver = refused('Only storage.filesystem is there; data of other drivers would not be found.', never)
+const middleware = refused('Middleware of the original cannot be loaded; remove the entries.')
+
+/** Keys of distribution's format that Berth knows and does not carry out yet. */
+const distributionStatuses: Statuses = {
+  'storage.inmemory': driver,
+  'storage.s3': driver,
+  'storage.s3aws': driver,
+  'storage.azure': driver,
+  'storage.gcs': driver,
+  'storage.swift': driver,
+  'storage.oss': driver,
+  'storage.filesystem.maxthreads': ignored('It has no effect: reads and writes need no limit on threads.'),
+  'storage.cache': ignored('Berth keeps its own cache; no setting is needed.'),
+  'storage.redirect': ignored('Blobs of the filesystem are served by Berth itself in any case.', isOff),
+  'storage.tag': ignored('Looking up a tag is one query; no limit is needed.'),
+  'storage.maintenance.uploadpurging': ignored('Berth removes uploads that nobody finished by its own rule.'),
+  'auth.silly': refused(
+    'It lets anyone in who sends any Authorization header; use auth.none, auth.htpasswd or auth.token.',
+    never,
+  ),
+  'middleware.registry': middleware,
+  'middleware.repository': middleware,
+  'middleware.storage': middleware,
+  'http.tls.clientcas': refused('Client certificates are not checked yet; remove the key to serve without them.'),
+  'http.tls.clientauth': refused('Client certificates are not checked yet; remove the key to serve without them.'),
+  'http.tls.letsencrypt': refused('Give http.tls.certificate and http.tls.key instead.'),
+  'http.tls.ciphersuites': ignored("The runtime's own list of safe cipher suites is used."),
+  'http.debug': ignored('No debug server is started.'),
+  'http.http2': ignored('HTTP/1.1 is served.', isOff),
+  'http.h2c': ignored('HTTP/1.1 is served.', isOff),
+  'log.reportcaller': ignored('Lines name no source file.', isOff),
+  'log.hooks': ignored('No mails are sent.'),
+  notifications: ignored('Nobody is notified.', isOff),
+  redis: ignored('No Redis is used.'),
+  health: ignored('Berth checks itself; no setting is needed.', isOff),
+  reporting: ignored('Nothing is reported to others.'),
+  compatibility: ignored('Manifests of schema 1 are not made.', isOff),
+  'policy.repository.classes': refused('All classes would be accepted; remove the key to allow that.'),
+  proxy: refused('Berth would serve only its own images; remove the section to serve these.', (node: Node) =>
+    isIdle(nodeAt(node, ['remoteurl']) ?? scalar(null, node.at)),
+  ),
+}
+
+/** Of every key of the merged tree, in which the token server stands under `tokenserver`. */
+export const statuses: Statuses = {
+  ...distributionStatuses,
+  ...Object.fromEntries(Object.entries(dockerAuthStatuses).map(([key, status]) => [`tokenserver.${key}`, status])),
+}

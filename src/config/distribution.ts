@@ -1,0 +1,304 @@
+import { z } from 'zod'
+import { dockerAuthSchema } from './docker-auth.ts'
+import { anything, duration, flag, integer, path, secret, section, text, texts } from './schema.ts'
+
+/**
+ * The format of distribution's `config.yml`, versions 2 and 3, and Berth's own keys in it (marked as such).
+ * What happens with the keys that Berth knows without carrying them out is in `distribution-status.ts`.
+ */
+
+const tls = section(
+  {
+    certificate: path('PEM file with the certificate and its intermediates'),
+    key: path('PEM file with the private key'),
+    clientcas: texts('PEM files of the authorities that sign client certificates'),
+    clientauth: text('How client certificates are asked for'),
+    minimumtls: z.enum(['tls1.0', 'tls1.1', 'tls1.2', 'tls1.3']).default('tls1.2').describe('Least version of TLS'),
+    ciphersuites: texts('Cipher suites of TLS 1.2'),
+    letsencrypt: section(
+      {
+        cachefile: path('Folder of the certificates'),
+        email: text('Address that the authority writes to'),
+        hosts: texts('Names to ask certificates for'),
+        directoryurl: text('URL of another ACME authority'),
+      },
+      'Certificates by ACME',
+    ),
+  },
+  'HTTPS',
+)
+
+const http = section(
+  {
+    addr: text('Address to listen on: HOST:PORT, or the path of a unix socket'),
+    net: z.enum(['tcp', 'unix']).default('tcp').describe('Kind of the address'),
+    prefix: text('Path before /v2/'),
+    host: text('External base URL, which beats what requests say'),
+    secret: secret('Shared secret of the replicas; upload URLs need none here'),
+    relativeurls: flag(false, 'Relative URLs in Location'),
+    draintimeout: duration('0s', 'How long running requests may go on when the server stops'),
+    tls,
+    headers: z.record(z.string(), z.array(z.string())).default({}).describe('Headers added to every response'),
+    debug: section(
+      {
+        addr: text('Address of the debug server'),
+        prometheus: section({ enabled: flag(false, 'Serve metrics'), path: text('Path of the metrics') }, 'Metrics'),
+      },
+      'Debug server',
+    ),
+    http2: section({ disabled: flag(false, 'Only HTTP/1.1 over TLS') }, 'HTTP/2'),
+    h2c: section({ enabled: flag(false, 'HTTP/2 without TLS') }, 'HTTP/2 without TLS'),
+    trustedproxies: texts('Own key: CIDR blocks whose X-Forwarded-For is believed'),
+  },
+  'The listener',
+)
+
+const drivers = Object.fromEntries(
+  ['inmemory', 's3', 's3aws', 'azure', 'gcs', 'swift', 'oss'].map((name) => [name, anything(`Storage driver ${name}`)]),
+)
+
+const storage = section(
+  {
+    filesystem: section(
+      {
+        rootdirectory: path('Root of the stored data'),
+        maxthreads: anything('Threads of the driver'),
+      },
+      'Files below one directory',
+    ),
+    ...drivers,
+    delete: section({ enabled: flag(false, 'Manifests, tags and blobs may be deleted') }, 'Deletion'),
+    redirect: section({ disable: flag(false, 'Never send clients to the storage itself') }, 'Redirects'),
+    cache: section(
+      {
+        blobdescriptor: text('Kind of the descriptor cache'),
+        blobdescriptorsize: anything('Entries of the cache'),
+        layerinfo: text('Old name of blobdescriptor'),
+      },
+      'Descriptor cache',
+    ),
+    tag: section({ concurrencylimit: anything('Parallel reads of a tag lookup') }, 'Tags'),
+    maintenance: section(
+      {
+        uploadpurging: section(
+          {
+            enabled: anything('Remove old uploads'),
+            age: anything('Age at which an upload is removed'),
+            interval: anything('Time between two runs'),
+            dryrun: anything('Only log'),
+          },
+          'Removal of uploads that nobody finished',
+        ),
+        readonly: section({ enabled: flag(false, 'Refuse every write') }, 'Read-only mode'),
+      },
+      'Maintenance',
+    ),
+  },
+  'Where the data is',
+)
+
+const auth = z
+  .object({
+    none: anything('No authentication'),
+    silly: anything("The original's authentication for development"),
+    token: z
+      .object({
+        realm: text('URL of the token server'),
+        service: text('Name of this registry in tokens (aud)'),
+        issuer: text('Name of the token server in tokens (iss)'),
+        rootcertbundle: path('PEM file of certificates whose tokens are accepted'),
+        jwks: path('JWKS file of keys whose tokens are accepted'),
+        signingalgorithms: texts('Accepted signature algorithms; empty is every safe one'),
+        autoredirect: flag(false, 'Make the realm from the request'),
+        autoredirectpath: text('Path of such a realm'),
+      })
+      .optional()
+      .describe('Tokens of a token server'),
+    htpasswd: z
+      .object({ realm: text('Realm that clients are shown'), path: path('File of users and bcrypt hashes') })
+      .optional()
+      .describe('Users of a htpasswd file'),
+    anonymous: z.enum(['none', 'pull']).optional().describe('Own key: what clients without a login may do'),
+  })
+  .optional()
+  .describe('Who may do what; exactly one kind')
+
+const log = section(
+  {
+    level: text('error, warn, info or debug'),
+    formatter: z.enum(['text', 'json', 'logstash']).default('text').describe('Form of a line'),
+    fields: z.record(z.string(), z.unknown()).default({}).describe('Fields added to every line'),
+    accesslog: section({ disabled: flag(false, 'No line per request') }, 'Access log'),
+    reportcaller: flag(false, 'Add file and function'),
+    hooks: z
+      .array(
+        z.object({
+          disabled: anything('Do not use this hook'),
+          type: text('Only mail'),
+          levels: texts('Levels that are mailed'),
+          options: z
+            .object({
+              smtp: z
+                .object({
+                  addr: text('HOST:PORT'),
+                  username: text('User'),
+                  password: secret('Password'),
+                  insecure: anything('No verification'),
+                })
+                .optional(),
+              from: text('Sender'),
+              to: texts('Receivers'),
+            })
+            .optional(),
+        }),
+      )
+      .default([])
+      .describe('Mails about log lines'),
+  },
+  'Log',
+)
+
+const validation = section(
+  {
+    enabled: z.boolean().optional().describe('Old switch without effect; disabled turns validation off'),
+    disabled: flag(false, 'Turn validation off'),
+    manifests: section(
+      {
+        urls: section(
+          {
+            allow: texts('Patterns of which urls of a layer must match one'),
+            deny: texts('Patterns that urls of a layer must not match'),
+          },
+          'URLs of layers; with both lists empty, none is allowed',
+        ),
+        indexes: section(
+          {
+            platforms: z.enum(['all', 'none', 'list']).default('all').describe('Children of an index that must exist'),
+            platformlist: z
+              .array(z.object({ architecture: text('Such as amd64'), os: text('Such as linux') }))
+              .default([])
+              .describe('Platforms for `list`'),
+          },
+          'Indexes',
+        ),
+      },
+      'Manifests',
+    ),
+  },
+  'What a pushed manifest must fulfil',
+)
+
+const names = <T extends string>(...keys: T[]) =>
+  Object.fromEntries(keys.map((key) => [key, anything(key)])) as Record<T, ReturnType<typeof anything>>
+
+const tlsOfRedis = z
+  .object({ certificate: path('PEM file'), key: path('PEM file'), rootcas: texts('PEM files') })
+  .optional()
+
+const redisKeys =
+  'addr addrs clientname db protocol username sentinelusername maxretries minretrybackoff maxretrybackoff dialtimeout ' +
+  'readtimeout writetimeout contexttimeoutenabled poolfifo poolsize pooltimeout minidleconns maxidleconns maxactiveconns ' +
+  'connmaxidletime connmaxlifetime maxredirects readonly routebylatency routerandomly mastername disableidentity ' +
+  'identitysuffix unstableresp3'
+
+const redis = section(
+  {
+    ...names(...redisKeys.split(' ')),
+    password: secret('Password'),
+    sentinelpassword: secret('Password of the sentinels'),
+    pool: z.object(names('maxidle', 'maxactive', 'idletimeout')).optional(),
+    tls: tlsOfRedis,
+  },
+  'Redis',
+)
+
+const check = (...keys: string[]) => z.array(z.object(names('interval', 'threshold', ...keys))).default([])
+
+const health = section(
+  {
+    storagedriver: section(names('enabled', 'interval', 'threshold'), 'Check of the storage'),
+    file: check('file'),
+    http: check('uri', 'headers', 'statuscode', 'timeout'),
+    tcp: check('addr', 'timeout'),
+  },
+  'Health checks',
+)
+
+const notifications = section(
+  {
+    events: section({ includereferences: flag(false, 'Add references to events') }, 'Events'),
+    endpoints: z
+      .array(
+        z.object({
+          ...names('name', 'disabled', 'url', 'timeout', 'threshold', 'backoff', 'ignoredmediatypes'),
+          headers: z.unknown().optional().meta({ description: 'Headers of the calls', secret: true }),
+          ignore: z.object(names('mediatypes', 'actions')).optional(),
+        }),
+      )
+      .default([])
+      .describe('Who is called'),
+  },
+  'Webhooks',
+)
+
+const proxy = section(
+  {
+    remoteurl: text('Registry to mirror'),
+    username: text('User there'),
+    password: secret('Password there'),
+    ttl: anything('How long content is kept'),
+    exec: z.object(names('command', 'lifetime')).optional(),
+    cachewritetimeout: anything('Limit for a write'),
+  },
+  'Pull-through cache',
+)
+
+export const distributionSchema = z.object({
+  version: text('Version of the format: 0.1'),
+  log,
+  loglevel: text('Old name of log.level'),
+  storage,
+  auth,
+  middleware: section(names('registry', 'repository', 'storage'), 'Middleware'),
+  reporting: section(names('bugsnag', 'newrelic'), 'Error reporting'),
+  http,
+  notifications,
+  redis,
+  health,
+  catalog: section({ maxentries: integer(1000, 'Most repositories in a page of the catalog') }, 'Catalog'),
+  tags: section({ maxtags: integer(1000, 'Most tags in a page of a list') }, 'Tags'),
+  proxy,
+  compatibility: section({ schema1: section(names('enabled', 'signingkeyfile'), 'Schema 1') }, 'Old formats'),
+  validation,
+  policy: section({ repository: section({ classes: texts('Allowed classes') }, 'Repositories') }, 'Policies'),
+  metadata: section(
+    { path: path('Folder of the database, where it is not the data directory') },
+    'Own section: database',
+  ),
+  uploads: section(
+    {
+      chunkminlength: z
+        .number()
+        .int()
+        .min(0)
+        .default(0)
+        .describe('Least bytes of a chunk that clients are told; 0 tells none'),
+    },
+    'Own section: uploads',
+  ),
+  tokenserver: dockerAuthSchema.optional().describe("Own section: the token server, in docker_auth's keys"),
+})
+
+export type Distribution = z.output<typeof distributionSchema>
+
+/** Fields that Go code calls otherwise than the YAML key, upper-cased, as REGISTRY_* names them in the originals. */
+export const goFieldNames: Readonly<Record<string, string>> = {
+  'notifications.events': 'EVENTCONFIG',
+  'health.file': 'FILECHECKERS',
+  'health.http': 'HTTPCHECKERS',
+  'health.tcp': 'TCPCHECKERS',
+  'log.hooks[].options': 'MAILOPTIONS',
+}
+
+/** Structs that Go embeds in another: their name may stand in a variable or be left out (REGISTRY_REDIS_OPTIONS_DB). */
+export const embeddedNames: Readonly<Record<string, string>> = { redis: 'OPTIONS' }

@@ -1,0 +1,95 @@
+import { Document, isCollection, Pair, type ParsedNode, Scalar, YAMLMap, YAMLSeq } from 'yaml'
+import { z } from 'zod'
+import { distributionSchema } from './distribution.ts'
+import { statuses } from './distribution-status.ts'
+import { describeSource, type MapNode, type Node, type Source } from './node.ts'
+import { defaultOf, isSecret, shapeOf } from './schema.ts'
+
+const MASK = '********'
+
+/** Names of keys whose values are secrets wherever they stand, for parts that no schema describes. */
+const SECRET_NAME =
+  /pass(word|wd|phrase)?|secret|access_?key|account_?key|api_?key|license_?key|credential|authorization|conn_?string|private|token_?hash/i
+
+/**
+ * The effective raw configuration as YAML: each value with a comment that says where it came from (file and line,
+ * variable, flag, `default`), secrets masked. Keys that are neither given nor have a default are left out.
+ */
+export function printEffective(root: MapNode): string {
+  const document = new Document()
+  // The schema of YAML 1.1 quotes what the file's readers would take for a boolean.
+  document.setSchema('1.1')
+  document.contents = printMap(distributionSchema, root, '') as unknown as ParsedNode
+  return document.toString({ lineWidth: 0 })
+}
+
+function printMap(schema: z.ZodType, node: MapNode | undefined, path: string): YAMLMap {
+  const shape = shapeOf(schema)
+  const keys = shape.kind === 'map' ? shape.keys : {}
+  const map = new YAMLMap()
+  const add = (key: string, value: YAMLMap | YAMLSeq | Scalar): void => map.add(new Pair(new Scalar(key), value))
+  for (const [key, child] of Object.entries(keys)) {
+    const here = path === '' ? key : `${path}.${key}`
+    const entry = node?.entries.get(key)
+    if (entry !== undefined) {
+      const isHidden = isSecret(child) || SECRET_NAME.test(key)
+      add(key, isHidden ? mask(entry.node) : printNode(child, entry.node, here))
+      continue
+    }
+    // A key that is not carried out has no effective default.
+    const value = statuses[here] === undefined ? printDefault(child, here) : undefined
+    if (value !== undefined) add(key, value)
+  }
+  for (const [key, entry] of node?.entries ?? []) {
+    if (Object.hasOwn(keys, key)) continue
+    const child = shape.kind === 'record' ? shape.value : undefined
+    // Names of users and labels are no keys: only what the schema calls secret is masked below them.
+    const isHidden = SECRET_NAME.test(key) && (child === undefined || shapeOf(child).kind !== 'map')
+    add(key, isHidden ? mask(entry.node) : printNode(child, entry.node, `${path}.*`))
+  }
+  return map
+}
+
+function printNode(schema: z.ZodType | undefined, node: Node, path: string): YAMLMap | YAMLSeq | Scalar {
+  const shape = schema === undefined ? undefined : shapeOf(schema)
+  if (node.kind === 'map') {
+    const map = printMap(schema ?? z.unknown(), node, path)
+    return map.items.length > 0 ? map : commented(map, node.at)
+  }
+  if (node.kind === 'list') {
+    const list = new YAMLSeq()
+    const item = shape?.kind === 'list' ? shape.item : undefined
+    for (const one of node.items) list.add(printNode(item, one, `${path}[]`))
+    return node.items.length > 0 ? list : commented(list, node.at)
+  }
+  const value = shape?.kind === 'text' && node.value !== null ? node.text : node.value
+  return commented(new Scalar(withoutPassword(value)), node.at)
+}
+
+/** What a key that is not given amounts to; undefined when that is nothing. */
+function printDefault(schema: z.ZodType, path: string): YAMLMap | Scalar | undefined {
+  const value = defaultOf(schema)
+  if (shapeOf(schema).kind === 'map' && value !== undefined) {
+    const map = printMap(schema, undefined, path)
+    return map.items.length > 0 ? map : undefined
+  }
+  return value === undefined || typeof value === 'object'
+    ? undefined
+    : commented(new Scalar(value), { kind: 'default' })
+}
+
+function mask(node: Node): Scalar {
+  const isEmpty = node.kind === 'scalar' && (node.value === null || node.value === '')
+  return commented(new Scalar(isEmpty ? '' : MASK), node.at)
+}
+
+/** The password of a URL (`https://user:password@host`) is masked in place. */
+function withoutPassword(value: string | number | boolean | null): string | number | boolean | null {
+  return typeof value === 'string' ? value.replace(/^([A-Za-z][\w+.-]*:\/\/[^/@:\s]*:)[^@\s]*@/, `$1${MASK}@`) : value
+}
+
+function commented<T extends Scalar | YAMLMap | YAMLSeq>(node: T, at: Source): T {
+  node.comment = ` ${describeSource(at)}`
+  if (isCollection(node)) node.flow = true
+  return node
+}

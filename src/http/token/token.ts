@@ -1,0 +1,146 @@
+import { quote } from '../../auth/challenge.ts'
+import { parseBasic } from '../../auth/credentials.ts'
+import { parsePeer } from '../../auth/ip.ts'
+import { parseScopes } from '../../auth/scope-request.ts'
+import { type Issued, TokenError, type TokenRequest, type TokenServer } from '../../auth/token-server.ts'
+import { BodyTooLargeError, type Form, firstOf, MAX_BODY, readForm } from './form.ts'
+
+export interface TokenEndpointOptions {
+  server: TokenServer
+  /** Before `/auth`, as in docker_auth: put in front literally. */
+  pathPrefix: string
+  hsts: boolean
+  /** Header that holds the client's address; undefined: the address of the connection counts. */
+  realIpHeader: string | undefined
+  /** Which of a comma-separated list: 0 is the first, -1 the last. */
+  realIpPos: number
+}
+
+export interface TokenContext {
+  /** Address of the connection's other end; undefined on a unix socket. */
+  peer: string | undefined
+  /** Decoded path of the URL. */
+  path: string
+  /** What follows `?`, raw; empty for none. */
+  query: string
+}
+
+export type TokenEndpoint = (request: Request, context: TokenContext) => Promise<Response>
+
+/** Seconds after which a client may try again what was unavailable. */
+const RETRY_AFTER = '5'
+
+/**
+ * The token endpoint, `PREFIX/auth` and `PREFIX/auth/token`, for any method (distribution, "Token Authentication
+ * Specification"), in docker_auth's words. A refused scope is a 200 with fewer actions; errors are 400 (the request),
+ * 401 (the login) and 503 (a source of users that does not answer; docker_auth says 500).
+ */
+export function createTokenEndpoint(options: TokenEndpointOptions): TokenEndpoint {
+  const { server, pathPrefix, hsts } = options
+  const paths = new Set([`${pathPrefix}/auth`, `${pathPrefix}/auth/token`])
+
+  async function answer(request: Request, context: TokenContext): Promise<Response> {
+    const { path } = context
+    if (path === `${pathPrefix}/`) return index(server.issuer)
+    if (!paths.has(path)) return failure(404, 'Not found')
+    try {
+      const parsed = await parseRequest(request, context, options)
+      return parsed instanceof Response ? parsed : success(await server.issue(parsed))
+    } catch (error) {
+      if (error instanceof TokenError) return refusal(error, server.issuer)
+      if (error instanceof BodyTooLargeError) return failure(413, `Request body is larger than ${MAX_BODY} bytes`)
+      throw error
+    }
+  }
+
+  return async (request, context) => {
+    const response = await answer(request, context)
+    if (hsts) response.headers.set('Strict-Transport-Security', 'max-age=63072000; includeSubDomains')
+    return request.method === 'HEAD' ? await withoutBody(response) : response
+  }
+}
+
+/** Everything about a request is checked before anything about its password. */
+async function parseRequest(
+  request: Request,
+  context: TokenContext,
+  options: TokenEndpointOptions,
+): Promise<TokenRequest | Response> {
+  const address = clientAddress(request, context.peer, options)
+  const form = await readForm(request, context.query)
+  const posted = request.method === 'POST'
+  if (posted && firstOf(form, 'grant_type') === 'refresh_token') return unsupportedGrant()
+  const basic = parseBasic(request.headers.get('authorization') ?? undefined)
+  const { user, password } = basic ?? formCredentials(form, posted)
+  const named = firstOf(form, 'account')
+  if (basic !== undefined && named !== '' && named !== user) {
+    const text = `user and account are not the same (${JSON.stringify(user)} vs ${JSON.stringify(named)})`
+    throw new TokenError('bad-request', text)
+  }
+  const scopes = parseScopes(form.get('scope') ?? [])
+  if (typeof scopes === 'string') throw new TokenError('bad-request', scopes)
+  return { account: named === '' ? user : named, password, service: firstOf(form, 'service'), scopes, address }
+}
+
+/** Only POST reads them, and only both together; from the URL, too, as docker_auth does. */
+function formCredentials(form: Form, posted: boolean): { user: string; password: string } {
+  const user = posted ? firstOf(form, 'username') : ''
+  const password = posted ? firstOf(form, 'password') : ''
+  return user === '' || password === '' ? { user: '', password: '' } : { user, password }
+}
+
+function clientAddress(
+  request: Request,
+  peer: string | undefined,
+  { realIpHeader, realIpPos }: TokenEndpointOptions,
+): string | undefined {
+  if (realIpHeader === undefined || realIpHeader === '') return peer
+  const list = (request.headers.get(realIpHeader) ?? '').split(',')
+  const position = realIpPos < 0 ? Math.max(0, list.length + realIpPos) : realIpPos
+  const address = list[position]?.trim() ?? ''
+  if (address === '') throw new TokenError('bad-request', 'client address not provided')
+  if (parsePeer(address) === undefined) {
+    throw new TokenError('bad-request', `unable to parse remote addr ${address}`)
+  }
+  return address
+}
+
+const JSON_HEADERS = { 'Content-Type': 'application/json', 'Cache-Control': 'no-store' }
+
+/** `expires_in` and `issued_at` besides docker_auth's two: without them clients come back after 60 seconds. */
+function success({ token, expiresIn, issuedAt }: Issued): Response {
+  const issued = new Date(issuedAt * 1000).toISOString().replace('.000Z', 'Z')
+  // A token is base64url and dots: nothing in this text needs escaping.
+  const body = `{"access_token":"${token}","expires_in":${expiresIn},"issued_at":"${issued}","token":"${token}"}`
+  return new Response(body, { headers: JSON_HEADERS })
+}
+
+/** RFC 6749 section 5.2. */
+function unsupportedGrant(): Response {
+  const description = 'this server issues no refresh tokens; use grant_type=password or Basic credentials'
+  const body = JSON.stringify({ error: 'unsupported_grant_type', error_description: description })
+  return new Response(body, { status: 400, headers: JSON_HEADERS })
+}
+
+function refusal({ kind, message }: TokenError, issuer: string): Response {
+  if (kind === 'bad-request') return failure(400, `Bad request: ${message}`)
+  if (kind === 'unavailable') return failure(503, message, { 'Retry-After': RETRY_AFTER })
+  return failure(401, message, { 'WWW-Authenticate': `Basic realm=${quote(issuer)}` })
+}
+
+function failure(status: number, text: string, headers: Record<string, string> = {}): Response {
+  const plain = { 'Content-Type': 'text/plain; charset=utf-8', 'X-Content-Type-Options': 'nosniff' }
+  return new Response(`${text}\n`, { status, headers: { ...plain, ...headers } })
+}
+
+function index(issuer: string): Response {
+  const title = issuer.replace(/[&<>]/g, (character) => `&#${character.charCodeAt(0)};`)
+  return new Response(`<h1>${title}</h1>\n`, { headers: { 'Content-Type': 'text/html; charset=utf-8' } })
+}
+
+/** HEAD: the headers that GET would have. */
+async function withoutBody(response: Response): Promise<Response> {
+  const { status, headers } = response
+  headers.set('Content-Length', String((await response.arrayBuffer()).byteLength))
+  return new Response(null, { status, headers })
+}

@@ -1,0 +1,96 @@
+import type { ColumnDataType, Expression, Generated, QueryCreator } from 'kysely'
+import type { Digest } from '../oci/digest.ts'
+import type { UploadRow } from './metadata.ts'
+
+/**
+ * The rows, as every database has them. Numbers arrive as numbers and bytes as Uint8Array: a driver whose database
+ * gives 64-bit integers as text converts them. Flags are 0 or 1. Times are milliseconds since the epoch.
+ */
+export interface Tables {
+  repositories: { id: Generated<number>; name: string; listed: number; created_at: number }
+  blobs: BlobsTable
+  repository_blobs: { repository_id: number; digest: Digest; created_at: number }
+  uploads: UploadsTable
+  manifests: ManifestsTable
+  manifest_references: { manifest_id: number; repository_id: number; digest: Digest; kind: 'blob' | 'manifest' }
+  manifest_blobs: { manifest_id: number; repository_id: number; digest: Digest }
+  tags: { repository_id: number; name: string; manifest_id: number; updated_at: number }
+  users: { name: string; password_hash: string | null; admin: number; created_at: number; updated_at: number }
+}
+
+interface BlobsTable {
+  digest: Digest
+  size: number
+  storage_key: string
+  state: 'live' | 'deleting'
+  created_at: number
+}
+
+interface UploadsTable {
+  id: string
+  repository: UploadRow['repository']
+  size: number
+  state: string
+  digest: Digest | null
+  boot_id: string
+  started_at: number
+  updated_at: number
+}
+
+interface ManifestsTable {
+  id: Generated<number>
+  repository_id: number
+  digest: Digest
+  media_type: string
+  size: number
+  subject_digest: Digest | null
+  artifact_type: string | null
+  /** A JSON object of strings. */
+  annotations: string | null
+  pushed_at: number
+  bytes: Uint8Array
+}
+
+/** What builds and runs queries: inside a transaction it belongs to that transaction alone. */
+export type Handle = QueryCreator<Tables>
+
+/**
+ * The port to one database. The files of the nouns hold the SQL once, over this; a driver file implements it.
+ *
+ * SQL that a noun writes must mean the same in SQLite and PostgreSQL. Locks of rows (`forUpdate`, `forShare`) are
+ * always written, in the order blob, repository; SQLite's compiler leaves them out, for it has a single writer.
+ */
+export interface Database {
+  /** For queries outside transactions. Throws when it is used while a body runs on the same connection. */
+  readonly read: Handle
+  /**
+   * Runs the body in one transaction; an error of the body rolls all of it back and is thrown on. The body does no
+   * other I/O and uses only the handle that it gets; past the driver's time limit it fails. `durable: false` may be lost
+   * in a power cut (never in a crash of the process).
+   */
+  transaction<T>(body: (trx: Handle) => Promise<T>, options: { durable: boolean }): Promise<T>
+}
+
+type ColumnType = ColumnDataType | Expression<unknown>
+
+/** Where databases spell a column's type differently. `text` must compare by bytes, whatever the locale. */
+export interface ColumnTypes {
+  /** A primary key that numbers itself. */
+  id: ColumnType
+  /** 64 bits. */
+  integer: ColumnType
+  text: ColumnType
+  bytes: ColumnType
+}
+
+/** Values of one `in (...)`: far below what any database takes as parameters of a statement. */
+const CHUNK = 500
+
+/** Runs the query for the values in bounded portions and joins the rows. */
+export async function inChunks<V, R>(values: readonly V[], query: (chunk: V[]) => Promise<R[]>): Promise<R[]> {
+  const rows: R[] = []
+  for (let start = 0; start < values.length; start += CHUNK) {
+    rows.push(...(await query(values.slice(start, start + CHUNK))))
+  }
+  return rows
+}

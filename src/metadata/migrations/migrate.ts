@@ -1,0 +1,59 @@
+import type { Kysely, SchemaModule } from 'kysely'
+import type { ColumnTypes } from '../database.ts'
+import { MetadataError } from '../metadata.ts'
+import { initial } from './initial.ts'
+
+export interface Migration {
+  /** 1, 2, 3 … without gaps. */
+  version: number
+  name: string
+  up(schema: SchemaModule, type: ColumnTypes): Promise<void>
+}
+
+/** In order; one that was released is never changed. */
+export const MIGRATIONS: readonly Migration[] = [initial]
+
+interface MigrationTables {
+  migrations: { version: number; name: string; applied_at: number }
+}
+
+/**
+ * Brings the schema to the newest version that this program knows; already there, it changes nothing.
+ *
+ * The caller gives a handle whose statements are all in one transaction, which no other process shares, and commits
+ * it when this resolves. `now` is milliseconds since the epoch.
+ * @throws MetadataError `failed` when the database was made by a newer program: it is left as it is.
+ */
+export async function migrate(
+  database: Pick<Kysely<MigrationTables>, 'schema' | 'selectFrom' | 'insertInto'>,
+  type: ColumnTypes,
+  now: number,
+  migrations: readonly Migration[] = MIGRATIONS,
+): Promise<void> {
+  await database.schema
+    .createTable('migrations')
+    .ifNotExists()
+    .addColumn('version', type.integer, (column) => column.notNull().primaryKey())
+    .addColumn('name', type.text, (column) => column.notNull())
+    .addColumn('applied_at', type.integer, (column) => column.notNull())
+    .execute()
+  const newest = await database
+    .selectFrom('migrations')
+    .select(({ fn }) => fn.max('version').as('version'))
+    .execute()
+  const current = Number(newest[0]?.version ?? 0)
+  const known = migrations.at(-1)?.version ?? 0
+  if (current > known) {
+    throw new MetadataError(
+      'failed',
+      `the database has schema version ${current}, but this version of Berth knows versions up to ${known} only: ` +
+        'run the newer Berth that made it, or restore a backup made before that one was started',
+    )
+  }
+  for (const migration of migrations) {
+    if (migration.version <= current) continue
+    await migration.up(database.schema, type)
+    const { version, name } = migration
+    await database.insertInto('migrations').values({ version, name, applied_at: now }).execute()
+  }
+}

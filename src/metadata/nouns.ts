@@ -1,0 +1,24 @@
+import { blobs } from './blobs.ts'
+import type { Database } from './database.ts'
+import { manifests } from './manifests.ts'
+import type { Metadata } from './metadata.ts'
+import { referrers } from './referrers.ts'
+import { repositories } from './repositories.ts'
+import { tags } from './tags.ts'
+import { uploads } from './uploads.ts'
+import { users } from './users.ts'
+
+export type Nouns = Omit<Metadata, 'close'>
+
+/** Every noun over one database. */
+export function nouns(database: Database): Nouns {
+  return {
+    repositories: repositories(database),
+    blobs: blobs(database),
+    uploads: uploads(database),
+    manifests: manifests(database),
+    tags: tags(database),
+    referrers: referrers(database),
+    users: users(database),
+  }
+}

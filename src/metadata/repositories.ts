@@ -1,0 +1,77 @@
+import type { Database, Handle } from './database.ts'
+import type { Repositories } from './metadata.ts'
+
+export function repositories(database: Database): Repositories {
+  return {
+    async list({ last, limit }) {
+      const rows = await database.read
+        .selectFrom('repositories')
+        .select('name')
+        .where('listed', '=', 1)
+        .$if(last !== undefined, (query) => query.where('name', '>', last ?? ''))
+        .orderBy('name')
+        .limit(limit)
+        .execute()
+      return rows.map((row) => row.name)
+    },
+
+    async isListed(name) {
+      const { read } = database
+      const row = await read.selectFrom('repositories').select('listed').where('name', '=', name).executeTakeFirst()
+      return row?.listed === 1
+    },
+
+    async exists(name) {
+      const row = await database.read
+        .selectFrom('repositories')
+        .select('id')
+        .where('name', '=', name)
+        .executeTakeFirst()
+      return row !== undefined
+    },
+  }
+}
+
+/** The repository's id, with its row locked until the transaction ends. */
+export async function lockRepository(trx: Handle, name: string): Promise<number | undefined> {
+  const row = await trx.selectFrom('repositories').select('id').where('name', '=', name).forUpdate().executeTakeFirst()
+  return row?.id
+}
+
+/**
+ * The repository's id, made if need be, with its row locked until the transaction ends: links of blobs and
+ * manifests of one repository come one after the other, so that neither overlooks what the other has just written.
+ */
+export async function ensureRepository(trx: Handle, name: string, now: number): Promise<number> {
+  const known = await lockRepository(trx, name)
+  if (known !== undefined) return known
+  await trx
+    .insertInto('repositories')
+    .values({ name, listed: 0, created_at: now })
+    .onConflict((conflict) => conflict.column('name').doNothing())
+    .execute()
+  const made = await trx
+    .selectFrom('repositories')
+    .select('id')
+    .where('name', '=', name)
+    .forUpdate()
+    .executeTakeFirstOrThrow()
+  return made.id
+}
+
+/** Keeps `listed` what it says: whether the repository has a manifest. The caller holds the repository's lock. */
+export async function updateListed(trx: Handle, repositoryId: number): Promise<void> {
+  const manifest = await trx
+    .selectFrom('manifests')
+    .select('id')
+    .where('repository_id', '=', repositoryId)
+    .limit(1)
+    .executeTakeFirst()
+  const listed = manifest === undefined ? 0 : 1
+  await trx
+    .updateTable('repositories')
+    .set({ listed })
+    .where('id', '=', repositoryId)
+    .where('listed', '!=', listed)
+    .execute()
+}

@@ -1,0 +1,42 @@
+import { MetadataError, type MetadataFault } from './metadata.ts'
+import type { Nouns } from './nouns.ts'
+
+/** What goes between the thread that answers requests and the one that writes. All of it can be cloned. */
+export type Request = { kind: 'open'; path: string; now: number } | { kind: 'calls'; calls: Call[] } | { kind: 'close' }
+
+export type Reply =
+  | { kind: 'opened' }
+  | { kind: 'refused'; error: Fault }
+  | { kind: 'results'; results: Result[] }
+  /** Every call of the batch has had its result. */
+  | { kind: 'idle' }
+  | { kind: 'closed' }
+
+/** `durable` and `relaxed` calls write; `read` marks a query too long for the thread that answers requests. */
+export type Mode = 'durable' | 'relaxed' | 'read'
+
+export interface Call {
+  id: number
+  mode: Mode
+  noun: keyof Nouns
+  method: string
+  args: unknown[]
+}
+
+export type Result = { id: number; ok: true; value: unknown } | { id: number; ok: false; error: Fault }
+
+/** A MetadataError, for the classes of errors do not survive the way between threads. */
+export interface Fault {
+  fault: MetadataFault
+  message: string
+  /** For the log. */
+  cause: string
+}
+
+export function toFault({ fault, message, cause }: MetadataError): Fault {
+  return { fault, message, cause: cause instanceof Error ? (cause.stack ?? cause.message) : '' }
+}
+
+export function fromFault({ fault, message, cause }: Fault): MetadataError {
+  return new MetadataError(fault, message, cause === '' ? undefined : new Error(cause))
+}

@@ -1,0 +1,155 @@
+import { MetadataError } from './metadata.ts'
+import type { Nouns } from './nouns.ts'
+import { type Call, fromFault, type Mode, type Reply, type Request, type Result } from './sqlite-calls.ts'
+
+/** The other end of `sqlite-worker.ts`: sends it the calls that are waiting, a batch at a time. */
+export interface Client {
+  /** The noun's method, run by the worker. */
+  method<N extends keyof Nouns, M extends keyof Nouns[N] & string>(mode: Mode, noun: N, method: M): Nouns[N][M]
+  /** Waits for the calls that were made before; later ones are refused. */
+  close(): Promise<void>
+}
+
+/** A batch is one transaction: bounded, so that its first caller does not wait for ever longer ones. */
+const BATCH_CALLS = 256
+const BATCH_BYTES = 16 * 1024 * 1024
+
+interface Waiting {
+  call: Call
+  bytes: number
+  resolve(value: unknown): void
+  reject(error: MetadataError): void
+}
+
+/** Resolves when the database is open and its schema up to date. @throws MetadataError */
+export async function startClient(path: string, now: number): Promise<Client> {
+  const worker = new Worker(workerUrl())
+  const waiting: Waiting[] = []
+  const sent = new Map<number, Waiting>()
+  const opened = Promise.withResolvers<void>()
+  const closed = Promise.withResolvers<void>()
+  let state: 'open' | 'closing' | MetadataError = 'open'
+  let lastId = 0
+  let busy = false
+
+  worker.onmessage = ({ data }: MessageEvent<Reply>) => receive(data)
+  worker.onerror = (event) => {
+    event.preventDefault()
+    fail(new MetadataError('failed', `the thread that writes to the database failed: ${event.message}`))
+  }
+  worker.addEventListener('close', () =>
+    fail(new MetadataError('failed', 'the thread that writes to the database ended')),
+  )
+
+  function post(request: Request): void {
+    worker.postMessage(request)
+  }
+
+  function receive(reply: Reply): void {
+    if (reply.kind === 'opened') opened.resolve()
+    else if (reply.kind === 'refused') opened.reject(fromFault(reply.error))
+    else if (reply.kind === 'results') for (const result of reply.results) settle(result)
+    else if (reply.kind === 'closed') closed.resolve()
+    else {
+      busy = false
+      flush()
+    }
+  }
+
+  function settle(result: Result): void {
+    const call = sent.get(result.id)
+    sent.delete(result.id)
+    if (result.ok) call?.resolve(result.value)
+    else call?.reject(fromFault(result.error))
+  }
+
+  /** What was sent may or may not have happened: it was not acknowledged. */
+  function fail(error: MetadataError): void {
+    if (state instanceof MetadataError) return
+    state = error
+    for (const call of [...sent.values(), ...waiting.splice(0)]) call.reject(error)
+    sent.clear()
+    opened.reject(error)
+    closed.resolve()
+  }
+
+  function flush(): void {
+    if (busy || state instanceof MetadataError) return
+    const batch = takeBatch(waiting)
+    if (batch.length === 0) {
+      if (state === 'closing') post({ kind: 'close' })
+      return
+    }
+    busy = true
+    for (const call of batch) sent.set(call.call.id, call)
+    post({ kind: 'calls', calls: batch.map(({ call }) => call) })
+  }
+
+  function submit(mode: Mode, noun: keyof Nouns, method: string, args: unknown[]): Promise<unknown> {
+    if (state !== 'open') {
+      return Promise.reject(state === 'closing' ? new MetadataError('failed', 'the database is closed') : state)
+    }
+    const { promise, resolve, reject } = Promise.withResolvers<unknown>()
+    waiting.push({ call: { id: ++lastId, mode, noun, method, args }, bytes: bytesOf(args), resolve, reject })
+    // Calls that are made in the same turn go together.
+    if (!busy && waiting.length === 1) queueMicrotask(flush)
+    return promise
+  }
+
+  post({ kind: 'open', path, now })
+  try {
+    await opened.promise
+  } catch (error) {
+    state = error instanceof MetadataError ? error : new MetadataError('failed', 'the database did not open', error)
+    worker.terminate()
+    throw error
+  }
+
+  return {
+    method<N extends keyof Nouns, M extends keyof Nouns[N] & string>(mode: Mode, noun: N, method: M) {
+      const forward = (...args: unknown[]) => submit(mode, noun, method, args)
+      return forward as unknown as Nouns[N][M]
+    },
+    async close() {
+      if (state === 'open') {
+        state = 'closing'
+        flush()
+      }
+      await closed.promise
+      state = new MetadataError('failed', 'the database is closed')
+      worker.terminate()
+    },
+  }
+}
+
+function takeBatch(waiting: Waiting[]): Waiting[] {
+  let bytes = 0
+  let count = 0
+  while (count < Math.min(waiting.length, BATCH_CALLS)) {
+    bytes += waiting[count]?.bytes ?? 0
+    if (count > 0 && bytes > BATCH_BYTES) break
+    count += 1
+  }
+  return waiting.splice(0, count)
+}
+
+/** Roughly: a manifest's bytes are the only argument that can be large. */
+function bytesOf(args: readonly unknown[]): number {
+  let bytes = 0
+  for (const argument of args) {
+    if (typeof argument !== 'object' || argument === null || !('bytes' in argument)) continue
+    if (argument.bytes instanceof Uint8Array) bytes += argument.bytes.byteLength
+  }
+  return bytes
+}
+
+/**
+ * In a single-file executable every module's address is that of the file's root, and the worker (an entry point of its
+ * own when the file is made: `bun build --compile src/main.ts src/metadata/sqlite-worker.ts`) keeps its path in `src`.
+ */
+function workerUrl(): URL {
+  const compiled = import.meta.url.startsWith('file:///$bunfs/')
+  return compiled
+    ? new URL('./metadata/sqlite-worker.ts', import.meta.url)
+    : new URL('./sqlite-worker.ts', import.meta.url)
+}

@@ -1,0 +1,97 @@
+import type { SQLQueryBindings } from 'bun:sqlite'
+import type { CompiledQuery } from 'kysely'
+import type { Digest } from '../oci/digest.ts'
+import { type BlobRecord, blobByDigest, linkedBlob, storedBlob } from './blobs.ts'
+import type { Database } from './database.ts'
+import { type ManifestRecord, manifestByDigest, manifestByTag, storedManifest } from './manifests.ts'
+import { type Blobs, type Manifests, MetadataError, type Uploads } from './metadata.ts'
+import { connect, type SqliteConnection, translated } from './sqlite-connection.ts'
+import { type UploadRecord, uploadById, uploadRow } from './uploads.ts'
+
+/** A connection that only reads. Every query sees all that was committed before it began. */
+export interface Reader {
+  readonly database: Database
+  readonly hot: HotReads
+  close(): void
+}
+
+/** The reads that every pull and push makes. */
+export interface HotReads {
+  manifests: Pick<Manifests, 'find' | 'resolve'>
+  blobs: Pick<Blobs, 'find' | 'locate'>
+  uploads: Pick<Uploads, 'find'>
+}
+
+/** The database must be open for writing already. @throws MetadataError */
+export function openReader(path: string): Reader {
+  const connection = connect(path, 'read')
+  const read = connection.query(() => {})
+  const database: Database = {
+    read,
+    async transaction() {
+      throw new MetadataError('failed', 'this connection only reads')
+    },
+  }
+  return { database, hot: hotReads(connection, database), close: () => connection.close() }
+}
+
+/**
+ * The nouns' own queries, compiled once: building and compiling one costs several times what SQLite needs to answer
+ * it from its cache. Each is built with the names of its arguments in the place of their values.
+ */
+function hotReads(connection: SqliteConnection, { read }: Database): HotReads {
+  const digest = 'digest' as Digest
+  const manifest = once<ManifestRecord>(connection, manifestByDigest(read, 'repository', digest).compile(), [
+    'repository',
+    'digest',
+  ])
+  const tagged = once<ManifestRecord>(connection, manifestByTag(read, 'repository', 'tag').compile(), [
+    'repository',
+    'tag',
+  ])
+  const linked = once<BlobRecord>(connection, linkedBlob(read, 'repository', digest).compile(), [
+    'repository',
+    'digest',
+  ])
+  const blob = once<BlobRecord>(connection, blobByDigest(read, digest).compile(), ['digest'])
+  const upload = once<UploadRecord>(connection, uploadById(read, 'repository', 'id').compile(), ['repository', 'id'])
+  return {
+    manifests: {
+      async find(repository, digest) {
+        const row = manifest(repository, digest)
+        return row && storedManifest(row)
+      },
+      async resolve(repository, tag) {
+        const row = tagged(repository, tag)
+        return row && storedManifest(row)
+      },
+    },
+    blobs: {
+      async find(repository, digest) {
+        const row = linked(repository, digest)
+        return row && storedBlob(row)
+      },
+      async locate(digest) {
+        const row = blob(digest)
+        return row && storedBlob(row)
+      },
+    },
+    uploads: {
+      async find(repository, id) {
+        const row = upload(repository, id)
+        return row && uploadRow(row)
+      },
+    },
+  }
+}
+
+function once<Row>(connection: SqliteConnection, { sql, parameters }: CompiledQuery, names: readonly string[]) {
+  const statement = connection.pin<Row>(sql)
+  const places = parameters.map((parameter) => names.indexOf(String(parameter)))
+  return (...values: string[]): Row | undefined => {
+    const bound = places.map((place, index) => (place === -1 ? parameters[index] : values[place]))
+    return (
+      translated('the database refused a query', () => statement.get(...(bound as SQLQueryBindings[]))) ?? undefined
+    )
+  }
+}

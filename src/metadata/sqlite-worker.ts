@@ -1,0 +1,81 @@
+import { type Nouns, nouns } from './nouns.ts'
+import { type Call, type Reply, type Request, type Result, toFault } from './sqlite-calls.ts'
+import { metadataError } from './sqlite-connection.ts'
+import { openReader, type Reader } from './sqlite-reader.ts'
+import { type Outcome, openWriter, type Writer } from './sqlite-writer.ts'
+
+/**
+ * The thread that owns the writing connection of one database. It gets batches of calls, one batch at a time: all
+ * writes of a batch are one group, whose callers hear of it after its commit; long reads follow on a connection of
+ * their own.
+ */
+declare const self: Worker
+
+let opened: { writer: Writer; reader: Reader; write: Nouns; read: Nouns } | undefined
+
+self.onmessage = (event: MessageEvent<Request>) => {
+  void serve(event.data)
+}
+
+async function serve(request: Request): Promise<void> {
+  if (request.kind === 'open') await open(request.path, request.now)
+  else if (request.kind === 'calls') await runBatch(request.calls)
+  else close()
+}
+
+async function open(path: string, now: number): Promise<void> {
+  try {
+    const writer = await openWriter({ path, now })
+    const reader = openReader(path)
+    opened = { writer, reader, write: nouns(writer.database), read: nouns(reader.database) }
+    reply({ kind: 'opened' })
+  } catch (error) {
+    reply({ kind: 'refused', error: toFault(metadataError(`cannot open the database ${path}`, error)) })
+  }
+}
+
+async function runBatch(calls: readonly Call[]): Promise<void> {
+  if (opened === undefined) throw new Error('a call came before the database was open')
+  const { writer, write, read } = opened
+  const writes = calls.filter(({ mode }) => mode !== 'read')
+  if (writes.length > 0) {
+    const bodies = writes.map((call) => () => invoke(write, call))
+    const outcomes = await writer.group(bodies, { durable: writes.some(({ mode }) => mode === 'durable') })
+    reply({ kind: 'results', results: writes.map((call, index) => result(call, outcomes[index])) })
+  }
+  for (const call of calls) {
+    if (call.mode === 'read') reply({ kind: 'results', results: [await runRead(read, call)] })
+  }
+  reply({ kind: 'idle' })
+}
+
+async function runRead(read: Nouns, call: Call): Promise<Result> {
+  try {
+    return { id: call.id, ok: true, value: await invoke(read, call) }
+  } catch (error) {
+    return { id: call.id, ok: false, error: toFault(metadataError('the database could not be read', error)) }
+  }
+}
+
+function invoke(target: Nouns, { noun, method, args }: Call): Promise<unknown> {
+  const methods = target[noun] as unknown as Record<string, (...args: unknown[]) => Promise<unknown>>
+  const body = Object.hasOwn(methods, method) ? methods[method] : undefined
+  if (body === undefined) throw new Error(`there is no ${noun}.${method}`)
+  return body(...args)
+}
+
+function result({ id }: Call, outcome: Outcome | undefined): Result {
+  if (outcome?.ok === true) return { id, ok: true, value: outcome.value }
+  return { id, ok: false, error: toFault(outcome?.error ?? metadataError('a call had no outcome', undefined)) }
+}
+
+function close(): void {
+  opened?.reader.close()
+  opened?.writer.close()
+  opened = undefined
+  reply({ kind: 'closed' })
+}
+
+function reply(message: Reply): void {
+  self.postMessage(message)
+}

@@ -1,0 +1,88 @@
+import { resolve } from 'node:path'
+import type { Metadata, Page } from './metadata.ts'
+import { nouns } from './nouns.ts'
+import { startClient } from './sqlite-client.ts'
+import { openReader } from './sqlite-reader.ts'
+
+/** Rows that a list may have on the thread that answers requests; a longer one is read by the worker. */
+const SHORT_PAGE = 1000
+
+/**
+ * Metadata in one SQLite file, made when there is none. The caller owns the file: nobody else may write to it (see
+ * `owner-lock.ts`). Short reads run here, on a connection that only reads; all else runs in one worker.
+ * `now` is milliseconds since the epoch.
+ * @throws MetadataError when the file cannot be opened, or was made by a newer program.
+ */
+export async function openSqlite({ path, now = Date.now }: { path: string; now?: () => number }): Promise<Metadata> {
+  const file = resolve(path)
+  const client = await startClient(file, now())
+  const { method } = client
+  const reader = await openReaderOrClose()
+  const { hot } = reader
+  const here = nouns(reader.database)
+
+  async function openReaderOrClose() {
+    try {
+      return openReader(file)
+    } catch (error) {
+      await client.close()
+      throw error
+    }
+  }
+
+  const long = {
+    repositories: method('read', 'repositories', 'list'),
+    tags: method('read', 'tags', 'list'),
+    referrers: method('read', 'referrers', 'list'),
+    users: method('read', 'users', 'list'),
+    uploads: method('read', 'uploads', 'stale'),
+  }
+  const isShort = ({ limit }: Page) => limit <= SHORT_PAGE
+
+  return {
+    repositories: {
+      list: (page) => (isShort(page) ? here.repositories.list : long.repositories)(page),
+      isListed: here.repositories.isListed,
+      exists: here.repositories.exists,
+    },
+    blobs: {
+      find: hot.blobs.find,
+      locate: hot.blobs.locate,
+      commit: method('durable', 'blobs', 'commit'),
+      mount: method('durable', 'blobs', 'mount'),
+      unlink: method('durable', 'blobs', 'unlink'),
+    },
+    uploads: {
+      start: method('relaxed', 'uploads', 'start'),
+      find: hot.uploads.find,
+      advance: method('relaxed', 'uploads', 'advance'),
+      remove: method('durable', 'uploads', 'remove'),
+      stale: long.uploads,
+    },
+    manifests: {
+      find: hot.manifests.find,
+      resolve: hot.manifests.resolve,
+      put: method('durable', 'manifests', 'put'),
+      delete: method('durable', 'manifests', 'delete'),
+    },
+    tags: {
+      list: (repository, page) => (isShort(page) ? here.tags.list : long.tags)(repository, page),
+      delete: method('durable', 'tags', 'delete'),
+    },
+    referrers: {
+      list: (repository, subject, artifactType, page) =>
+        (isShort(page) ? here.referrers.list : long.referrers)(repository, subject, artifactType, page),
+    },
+    users: {
+      find: here.users.find,
+      list: (page) => (isShort(page) ? here.users.list : long.users)(page),
+      put: method('durable', 'users', 'put'),
+      remove: method('durable', 'users', 'remove'),
+    },
+    async close() {
+      // The connection that writes is the last to go: it empties and removes the write-ahead log.
+      reader.close()
+      await client.close()
+    },
+  }
+}

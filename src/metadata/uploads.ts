@@ -1,0 +1,105 @@
+import type { Digest } from '../oci/digest.ts'
+import type { Database, Handle } from './database.ts'
+import type { UploadRow, Uploads } from './metadata.ts'
+
+export interface UploadRecord {
+  id: string
+  repository: string
+  size: number
+  state: string
+  digest: Digest | null
+  boot_id: string
+  started_at: number
+  updated_at: number
+}
+
+export function uploads(database: Database): Uploads {
+  return {
+    start(row) {
+      return database.transaction(
+        async (trx) => {
+          await trx.insertInto('uploads').values(uploadRecord(row)).execute()
+        },
+        { durable: false },
+      )
+    },
+
+    async find(repository, id) {
+      const row = await uploadById(database.read, repository, id).executeTakeFirst()
+      return row && uploadRow(row)
+    },
+
+    advance(id, from, to) {
+      return database.transaction(
+        async (trx) => {
+          const advanced = await trx
+            .updateTable('uploads')
+            .set({
+              size: to.size,
+              state: to.state,
+              digest: to.digest ?? null,
+              boot_id: to.bootId,
+              updated_at: to.updatedAt,
+            })
+            .where('id', '=', id)
+            .where('size', '=', from)
+            .executeTakeFirst()
+          return advanced.numUpdatedRows > 0n
+        },
+        { durable: false },
+      )
+    },
+
+    remove(id) {
+      return database.transaction(
+        async (trx) => {
+          const removed = await trx.deleteFrom('uploads').where('id', '=', id).executeTakeFirst()
+          return removed.numDeletedRows > 0n
+        },
+        { durable: true },
+      )
+    },
+
+    async stale(before, limit) {
+      const rows = await database.read
+        .selectFrom('uploads')
+        .selectAll()
+        .where('updated_at', '<', before)
+        .orderBy('updated_at')
+        .orderBy('id')
+        .limit(limit)
+        .execute()
+      return rows.map(uploadRow)
+    },
+  }
+}
+
+export function uploadById(read: Handle, repository: string, id: string) {
+  return read.selectFrom('uploads').selectAll().where('id', '=', id).where('repository', '=', repository)
+}
+
+export function uploadRow(row: UploadRecord): UploadRow {
+  return {
+    id: row.id,
+    repository: row.repository,
+    size: row.size,
+    state: row.state,
+    digest: row.digest ?? undefined,
+    bootId: row.boot_id,
+    startedAt: row.started_at,
+    updatedAt: row.updated_at,
+  }
+}
+
+function uploadRecord(row: UploadRow): UploadRecord {
+  return {
+    id: row.id,
+    repository: row.repository,
+    size: row.size,
+    state: row.state,
+    digest: row.digest ?? null,
+    boot_id: row.bootId,
+    started_at: row.startedAt,
+    updated_at: row.updatedAt,
+  }
+}

@@ -1,0 +1,40 @@
+import type { Dirent } from 'node:fs'
+import { lstat, readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { BLOBS_ROOT, isBlobFileName, isBlobFolder } from './blob-path.ts'
+import { errnoOf, storageError } from './fault.ts'
+
+/** Every blob's file below `root`, one shard (1/256 of all) in memory at a time. What goes meanwhile may be missing. */
+export async function* listBlobs(root: string): AsyncIterable<{ key: string; size: number; modified: Date }> {
+  for (const algorithm of await directoriesOf(join(root, BLOBS_ROOT))) {
+    for (const shard of await directoriesOf(join(root, BLOBS_ROOT, algorithm))) {
+      for (const hex of await directoriesOf(join(root, BLOBS_ROOT, algorithm, shard))) {
+        if (!isBlobFolder(algorithm, shard, hex)) continue
+        const folder = `${BLOBS_ROOT}/${algorithm}/${shard}/${hex}`
+        for (const entry of await entriesOf(join(root, folder))) {
+          if (!entry.isFile() || !isBlobFileName(entry.name)) continue
+          const key = `${folder}/${entry.name}`
+          const found = await unlessGone(lstat(join(root, key)))
+          if (found !== undefined) yield { key, size: found.size, modified: found.mtime }
+        }
+      }
+    }
+  }
+}
+
+async function directoriesOf(path: string): Promise<string[]> {
+  return (await entriesOf(path)).filter((entry) => entry.isDirectory()).map((entry) => entry.name)
+}
+
+async function entriesOf(path: string): Promise<Dirent[]> {
+  return (await unlessGone(readdir(path, { withFileTypes: true }))) ?? []
+}
+
+async function unlessGone<T>(looking: Promise<T>): Promise<T | undefined> {
+  try {
+    return await looking
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR') return undefined
+    throw storageError(error, 'list the blobs')
+  }
+}

@@ -1,0 +1,142 @@
+/**
+ * `npm test [-- PATH...]`: runs the tests of the project, or those whose path starts with (or contains) a PATH.
+ *
+ * Two worker processes share the test files. Counts come from Bun's JUnit report; a file that is missing there (it failed
+ * to load, or took its worker down) counts as one failure. The last line is `N passed, N failed[, N skipped]`.
+ */
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+const PROJECT = join(import.meta.dir, '..')
+const TEST_TIMEOUT_MS = 120_000
+/** The whole run; a hanging test ends long before. */
+const RUN_TIMEOUT_MS = 40 * 60_000
+
+interface Report {
+  passed: number
+  failed: number
+  /** `file > group > test` of each skipped test's outermost group that says why. */
+  skipped: string[]
+  files: Set<string>
+}
+
+function testFiles(paths: readonly string[]): string[] {
+  const all = ['src', 'test', 'web'].flatMap((folder) => [
+    ...new Bun.Glob(`${folder}/**/*.test.{ts,tsx}`).scanSync({ cwd: PROJECT }),
+  ])
+  const wanted = paths.map((path) => path.replace(/^\.\//, ''))
+  return all.filter((file) => wanted.length === 0 || wanted.some((path) => file.includes(path))).sort(slowestFirst)
+}
+
+/** The tests with real clients take longest: they start first, so that the workers end together. */
+function slowestFirst(a: string, b: string): number {
+  const rank = (file: string) => (file.includes('documents') ? 0 : file.startsWith('test/') ? 1 : 2)
+  return rank(a) - rank(b) || a.localeCompare(b)
+}
+
+/** One `<testcase>` or `<testsuite>` opens, or a `<testsuite>` closes; the attributes that count are name and file. */
+const ELEMENT = /<(testsuite|testcase)\b([^>]*?)(\/?)>|<\/(testsuite|testcase)>|<(failure|error|skipped)\b/g
+
+function readReport(xml: string): Report {
+  const report: Report = { passed: 0, failed: 0, skipped: [], files: new Set() }
+  const groups: string[] = []
+  let current: { name: string; outcome: 'passed' | 'failed' | 'skipped' } | undefined
+  const finish = () => {
+    if (current === undefined) return
+    if (current.outcome === 'passed') report.passed++
+    else if (current.outcome === 'failed') report.failed++
+    else report.skipped.push([...groups, current.name].join(' > '))
+    current = undefined
+  }
+  for (const [, opened, attributes = '', selfClosed, closed, outcome] of xml.matchAll(ELEMENT)) {
+    if (opened === 'testsuite') {
+      const name = attribute(attributes, 'name')
+      if (groups.length === 0) report.files.add(attribute(attributes, 'file'))
+      if (selfClosed === '') groups.push(name)
+    } else if (opened === 'testcase') {
+      current = { name: attribute(attributes, 'name'), outcome: 'passed' }
+      if (selfClosed === '/') finish()
+    } else if (closed === 'testsuite') groups.pop()
+    else if (closed === 'testcase') finish()
+    else if (outcome !== undefined && current !== undefined) {
+      current.outcome = outcome === 'skipped' ? 'skipped' : 'failed'
+    }
+  }
+  return report
+}
+
+function attribute(text: string, name: string): string {
+  const value = new RegExp(`\\b${name}="([^"]*)"`).exec(text)?.[1] ?? ''
+  const entities: Record<string, string> = { lt: '<', gt: '>', quot: '"', apos: "'", amp: '&' }
+  return value.replace(/&(?:#(\d+)|(\w+));/g, (whole, code, entity) =>
+    code === undefined ? (entities[entity] ?? whole) : String.fromCodePoint(Number(code)),
+  )
+}
+
+/** Skipped tests, one line for each remedy that a group's title gives (see `describeWith`), else one for each test. */
+function skippedLines(skipped: readonly string[]): string[] {
+  const counts = new Map<string, number>()
+  for (const name of skipped) {
+    const end = name.indexOf(']')
+    const key = name.includes('[needs ') && end !== -1 ? name.slice(0, end + 1) : name
+    counts.set(key, (counts.get(key) ?? 0) + 1)
+  }
+  return [...counts].map(([name, count]) => `  ${name}${count > 1 ? ` (${count} tests)` : ''}`)
+}
+
+async function main(): Promise<number> {
+  const files = testFiles(process.argv.slice(2))
+  if (files.length === 0) {
+    console.log('no test file matches\n0 passed, 0 failed')
+    return 1
+  }
+  const folder = mkdtempSync(join(tmpdir(), 'berth-test-'))
+  try {
+    const outfile = join(folder, 'report.xml')
+    const child = Bun.spawn(
+      [
+        process.execPath,
+        '--no-env-file',
+        '--config=/dev/null',
+        '--max-http-header-size=65536',
+        'test',
+        `--timeout=${TEST_TIMEOUT_MS}`,
+        ...(files.length > 1 ? ['--parallel=2'] : []),
+        '--reporter=junit',
+        `--reporter-outfile=${outfile}`,
+        ...files.map((file) => `./${file}`),
+      ],
+      {
+        cwd: PROJECT,
+        stdin: 'ignore',
+        stdout: 'inherit',
+        stderr: 'inherit',
+        timeout: RUN_TIMEOUT_MS,
+        killSignal: 'SIGKILL',
+      },
+    )
+    const code = await child.exited
+    const report = readReport(readIfThere(outfile))
+    const lost = files.filter((file) => !report.files.has(file))
+    // A file of which every test is skipped by itself is in the report; one without any test is an error in itself.
+    for (const file of lost) console.log(`no result from ${file}`)
+    const failed = Math.max(report.failed + lost.length, code === 0 ? 0 : 1)
+    if (report.skipped.length > 0) console.log(`\nskipped:\n${skippedLines(report.skipped).join('\n')}`)
+    const skips = report.skipped.length > 0 ? `, ${report.skipped.length} skipped` : ''
+    console.log(`\n${report.passed} passed, ${failed} failed${skips}`)
+    return failed > 0 || report.passed === 0 ? 1 : 0
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+function readIfThere(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch {
+    return ''
+  }
+}
+
+process.exit(await main())
