@@ -16,6 +16,7 @@ export const PACKAGES = {
   podman: 'podman',
   skopeo: 'skopeo',
   strace: 'strace',
+  wrk: 'wrk',
 } as const
 
 export type ProgramName = keyof typeof PACKAGES

@@ -1,3 +1,4 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: these are the placeholders of rules
 import { describe, expect, test } from 'bun:test'
 import { type AclEntry, type AclRequest, aclProblems, compileAcl, decide, decideByDefault } from './acl.ts'
 import { type Labels, UnavailableError } from './authenticator.ts'
@@ -15,7 +16,16 @@ interface Asked extends Partial<Omit<AclRequest, 'ip'>> {
 
 function request({ ip, ...rest }: Asked): AclRequest {
   const address = ip === undefined ? undefined : parseAddress(ip)
-  return { account: 'foo', type: 'bar', name: 'baz', service: 'notary', labels: {}, actions: ['x'], ...rest, ip: address }
+  return {
+    account: 'foo',
+    type: 'bar',
+    name: 'baz',
+    service: 'notary',
+    labels: {},
+    actions: ['x'],
+    ...rest,
+    ip: address,
+  }
 }
 
 function matched(match: Match, asked: Asked): boolean {
@@ -133,16 +143,46 @@ const rows: [string, Match, Asked, boolean][] = [
   ['M37: all labels must match', { labels: { foo: 'bar', group: 'admins' } }, { labels: ai2 }, false],
   ['M38: a star is no label that is missing', { labels: { foo: '*' } }, {}, false],
   ['M38: a star is an empty value', { labels: { foo: '*' } }, { labels: { foo: [''] } }, true],
-  ['M39: the account in the pattern of a label', { labels: { owner: '${account}' } }, { labels: { owner: ['foo'] } }, true],
-  ['M40: no labels in the pattern of a label', { labels: { a: '${labels:b}' } }, { labels: { a: ['x'], b: ['x'] } }, false],
+  [
+    'M39: the account in the pattern of a label',
+    { labels: { owner: '${account}' } },
+    { labels: { owner: ['foo'] } },
+    true,
+  ],
+  [
+    'M40: no labels in the pattern of a label',
+    { labels: { a: '${labels:b}' } },
+    { labels: { a: ['x'], b: ['x'] } },
+    false,
+  ],
   ['M41: a label of a user without any', { name: '${labels:group}/*' }, {}, false],
   ['M41: one of the values in the name', { name: '${labels:group}/*' }, { name: 'admins/foo', labels: ai3 }, true],
   ['M42: a label that nobody has', { name: '${labels:noexist}/*' }, { name: 'admins/foo', labels: ai3 }, false],
   ['M43: two labels', { name: '${labels:group}/${labels:project}' }, { name: 'VIP/api', labels: ai3 }, true],
-  ['M43: values that the user lacks', { name: '${labels:group}/${labels:project}' }, { name: 'devs/api', labels: ai3 }, false],
-  ['M44: one label of two is missing', { name: '${labels:group}/${labels:noexist}' }, { name: 'VIP/api', labels: ai3 }, false],
-  ['M45: a value is a pattern', { name: '${labels:full-access}' }, { name: 'test/a', labels: { 'full-access': ['test/*'] } }, true],
-  ['M45: and matches no more', { name: '${labels:full-access}' }, { name: 'prod/a', labels: { 'full-access': ['test/*'] } }, false],
+  [
+    'M43: values that the user lacks',
+    { name: '${labels:group}/${labels:project}' },
+    { name: 'devs/api', labels: ai3 },
+    false,
+  ],
+  [
+    'M44: one label of two is missing',
+    { name: '${labels:group}/${labels:noexist}' },
+    { name: 'VIP/api', labels: ai3 },
+    false,
+  ],
+  [
+    'M45: a value is a pattern',
+    { name: '${labels:full-access}' },
+    { name: 'test/a', labels: { 'full-access': ['test/*'] } },
+    true,
+  ],
+  [
+    'M45: and matches no more',
+    { name: '${labels:full-access}' },
+    { name: 'prod/a', labels: { 'full-access': ['test/*'] } },
+    false,
+  ],
   ['M46: a label without values', { name: '${labels:g}/*' }, { name: 'x/y', labels: { g: [] } }, false],
   // M47 (an unknown key in `match`) cannot be: the configuration refuses it, where docker_auth lets everybody in.
   ['what was inserted is not looked at again', { name: '${account}' }, { account: '${type}', name: 'bar' }, false],
@@ -173,9 +213,19 @@ describe('rules', () => {
   const decisions: [string, AclEntry[], Asked, string[]][] = [
     ['Z1: the first that matches decides', Z1, { account: 'admin', name: 'foo', actions: ['push'] }, []],
     ['Z2: the next, where it does not match', Z1, { account: 'admin', name: 'bar', actions: ['push'] }, ['push']],
-    ['Z3: nothing is a grant, too', [entry({ account: 'test' }, []), entry({})], { account: 'test', actions: ['pull'] }, []],
+    [
+      'Z3: nothing is a grant, too',
+      [entry({ account: 'test' }, []), entry({})],
+      { account: 'test', actions: ['pull'] },
+      [],
+    ],
     ['Z4: a star is what was asked: a star', [entry({})], { actions: ['*'] }, ['*']],
-    ['Z4: a star is what was asked, sorted', [entry({})], { actions: ['delete', 'pull', 'push'] }, ['delete', 'pull', 'push']],
+    [
+      'Z4: a star is what was asked, sorted',
+      [entry({})],
+      { actions: ['delete', 'pull', 'push'] },
+      ['delete', 'pull', 'push'],
+    ],
     ['Z4: a star is what was asked: any word', [entry({})], { actions: ['frob'] }, ['frob']],
     ['Z4: a star keeps duplicates and nothing', [entry({})], { actions: ['', 'pull', 'pull'] }, ['', 'pull', 'pull']],
     ['Z5: a star among others is a word', [entry({}, ['*', 'pull'])], { actions: ['pull', 'push'] }, ['pull']],
@@ -190,8 +240,18 @@ describe('rules', () => {
     ],
     ['Z9: no rules grant nothing', [], { actions: ['pull'] }, []],
     ['Z14: a rule for an address', reference, { account: 'x', ip: '127.0.0.1', actions: ['push'] }, ['push']],
-    ['Z13: test pushes to test-app', reference, { account: 'test', name: 'test-app', ip: '10.0.0.1', actions: ['push'] }, ['push']],
-    ['Z13: and pulls nothing else', reference, { account: 'test', name: 'other', ip: '10.0.0.1', actions: ['pull'] }, []],
+    [
+      'Z13: test pushes to test-app',
+      reference,
+      { account: 'test', name: 'test-app', ip: '10.0.0.1', actions: ['push'] },
+      ['push'],
+    ],
+    [
+      'Z13: and pulls nothing else',
+      reference,
+      { account: 'test', name: 'other', ip: '10.0.0.1', actions: ['pull'] },
+      [],
+    ],
     ['Z13: anonymous pulls hello-world', reference, { account: '', name: 'hello-world', actions: ['pull'] }, ['pull']],
     ['Z13: anonymous pulls nothing else', reference, { account: '', name: 'other', actions: ['pull'] }, []],
     ['duplicates are asked once', [entry({}, ['pull'])], { actions: ['pull', 'pull'] }, ['pull']],
@@ -231,8 +291,16 @@ describe('rules', () => {
 })
 
 test.each([
-  ['an administrator may do everything', { account: 'a', admin: true, type: 'repository', actions: ['*', 'delete'] }, ['*', 'delete']],
-  ['a user pulls and pushes', { account: 'a', type: 'repository', actions: ['delete', 'pull', 'push'] }, ['pull', 'push']],
+  [
+    'an administrator may do everything',
+    { account: 'a', admin: true, type: 'repository', actions: ['*', 'delete'] },
+    ['*', 'delete'],
+  ],
+  [
+    'a user pulls and pushes',
+    { account: 'a', type: 'repository', actions: ['delete', 'pull', 'push'] },
+    ['pull', 'push'],
+  ],
   ['a user lists the catalog', { account: 'a', type: 'registry', name: 'catalog', actions: ['*'] }, ['*']],
   ['a user does nothing else to the registry', { account: 'a', type: 'registry', name: 'x', actions: ['*'] }, []],
   ['a client without credentials may do nothing', { account: '', type: 'repository', actions: ['pull'] }, []],

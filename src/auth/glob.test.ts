@@ -82,9 +82,13 @@ describe('a glob', () => {
 
   test('never throws, whatever it is given', () => {
     fc.assert(
-      fc.property(fc.string({ unit: 'binary', maxLength: 20 }), fc.string({ unit: 'binary', maxLength: 20 }), (p, t) => {
-        expect(typeof matchGlob(p, t)).toBe('boolean')
-      }),
+      fc.property(
+        fc.string({ unit: 'binary', maxLength: 20 }),
+        fc.string({ unit: 'binary', maxLength: 20 }),
+        (p, t) => {
+          expect(typeof matchGlob(p, t)).toBe('boolean')
+        },
+      ),
       { numRuns: 2000 },
     )
   })

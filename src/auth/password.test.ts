@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
-import { UnavailableError } from './authenticator.ts'
 import { HASH_123, HASH_BADMIN } from './authenticator.suite.ts'
+import { UnavailableError } from './authenticator.ts'
 import { createChain } from './chain.ts'
 import { createPasswords, hashKind, hashPassword, type PasswordOptions } from './password.ts'
 

@@ -1,5 +1,6 @@
 import { expect, test } from 'bun:test'
 import { authenticatorSuite, HASH_123 } from './authenticator.suite.ts'
+import type { Outcome } from './authenticator.ts'
 import { createPasswords } from './password.ts'
 import { createStaticAuthenticator, type StaticUser } from './static.ts'
 
@@ -34,7 +35,7 @@ const source = createStaticAuthenticator({
 })
 
 test('a user without a password may come with any', async () => {
-  const yes = { kind: 'yes', labels: { group: ['all'] } } as const
+  const yes: Outcome = { kind: 'yes', labels: { group: ['all'] } }
   expect(await source.authenticate('open', 'whatever')).toEqual(yes)
   expect(await source.authenticate('open', '')).toEqual(yes)
 })

@@ -60,7 +60,7 @@ export function createTrust(options: TrustOptions): Trust {
     const known = chains.get(id)
     if (known !== undefined && known.from <= time && time <= known.until) return known.trusted
     const [leaf, ...intermediates] = x5c.map(parseDer)
-    const path = leaf === undefined ? undefined : findPath(leaf, intermediates, roots, time)
+    const path = leaf === undefined ? undefined : findPath(leaf, new Set(intermediates), roots, time)
     if (leaf === undefined || path === undefined) throw new Error('x5c: no valid chain to a trusted certificate')
     const trusted = { key: leaf.publicKey, algorithm: undefined, own: false }
     const from = Math.max(...path.map(({ validFrom }) => Date.parse(validFrom)))
@@ -145,7 +145,7 @@ function parseDer(text: string): X509Certificate {
  */
 function findPath(
   certificate: X509Certificate,
-  intermediates: readonly X509Certificate[],
+  untried: Set<X509Certificate>,
   roots: readonly X509Certificate[],
   now: number,
 ): X509Certificate[] | undefined {
@@ -154,10 +154,11 @@ function findPath(
   for (const root of roots) {
     if (isValidAt(root, now) && hasIssued(root, certificate)) return [certificate, root]
   }
-  for (const [index, issuer] of intermediates.entries()) {
-    if (!hasIssued(issuer, certificate)) continue
-    // Each certificate once, so that a ring ends.
-    const path = findPath(issuer, intermediates.toSpliced(index, 1), roots, now)
+  for (const issuer of [...untried]) {
+    if (!untried.has(issuer) || !hasIssued(issuer, certificate)) continue
+    // Where one leads does not depend on the way to it, so each is tried once: a ring ends, and a thicket costs its squares.
+    untried.delete(issuer)
+    const path = findPath(issuer, untried, roots, now)
     if (path !== undefined) return [certificate, ...path]
   }
   return undefined

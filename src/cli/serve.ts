@@ -43,7 +43,7 @@ function banner({ registry, tokens, data, admin, open }: App): string {
       )
       lines.push('', `  docker login --username admin --password-stdin ${host} < ${file}`)
     } else {
-      lines.push('', `  docker login --username admin ${host}`)
+      lines.push(`  docker login --username admin ${host}`)
     }
     lines.push(`  docker tag hello-world ${host}/hello-world`, `  docker push ${host}/hello-world`, '')
   }

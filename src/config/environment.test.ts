@@ -265,9 +265,7 @@ const others: [sentence: string, env: Record<string, string>, problems: string[]
   [
     'broken YAML where no text is wanted',
     { REGISTRY_LOG_FIELDS: '{a' },
-    [
-      'REGISTRY_LOG_FIELDS: not valid YAML: Flow map in block collection must be sufficiently indented and end with a } (column 3)',
-    ],
+    ['REGISTRY_LOG_FIELDS: not valid YAML: Flow map must end with a } (column 3)'],
     [],
   ],
   [

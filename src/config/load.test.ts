@@ -234,6 +234,7 @@ describe('files that people have', () => {
         user01: hash('$2y$05$MJfq57DY1imzu1nIG1TzYu7re3hvunthNcjF.5M0r9lVRE6vzPLq.'),
         user02: hash('$2y$05$R/78VMwYW351w5nSxu5YJeuDsBVkre1UK.Wnhc03kfA645d70TaMa'),
       },
+      databaseUsers: false,
       acl: [rule('admin', '*', 16), rule('user01', 'pull', 18), rule('user02', '', 20)],
     })
   })
@@ -290,6 +291,7 @@ describe('the token server alone', () => {
         expiration: 60,
         keyId: 'rfc7638',
         users: {},
+        databaseUsers: false,
         acl: [],
       },
       data: { directory: '/d', metadata: '/d' },

@@ -147,6 +147,9 @@ function normalizeTypes(root: MapNode): void {
     const entry = root.entries.get(key)
     if (entry !== undefined) entry.node = asType(entry.node)
   }
+  // An own section that is there asks for the token server, filled in or not.
+  const tokenServer = root.entries.get('tokenserver')
+  if (tokenServer !== undefined && isNull(tokenServer.node)) tokenServer.node = emptyMap(tokenServer.at)
   const auth = root.entries.get('auth')?.node
   if (auth?.kind !== 'map') return
   for (const [key, entry] of [...auth.entries]) {

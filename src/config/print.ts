@@ -32,7 +32,7 @@ function printMap(schema: z.ZodType, node: MapNode | undefined, path: string): Y
     const here = path === '' ? key : `${path}.${key}`
     const entry = node?.entries.get(key)
     if (entry !== undefined) {
-      const isHidden = isSecret(child) || SECRET_NAME.test(key)
+      const isHidden = isSecret(child) || isSecretName(key, child)
       add(key, isHidden ? mask(entry.node) : printNode(child, entry.node, here))
       continue
     }
@@ -43,8 +43,7 @@ function printMap(schema: z.ZodType, node: MapNode | undefined, path: string): Y
   for (const [key, entry] of node?.entries ?? []) {
     if (Object.hasOwn(keys, key)) continue
     const child = shape.kind === 'record' ? shape.value : undefined
-    // Names of users and labels are no keys: only what the schema calls secret is masked below them.
-    const isHidden = SECRET_NAME.test(key) && (child === undefined || shapeOf(child).kind !== 'map')
+    const isHidden = isSecretName(key, child)
     add(key, isHidden ? mask(entry.node) : printNode(child, entry.node, `${path}.*`))
   }
   return map
@@ -81,6 +80,12 @@ function printDefault(schema: z.ZodType, path: string): YAMLMap | Scalar | undef
 function mask(node: Node): Scalar {
   const isEmpty = node.kind === 'scalar' && (node.value === null || node.value === '')
   return commented(new Scalar(isEmpty ? '' : MASK), node.at)
+}
+
+/** A section is no secret, whatever it is called (`auth.htpasswd`, a user called `secret`); what is in it may be. */
+function isSecretName(key: string, schema: z.ZodType | undefined): boolean {
+  const kind = schema === undefined ? 'anything' : shapeOf(schema).kind
+  return SECRET_NAME.test(key) && kind !== 'map' && kind !== 'record'
 }
 
 /** The password of a URL (`https://user:password@host`) is masked in place. */

@@ -21,17 +21,24 @@ export interface Findings {
 export function createFindings(): Findings {
   const problems: Problem[] = []
   const warnings: Problem[] = []
-  const add = (list: Problem[], one: Problem): void => {
-    if (!list.some((other) => other.where === one.where && other.path === one.path && other.message === one.message)) {
-      list.push(one)
-    }
+  const seen = new Set<string>()
+  const refused = new Set<string>()
+  const isNew = (severity: string, { where, path, message }: Problem): boolean => {
+    const before = seen.size
+    seen.add(JSON.stringify([severity, where, path, message]))
+    return seen.size > before
   }
   return {
     problems,
     warnings,
-    problem: (one) => add(problems, one),
-    warn: (one) => add(warnings, one),
-    refused: (path) => problems.some((one) => one.path === path),
+    problem: (one) => {
+      refused.add(one.path)
+      if (isNew('problem', one)) problems.push(one)
+    },
+    warn: (one) => {
+      if (isNew('warning', one)) warnings.push(one)
+    },
+    refused: (path) => refused.has(path),
   }
 }
 
@@ -52,7 +59,7 @@ function paragraph(severity: string, { where, path, message, fix }: Problem): st
 }
 
 /** By file, then line; places without a line stay in the order in which they were found. */
-export function inOrder(problems: readonly Problem[]): Problem[] {
+function inOrder(problems: readonly Problem[]): Problem[] {
   const place = (one: Problem): { file: string; line: number } => {
     const match = /^(.*):(\d+)$/.exec(one.where)
     return { file: match?.[1] ?? one.where, line: Number(match?.[2] ?? 0) }

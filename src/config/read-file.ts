@@ -34,7 +34,6 @@ export function readConfigFile(
   for (const { at, message } of reading.warnings) findings.warn({ where: describeSource(at), path: '', message })
   for (const { at, path, message } of reading.duplicates) {
     const one = { where: describeSource(at), path: describePath(path), message, fix: 'Remove one of the two.' }
-    // List indexes stand as text in these paths, which the rule does not mind.
     if (isUnknownKeyRefused(rule, [...prefix, ...path], at)) findings.problem(one)
     else findings.warn(one)
   }

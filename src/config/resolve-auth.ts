@@ -92,7 +92,7 @@ function resolveToken(
   for (const [index, algorithm] of signingAlgorithms.entries()) {
     if (ALGORITHMS.includes(algorithm)) continue
     places.problem(
-      [...at('signingalgorithms'), String(index)],
+      [...at('signingalgorithms'), index],
       `unknown signing algorithm ${algorithm}`,
       `Known are ${ALGORITHMS.join(', ')}.`,
     )

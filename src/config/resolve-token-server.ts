@@ -95,7 +95,8 @@ export function resolveTokenServer(raw: DockerAuth, input: TokenServerInput, pla
     keyId: token.disable_legacy_key_id ? 'rfc7638' : 'libtrust',
     x5c: token.x5c,
     users: raw.users === undefined ? undefined : resolveUsers(raw.users, at('users'), places),
-    databaseUsers: true,
+    // A file that names users (docker_auth's always does) is the whole truth about who may log in.
+    databaseUsers: !input.isFile && raw.users === undefined,
     acl: raw.acl === undefined ? undefined : resolveAcl(raw.acl, at('acl'), places),
     anonymous: input.anonymous,
   }

@@ -10,7 +10,7 @@ import {
   type ScalarTag,
   type Tags,
 } from 'yaml'
-import { emptyMap, type MapNode, type Node, type Source, scalar } from './node.ts'
+import { emptyMap, type MapNode, type Node, type Path, type Source, scalar } from './node.ts'
 
 /** What reading one text gives: the tree (undefined when the text is no YAML), and what is wrong, each with its line. */
 export interface YamlReading {
@@ -18,12 +18,13 @@ export interface YamlReading {
   errors: { at: Source; message: string }[]
   warnings: { at: Source; message: string }[]
   /** Keys written twice in one map; the last one counts, as in the originals' decoder. */
-  duplicates: { at: Source; path: string[]; message: string }[]
+  duplicates: { at: Source; path: Path; message: string }[]
 }
 
 /** Nodes after aliases are followed; a few lines of nested aliases can ask for billions. */
 const MAX_NODES = 200_000
 const MAX_DEPTH = 64
+const MAX_ERRORS = 10
 
 /**
  * Reads YAML as yaml.v2 (the decoder of both foreign formats) does: YAML 1.1 booleans and octals, anchors and merge
@@ -41,7 +42,8 @@ export function readYaml(text: string, place: (line: number) => Source): YamlRea
   }
   const [first, second] = documents
   if (first === undefined) return { ...reading, root: scalar(null, place(1)) }
-  for (const { message, pos } of first.errors) {
+  // One mistake can make an error of every line after it.
+  for (const { message, pos } of first.errors.slice(0, MAX_ERRORS)) {
     const { col } = lines.linePos(pos[0])
     reading.errors.push({ at: at(pos[0]), message: `not valid YAML: ${message} (column ${col})` })
   }
@@ -97,23 +99,32 @@ function isGoTag(tag: Tags[number]): boolean {
 
 function build(document: Document.Parsed, at: (offset: number) => Source, reading: YamlReading): Node {
   let count = 0
+  const anchors = new Map<string, ParsedNode>()
+  /** Where the alias stands that is being followed, outermost; that is the line to blame. */
+  let following: number | undefined
 
-  function visit(node: ParsedNode | null, from: number, path: string[]): Node {
+  function visit(node: ParsedNode | null, from: number, path: Path, depth: number): Node {
     const start = node?.range[0] ?? from
     count += 1
-    if (count > MAX_NODES) throw new Unreadable(`more than ${MAX_NODES} values, aliases followed`, start)
-    if (path.length > MAX_DEPTH) throw new Unreadable(`nested more than ${MAX_DEPTH} levels deep`, start)
+    const blamed = following ?? start
+    if (count > MAX_NODES) throw new Unreadable(`more than ${MAX_NODES} values, aliases followed`, blamed)
+    if (depth > MAX_DEPTH) throw new Unreadable(`nested more than ${MAX_DEPTH} levels deep`, blamed)
     if (node === null) return scalar(null, at(from))
     if (isAlias(node)) {
-      const target = node.resolve(document) as ParsedNode | undefined
+      const target = anchors.get(node.source)
       if (target === undefined) throw new Unreadable(`*${node.source} names no anchor`, start)
-      return visit(target, start, [...path, '*'])
+      const outer = following
+      following ??= start
+      const followed = visit(target, start, path, depth + 1)
+      following = outer
+      return followed
     }
+    if (node.anchor !== undefined && following === undefined) anchors.set(node.anchor, node)
     if (isSeq(node)) {
-      const items = node.items.map((item, index) => visit(item as ParsedNode, start, [...path, String(index)]))
+      const items = node.items.map((item, index) => visit(item as ParsedNode, start, [...path, index], depth + 1))
       return { kind: 'list', at: at(start), items }
     }
-    if (isMap(node)) return visitMap(node, start, path)
+    if (isMap(node)) return visitMap(node, start, path, depth + 1)
     const value = node.value
     const text = typeof value === 'string' ? value : (node.source ?? String(value))
     if (value === null || typeof value === 'boolean' || typeof value === 'number' || typeof value === 'string') {
@@ -122,7 +133,7 @@ function build(document: Document.Parsed, at: (offset: number) => Source, readin
     return { kind: 'scalar', at: at(start), value: text, text }
   }
 
-  function visitMap(node: ParsedNode & { items: unknown[] }, start: number, path: string[]): MapNode {
+  function visitMap(node: ParsedNode & { items: unknown[] }, start: number, path: Path, depth: number): MapNode {
     const map = emptyMap(at(start))
     const merged: MapNode[] = []
     if (!isMap(node)) return map
@@ -131,7 +142,7 @@ function build(document: Document.Parsed, at: (offset: number) => Source, readin
       const value = pair.value as ParsedNode | null
       const offset = key?.range[0] ?? start
       if (isScalar(key) && key.source === '<<' && key.type === 'PLAIN') {
-        merged.push(...mergeSources(visit(value, offset, [...path, '<<']), offset))
+        merged.push(...mergeSources(visit(value, offset, path, depth), offset))
         continue
       }
       if (!isScalar(key)) throw new Unreadable('a key that is a list or a map', offset)
@@ -144,7 +155,7 @@ function build(document: Document.Parsed, at: (offset: number) => Source, readin
         reading.duplicates.push({ at: at(offset), path: [...path, name], message })
       }
       map.entries.delete(name)
-      map.entries.set(name, { at: at(offset), node: visit(value, offset, [...path, name]) })
+      map.entries.set(name, { at: at(offset), node: visit(value, offset, [...path, name], depth) })
     }
     // Keys of the map itself beat merged ones, and of several merged maps the first beats the others (YAML 1.1, merge key).
     for (const source of merged) {
@@ -153,7 +164,7 @@ function build(document: Document.Parsed, at: (offset: number) => Source, readin
     return map
   }
 
-  return visit(document.contents as ParsedNode, 0, [])
+  return visit(document.contents as ParsedNode, 0, [], 0)
 }
 
 function mergeSources(node: Node, offset: number): MapNode[] {

@@ -27,12 +27,12 @@ export function createAccessLog(write: (line: string) => void, now: () => number
     const referer = quote(headers.get('referer') ?? '')
     const agent = quote(headers.get('user-agent') ?? '')
     write(
-      `${client} - - [${timestamp()}] "${method} ${url.slice(start)} HTTP/1.1" ${response.status} ${size} ${referer} ${agent}`,
+      `${client} - - [${timestamp()}] ${quote(`${method} ${url.slice(start)} HTTP/1.1`)} ${response.status} ${size} ${referer} ${agent}`,
     )
   }
 }
 
-/** Header values can hold anything but line breaks; quotes and backslashes must not end the field. */
+/** Header values and paths can hold anything but line breaks; quotes and backslashes must not end the field. */
 function quote(text: string): string {
   return `"${/["\\]/.test(text) ? text.replace(/["\\]/g, '\\$&') : text}"`
 }

@@ -6,7 +6,7 @@ const IDLE = 60_000
 /** The sender paused for too long. */
 export class SlowBody extends Error {
   constructor() {
-    super(`no bytes for ${IDLE / 1000} seconds`)
+    super('no bytes for too long')
     this.name = 'SlowBody'
   }
 }
@@ -26,14 +26,17 @@ export async function* streamBody(request: Request, signal?: AbortSignal, idleMs
   }
   const onAbort = () => end(signal?.reason)
   signal?.addEventListener('abort', onAbort, { once: true })
-  const watchdog = setTimeout(() => end(new SlowBody()), idleMs)
+  // Only the sender's time counts: whoever takes the chunks may wait for a slow disk.
+  let isReading = true
+  const watchdog = setTimeout(() => isReading && end(new SlowBody()), idleMs)
   try {
     while (signal?.aborted !== true) {
       const next = await reader.read()
       if (ended !== undefined) break
       if (next.done) return
-      watchdog.refresh()
+      isReading = false
       yield next.value
+      isReading = true
       watchdog.refresh()
     }
     throw ended ?? signal?.reason
@@ -44,16 +47,32 @@ export async function* streamBody(request: Request, signal?: AbortSignal, idleMs
   }
 }
 
-/** The whole body, which may have at most `limit` bytes. @throws RegistryError MANIFEST_TOO_LARGE */
-export async function readBody(request: Request, limit: number): Promise<Uint8Array> {
+/** A body that had to be whole ended early: the client went away, or was too slow. */
+export class InterruptedBody extends Error {
+  constructor(cause: unknown) {
+    super('the request body ended early', { cause })
+    this.name = 'InterruptedBody'
+  }
+}
+
+/**
+ * The whole body, which may have at most `limit` bytes.
+ * @throws RegistryError MANIFEST_TOO_LARGE
+ * @throws InterruptedBody
+ */
+export async function readBody(request: Request, limit: number, idleMs = IDLE): Promise<Uint8Array> {
   const tooLarge = () => new RegistryError('MANIFEST_TOO_LARGE', { detail: `at most ${limit} bytes` })
   if (Number(request.headers.get('content-length') ?? 0) > limit) throw tooLarge()
   const chunks: Uint8Array[] = []
   let size = 0
-  for await (const chunk of streamBody(request)) {
-    size += chunk.byteLength
-    if (size > limit) throw tooLarge()
-    chunks.push(chunk)
+  try {
+    for await (const chunk of streamBody(request, undefined, idleMs)) {
+      size += chunk.byteLength
+      if (size > limit) throw tooLarge()
+      chunks.push(chunk)
+    }
+  } catch (error) {
+    throw error instanceof RegistryError ? error : new InterruptedBody(error)
   }
   return chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks)
 }

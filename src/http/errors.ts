@@ -1,6 +1,7 @@
 import { UnavailableError } from '../auth/authenticator.ts'
 import { type ErrorCode, RegistryError } from '../oci/error.ts'
 import { InterruptedUpload } from '../registry/uploads.ts'
+import { InterruptedBody } from './body.ts'
 
 /** Docker registry API v2 and OCI Distribution Specification 1.1, "Error Codes"; statuses as registry:2 answers them. */
 const STATUS = {
@@ -44,6 +45,9 @@ export function answerOf(error: unknown): Answer {
   if (error instanceof InterruptedUpload) {
     const message = 'the request body ended early; the upload can be resumed'
     return { status: 408, body: envelope([{ code: 'BLOB_UPLOAD_INVALID', message }]) }
+  }
+  if (error instanceof InterruptedBody) {
+    return { status: 408, body: envelope([{ code: 'MANIFEST_INVALID', message: error.message }]) }
   }
   const known = asRegistryError(error)
   return { status: STATUS[known.code], body: envelope([known, ...known.more].map(entryOf)) }

@@ -61,13 +61,12 @@ export async function listen(options: ListenOptions): Promise<Listener> {
       server = Bun.serve({ ...common, unix: path })
       chmodSync(path, 0o600)
     } else {
-      server = Bun.serve({
-        ...common,
-        hostname: address.hostname,
-        port: address.port,
-        idleTimeout: IDLE_SECONDS,
-        ...(tls === undefined ? {} : { tls: await tlsOptions(tls) }),
-      })
+      const secured = tls === undefined ? {} : { tls: await tlsOptions(tls) }
+      const { port } = address
+      // Outside development the runtime would share the port with another process, and neither would notice.
+      const exclusive = { idleTimeout: IDLE_SECONDS, reusePort: false }
+      const serveOn = (hostname: string) => Bun.serve({ ...common, ...secured, ...exclusive, hostname, port })
+      server = onEveryAddress(address.hostname, serveOn)
     }
   } catch (error) {
     throw listenError(address, error)
@@ -84,6 +83,17 @@ export async function listen(options: ListenOptions): Promise<Listener> {
       await server.stop(true)
       socket?.remove()
     },
+  }
+}
+
+/** `::` takes IPv4 too; a machine without IPv6 has `0.0.0.0` for it. */
+function onEveryAddress<T>(hostname: string, serveOn: (hostname: string) => T): T {
+  try {
+    return serveOn(hostname)
+  } catch (error) {
+    const isTaken = error instanceof Error && 'code' in error && error.code === 'EADDRINUSE'
+    if (hostname !== '::' || isTaken) throw error
+    return serveOn('0.0.0.0')
   }
 }
 

@@ -12,7 +12,7 @@ export function parsePage(query: Query): PageRequest {
   const n = query.get('n')
   const last = query.get('last') || undefined
   if (n === null || n === '') return { last, count: undefined }
-  if (!/^\+?\d{1,9}$/.test(n)) throw new RegistryError('PAGINATION_NUMBER_INVALID', { detail: { n: n.slice(0, 50) } })
+  if (!/^\+?\d{1,15}$/.test(n)) throw new RegistryError('PAGINATION_NUMBER_INVALID', { detail: { n: n.slice(0, 50) } })
   return { last, count: Number(n) }
 }
 

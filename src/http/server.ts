@@ -41,9 +41,7 @@ export function createServer(deps: ServerDeps): Fetch {
   const { gate, log, prefix } = deps
   const methodsOf = Map.groupBy(deps.routes, (route) => route.resource)
   const allow = new Map([...methodsOf].map(([resource, routes]) => [resource, allowed(routes)]))
-  const extraHeaders = Object.entries(deps.headers).flatMap(([name, values]) =>
-    values.map((value) => [name, value] as const),
-  )
+  const extraHeaders = Object.entries(deps.headers)
 
   return (request, connection) => {
     const { path, query: queryText } = splitUrl(request.url)
@@ -65,7 +63,7 @@ export function createServer(deps: ServerDeps): Fetch {
     queryText: string,
   ): Response | Promise<Response> {
     if (path === '/') return new Response(null, { headers: { 'Cache-Control': 'no-cache' } })
-    const target = path.startsWith(prefix) ? parseTarget(path.slice(prefix.length - 1)) : undefined
+    const target = path.startsWith(prefix) ? parseTarget(decode(path.slice(prefix.length - 1))) : undefined
     if (target === undefined) {
       return deps.elsewhere?.(request, connection, path) ?? notFound()
     }
@@ -136,7 +134,14 @@ export function createServer(deps: ServerDeps): Fetch {
   }
 
   function base(request: Request, connection: Connection): string {
-    return deps.relativeUrls && deps.host === undefined ? prefix : `${origin(request, connection)}${prefix}`
+    if (deps.relativeUrls && deps.host === undefined) return prefix
+    try {
+      return `${origin(request, connection)}${prefix}`
+    } catch (error) {
+      // The work is done by then: a client without a usable Host (HTTP/1.0) learns the place relative to where it asked.
+      if (error instanceof BadHost) return prefix
+      throw error
+    }
   }
 
   function options(resource: Resource): Response {
@@ -149,13 +154,18 @@ export function createServer(deps: ServerDeps): Fetch {
 
   function decorate(response: Response): Response {
     response.headers.set('Docker-Distribution-Api-Version', 'registry/2.0')
-    for (const [name, value] of extraHeaders) response.headers.append(name, value)
+    for (const [name, values] of extraHeaders) {
+      // What the answer says itself stands.
+      if (response.headers.has(name)) continue
+      for (const value of values) response.headers.append(name, value)
+    }
     return response
   }
 
   function failed(error: unknown, request: Request, path: string): Response {
     if (error instanceof BadHost) {
-      return new Response('Bad Request: the Host header is missing or malformed\n', { status: 400 })
+      const headers = { 'Content-Type': 'text/plain; charset=utf-8' }
+      return new Response('Bad Request: the Host header is missing or malformed\n', { status: 400, headers })
     }
     if (answerOf(error).status >= 500) log.error('request failed', { method: request.method, path, error })
     return errorResponse(error)
@@ -174,6 +184,16 @@ function lacking(needed: readonly Access[], granted: 'everything' | Parameters<t
 
 function allowed(routes: readonly Route[]): string {
   return [...routes.map(({ method }): Method | 'OPTIONS' => method), 'OPTIONS'].join(', ')
+}
+
+/** Clients may encode what needs no encoding (`sha256%3A...`): RFC 3986 section 2.3 and registry:2 take it as the same. */
+function decode(path: string): string {
+  if (!path.includes('%')) return path
+  try {
+    return decodeURIComponent(path)
+  } catch {
+    return path
+  }
 }
 
 function notFound(): Response {

@@ -7,9 +7,8 @@ export type Request = { kind: 'open'; path: string; now: number } | { kind: 'cal
 export type Reply =
   | { kind: 'opened' }
   | { kind: 'refused'; error: Fault }
-  | { kind: 'results'; results: Result[] }
-  /** Every call of the batch has had its result. */
-  | { kind: 'idle' }
+  /** `last`: every call of the batch has had its result. */
+  | { kind: 'results'; results: Result[]; last: boolean }
   | { kind: 'closed' }
 
 /** `durable` and `relaxed` calls write; `read` marks a query too long for the thread that answers requests. */

@@ -48,9 +48,10 @@ export async function startClient(path: string, now: number): Promise<Client> {
   function receive(reply: Reply): void {
     if (reply.kind === 'opened') opened.resolve()
     else if (reply.kind === 'refused') opened.reject(fromFault(reply.error))
-    else if (reply.kind === 'results') for (const result of reply.results) settle(result)
     else if (reply.kind === 'closed') closed.resolve()
     else {
+      for (const result of reply.results) settle(result)
+      if (!reply.last) return
       busy = false
       flush()
     }

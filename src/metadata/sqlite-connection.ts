@@ -24,7 +24,10 @@ export interface SqliteConnection {
   prepare(sql: string): Prepared
   /** A statement that lasts as long as the connection. */
   pin<Row>(sql: string): Statement<Row, SQLQueryBindings[]>
+  /** Runs a statement afresh: some pragmas act while they are prepared, and would act once only. */
   run(sql: string): void
+  /** Runs a prepared statement without values. */
+  step(sql: string): void
   /** Kysely over the connection. `guard` runs before each statement, and throws where none may run. */
   query(guard: () => void): Query
   close(): void
@@ -74,6 +77,9 @@ function keepPrepared(database: Database): SqliteConnection {
       return statement
     },
     run(sql) {
+      database.run(sql)
+    },
+    step(sql) {
       prepare(sql).run()
     },
     query: (guard) => queryOver(prepare, guard),

@@ -38,15 +38,16 @@ async function runBatch(calls: readonly Call[]): Promise<void> {
   if (opened === undefined) throw new Error('a call came before the database was open')
   const { writer, write, read } = opened
   const writes = calls.filter(({ mode }) => mode !== 'read')
+  const reads = calls.filter(({ mode }) => mode === 'read')
   if (writes.length > 0) {
     const bodies = writes.map((call) => () => invoke(write, call))
     const outcomes = await writer.group(bodies, { durable: writes.some(({ mode }) => mode === 'durable') })
-    reply({ kind: 'results', results: writes.map((call, index) => result(call, outcomes[index])) })
+    const results = writes.map((call, index) => result(call, outcomes[index]))
+    reply({ kind: 'results', results, last: reads.length === 0 })
   }
-  for (const call of calls) {
-    if (call.mode === 'read') reply({ kind: 'results', results: [await runRead(read, call)] })
+  for (const [index, call] of reads.entries()) {
+    reply({ kind: 'results', results: [await runRead(read, call)], last: index === reads.length - 1 })
   }
-  reply({ kind: 'idle' })
 }
 
 async function runRead(read: Nouns, call: Call): Promise<Result> {

@@ -85,7 +85,7 @@ interface Session {
 }
 
 function createWriter(connection: SqliteConnection, limit: number): Writer {
-  const { run } = connection
+  const { run, step } = connection
   let group: { durable: boolean } | undefined
   let running: Session | undefined
   let session = newSession()
@@ -119,20 +119,20 @@ function createWriter(connection: SqliteConnection, limit: number): Writer {
     if (options.durable && !group.durable) {
       throw new MetadataError('failed', 'a durable transaction was begun in a relaxed group')
     }
-    run('SAVEPOINT body')
+    step('SAVEPOINT body')
     const mine = session
     mine.deadline = performance.now() + limit
     running = mine
     try {
       const value = await bounded(body(mine.trx))
       if (performance.now() > mine.deadline) throw outOfTime()
-      run('RELEASE body')
+      step('RELEASE body')
       return value
     } catch (error) {
       // A full disk or an I/O error may have ended the whole transaction; the group finds that out.
       if (connection.isInTransaction()) {
-        run('ROLLBACK TO body')
-        run('RELEASE body')
+        step('ROLLBACK TO body')
+        step('RELEASE body')
       }
       throw error
     } finally {
@@ -163,7 +163,7 @@ function createWriter(connection: SqliteConnection, limit: number): Writer {
       run(`PRAGMA synchronous = ${wanted}`)
       synchronous = wanted
     }
-    run('BEGIN IMMEDIATE')
+    step('BEGIN IMMEDIATE')
   }
 
   /**
@@ -187,11 +187,11 @@ function createWriter(connection: SqliteConnection, limit: number): Writer {
         if (!connection.isInTransaction()) throw outcome.ok ? new Error('the transaction is gone') : outcome.error
         outcomes.push(outcome)
       }
-      run('COMMIT')
+      step('COMMIT')
       return outcomes
     } finally {
       group = undefined
-      if (connection.isInTransaction()) run('ROLLBACK')
+      if (connection.isInTransaction()) step('ROLLBACK')
     }
   }
 

@@ -19,6 +19,9 @@ export interface Manifest {
   annotations: Record<string, string> | undefined
 }
 
+/** Brackets within brackets; manifests need about eight. What is far deeper is there to exhaust a stack. */
+const MAX_DEPTH = 100
+
 type Json = Record<string, unknown>
 
 /**
@@ -54,15 +57,41 @@ export function parseManifest(bytes: Uint8Array, contentType: string | null): Ma
 }
 
 function parseJson(bytes: Uint8Array): Json {
+  if (isDeep(bytes)) throw invalid(`the body nests deeper than ${MAX_DEPTH} levels`)
   let json: unknown
   try {
-    json = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
+    // A byte order mark is an error, as it is to the clients that will read these very bytes (RFC 8259 section 8.1).
+    json = JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes))
   } catch (cause) {
     throw invalid('the body is not JSON in UTF-8', cause)
   }
   if (!isObject(json)) throw invalid('the body is not a JSON object')
   return json
 }
+
+/** Whether brackets outside of strings nest too deep; asked before the parser takes its time over them. */
+function isDeep(bytes: Uint8Array): boolean {
+  let depth = 0
+  let inString = false
+  for (let at = 0; at < bytes.length; at++) {
+    const byte = bytes[at]
+    if (inString) {
+      if (byte === BACKSLASH) at++
+      else if (byte === QUOTE) inString = false
+    } else if (byte === QUOTE) inString = true
+    else if (byte === OPEN_BRACKET || byte === OPEN_BRACE) {
+      if (++depth > MAX_DEPTH) return true
+    } else if (byte === CLOSE_BRACKET || byte === CLOSE_BRACE) depth--
+  }
+  return false
+}
+
+const QUOTE = 0x22
+const BACKSLASH = 0x5c
+const OPEN_BRACKET = 0x5b
+const CLOSE_BRACKET = 0x5d
+const OPEN_BRACE = 0x7b
+const CLOSE_BRACE = 0x7d
 
 function mediaTypeOf(json: Json, contentType: string | null): ManifestMediaType {
   const declared = essenceOf(contentType ?? '')

@@ -10,7 +10,7 @@ export type { StoredObject }
 export interface Blobs {
   /** @throws RegistryError BLOB_UNKNOWN when the repository does not have it, or its bytes are gone. */
   open(repository: string, digest: Digest): Promise<StoredObject>
-  /** Links the blob from one of `from` to `to`; false when none of them has it. */
+  /** Links the blob from one of `from` to `to`; false when none of them has it, or its bytes are gone. */
   mount(digest: Digest, from: readonly string[] | 'any', to: string): Promise<boolean>
   /**
    * Takes the blob out of the repository.
@@ -65,8 +65,11 @@ export function createBlobs(deps: { metadata: Metadata; storage: Storage; now: (
       })
     },
 
-    mount(digest, from, to) {
-      return withFaults(() => metadata.blobs.mount({ digest, from, to, now: now() }))
+    async mount(digest, from, to) {
+      const blob = await metadata.blobs.locate(digest)
+      // A row whose bytes are gone must not spare the client the upload that would bring them back.
+      if (blob?.state !== 'live' || (await storage.open(blob.key))?.size !== blob.size) return false
+      return await withFaults(() => metadata.blobs.mount({ digest, from, to, now: now() }))
     },
 
     async delete(repository, digest) {

@@ -26,7 +26,6 @@ export function createCommit(deps: {
       if (isWhole) {
         if ((await metadata.blobs.commit({ ...row, key: undefined, now: now() })) === undefined) continue
         await storage.abort(upload)
-        onBlob(digest)
         return
       }
       const key = await storage.seal(upload, digest, known === undefined ? [] : [known.key])
@@ -35,7 +34,8 @@ export function createCommit(deps: {
       // The collector got hold of this very key since: the bytes are lost to us, and the client has them still.
       if (holding === undefined) break
       if (holding !== key) await storage.delete(key)
-      onBlob(digest)
+      // Nobody can have seen a link to a blob that was unknown.
+      if (known !== undefined) onBlob(digest)
       return
     }
     await metadata.uploads.remove(upload.id)

@@ -20,8 +20,10 @@ export interface ReferrersPage {
   more: boolean
 }
 
-/** Referrers in one answer: with annotations of ordinary size it stays well under the 4 MiB that clients take for an index. */
+/** Referrers in one answer, which must stay under the 4 MiB that clients take for an index. */
 const PAGE = 500
+/** Characters of JSON in one answer, where annotations are large. */
+const PAGE_SIZE = 3 * 1024 * 1024
 
 /** OCI Distribution Specification 1.1, "Listing Referrers"; entries that clients keep under the fallback tag count too. */
 export function createReferrers({ metadata }: { metadata: Metadata }): Referrers {
@@ -51,7 +53,18 @@ export function createReferrers({ metadata }: { metadata: Metadata }): Referrers
       }
       for (const descriptor of known) byDigest.set(descriptor.digest, descriptor)
       const sorted = [...byDigest.values()].sort((a, b) => (a.digest < b.digest ? -1 : 1))
-      return { descriptors: sorted.slice(0, PAGE), more: sorted.length > PAGE }
+      const descriptors = firstPage(sorted)
+      return { descriptors, more: sorted.length > descriptors.length }
     },
   }
+}
+
+/** As many as fit, and at least one. */
+function firstPage(sorted: readonly Descriptor[]): Descriptor[] {
+  let size = 0
+  const end = sorted.findIndex((descriptor, index) => {
+    size += JSON.stringify(descriptor).length
+    return index === PAGE || (index > 0 && size > PAGE_SIZE)
+  })
+  return end === -1 ? [...sorted] : sorted.slice(0, end)
 }

@@ -50,7 +50,7 @@ export interface UploadsDeps {
   newId: () => string
   /** Names the running boot of the machine: unsynced bytes survive a crash of the process, not one of the machine. */
   bootId: string
-  /** Called before a finished upload is acknowledged. */
+  /** Called before a finished upload is acknowledged that gave a known blob another key. */
   onBlob: (digest: Digest) => void
 }
 
@@ -118,10 +118,14 @@ export function createUploads(deps: UploadsDeps): Uploads {
         return { id, size }
       }),
 
-    async status(repository, id) {
-      const { size } = await load(repository, id)
-      return { id, size }
-    },
+    status: (repository, id) =>
+      withFaults(async () => {
+        const row = await load(repository, id)
+        // A crash may have left fewer bytes than the row tells of, or none: the client must hear what the registry has.
+        const size = await storage.sizeOf(storedUpload(row))
+        if (size === undefined) throw new RegistryError('BLOB_UPLOAD_UNKNOWN', { detail: id })
+        return { id, size: Math.min(row.size, size) }
+      }),
 
     append: (repository, id, chunk, algorithm = 'sha256') =>
       withFaults(() =>

@@ -17,6 +17,7 @@ export interface Storage {
    * Adds bytes at the end of an upload, whose present size must be `upload.size`.
    *
    * Never rejects because `body` does: what arrived is kept, and `interrupted` says that the body ended early.
+   * Chunks are given away: a buffer that a chunk fills wholly may be transferred to a thread, so nobody else may use it.
    * At most one append at a time for an upload (the caller's duty). Bytes need not be synced when this resolves:
    * after a power cut the upload may be shorter than recorded, which `stat` of the upload (`sizeOf`) shows.
    * @throws StorageError `no-space` when the disk is full: the upload then has the size that `sizeOf` tells.

@@ -31,8 +31,9 @@ export function defaultWorkers(): number {
   return Math.min(4, Math.max(2, availableParallelism()))
 }
 
-export function createWritePool(workers: number): WritePool {
-  const threads = Array.from({ length: workers }, createWriteThread)
+/** `createThread` is for tests. */
+export function createWritePool(workers: number, createThread: () => WriteThread = createWriteThread): WritePool {
+  const threads = Array.from({ length: workers }, () => createThread())
   const homes = new Map<string, WriteThread>()
 
   const leastBusy = (): WriteThread => {

@@ -2,8 +2,9 @@ import { closeSync, openSync, readSync, rmSync } from 'node:fs'
 import type { Digest } from '../oci/digest.ts'
 import { durableRename, unlinkObject } from './durable.ts'
 import { faultOf } from './fault.ts'
+import { createRunningHashes } from './running-hash.ts'
 import { StorageError } from './storage.ts'
-import { forgetHash, openUpload, type UploadWriter } from './upload-writer.ts'
+import { openUpload, type UploadWriter } from './upload-writer.ts'
 import type { WriteReply, WriteRequest, WriteResult } from './write-protocol.ts'
 
 /** The thread that hashes and writes; `write-pool.ts` is the other end. Everything in here is synchronous by intent. */
@@ -12,6 +13,7 @@ declare const self: Worker
 const READ_BYTES = 1024 * 1024
 
 const appends = new Map<number, UploadWriter>()
+const hashes = createRunningHashes()
 
 self.onmessage = (event: MessageEvent<WriteRequest>) => {
   const request = event.data
@@ -52,7 +54,7 @@ function perform(request: Exclude<WriteRequest, { kind: 'digest' }>): WriteResul
       closeSync(openSync(request.path, 'wx'))
       return {}
     case 'append': {
-      const upload = openUpload(request)
+      const upload = openUpload(request, hashes)
       appends.set(request.call, upload)
       return write(request.call, upload, request.chunks, request.last)
     }
@@ -63,10 +65,10 @@ function perform(request: Exclude<WriteRequest, { kind: 'digest' }>): WriteResul
     }
     case 'seal':
       durableRename(request)
-      forgetHash(request.id)
+      hashes.forget(request.id)
       return {}
     case 'abort':
-      forgetHash(request.id)
+      hashes.forget(request.id)
       rmSync(request.path, { force: true })
       return {}
     case 'delete':

@@ -93,7 +93,10 @@ export async function connect(target: Target): Promise<Connection> {
       unsent ??= pending?.request.framed?.()
       if (unsent === undefined) return
       const written = socket.write(unsent)
-      if (written < 0) return fail(new Error('the connection is closed'))
+      if (written < 0) {
+        fail(new Error('the connection is closed'))
+        return
+      }
       if (written < unsent.length) {
         unsent = unsent.subarray(written)
         return
@@ -105,14 +108,20 @@ export async function connect(target: Target): Promise<Connection> {
   function receive(chunk: Buffer): void {
     const current = pending
     if (current === undefined) return
-    if (current.headers !== undefined) return receiveBody(current, chunk)
+    if (current.headers !== undefined) {
+      receiveBody(current, chunk)
+      return
+    }
     current.head = current.head.length === 0 ? Buffer.from(chunk) : Buffer.concat([current.head, chunk])
     const end = current.head.indexOf(HEAD_END)
     if (end === -1) return
     const rest = current.head.subarray(end + HEAD_END.length)
     const { status, headers } = parseHead(current.head.toString('latin1', 0, end))
     current.head = Buffer.alloc(0)
-    if (status === 100) return rest.length === 0 ? undefined : receive(rest)
+    if (status === 100) {
+      if (rest.length > 0) receive(rest)
+      return
+    }
     current.status = status
     current.headers = headers
     const isChunked = headers.get('transfer-encoding')?.toLowerCase() === 'chunked'

@@ -1,14 +1,7 @@
 import type { Target } from './connection.ts'
 
 /** What a load process is told to do (JSON on its standard input). Sizes in bytes unless the name says otherwise. */
-export type LoadSpec =
-  | PushSpec
-  | PullSpec
-  | SlowPullSpec
-  | PacedSpec
-  | RepeatSpec
-  | SequenceSpec
-  | FillSpec
+export type LoadSpec = PushSpec | PullSpec | SlowPullSpec | PacedSpec | RepeatSpec | SequenceSpec | FillSpec
 
 interface Base {
   target: Target

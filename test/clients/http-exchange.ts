@@ -23,6 +23,13 @@ export function readHead(text: string): Exchange {
   return { statusLine: statusLine.trim(), headers: others }
 }
 
+/** Head and body of an answer, whether curl wrote its head to stderr (`-v`) or before the body (`-D -`). */
+export function readExchange({ stdout, stderr }: { stdout: string; stderr: string }): { head: Exchange; body: string } {
+  if (/^< /m.test(stderr)) return { head: readHead(stderr), body: stdout }
+  const end = stdout.indexOf('\r\n\r\n')
+  return { head: readHead(stdout.slice(0, end)), body: stdout.slice(end + 4) }
+}
+
 /** The head of a refusal as the documents show it, Date aside. */
 export function refusalHead(realm: string, scope: string, bodyLength: number): Exchange {
   return {

@@ -36,7 +36,7 @@ describeWith(['podman'], 'podman against berth serve without a configuration', (
         ...['--root', join(folder, 'root'), '--runroot', join(folder, 'runroot'), '--tmpdir', join(folder, 'tmp')],
         ...['--storage-driver', 'vfs', '--log-level', 'error', ...args],
       ],
-      { ...options, env: { REGISTRY_AUTH_FILE: join(folder, 'auth.json'), XDG_RUNTIME_DIR: folder } },
+      { ...options, cwd: folder, env: { REGISTRY_AUTH_FILE: join(folder, 'auth.json'), XDG_RUNTIME_DIR: folder } },
     )
   const login = (password: string) =>
     podman(['login', '--tls-verify=false', '-u', 'admin', '--password-stdin', host], { stdin: password })
@@ -51,7 +51,7 @@ describeWith(['podman'], 'podman against berth serve without a configuration', (
   })
 
   test('an image is pushed', async () => {
-    const loaded = await podman(['pull', `oci:${join(folder, 'layout')}:latest`])
+    const loaded = await podman(['pull', 'oci:layout:latest'])
     expect(loaded.code).toBe(0)
     id = loaded.stdout.trim()
     expect(await podman(['tag', id, `${host}/team/app:1`])).toMatchObject({ code: 0 })

@@ -27,7 +27,8 @@ export function createBlobHandlers({ blobs }: { blobs: Blobs }): BlobHandlers {
       if (matchesEtag(request.headers.get('if-none-match'), digest)) return new Response(null, { status: 304, headers })
 
       headers['Accept-Ranges'] = 'bytes'
-      const asked = request.headers.get('range')
+      // RFC 9110 section 14.2: ranges are for GET alone.
+      const asked = request.method === 'GET' ? request.headers.get('range') : null
       const ifRange = request.headers.get('if-range')
       const range = asked !== null && (ifRange === null || ifRange === etag) ? parseRange(asked, object.size) : 'whole'
       if (range === 'unsatisfiable') {

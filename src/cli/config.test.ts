@@ -1,0 +1,77 @@
+import { expect, test } from 'bun:test'
+import { join } from 'node:path'
+import { configCommand } from './config.ts'
+
+const fixtures = join(import.meta.dir, '..', 'config', 'fixtures')
+
+async function run(
+  args: string[],
+  env: Record<string, string> = {},
+): Promise<{ out: string; error: string; code: number }> {
+  const result = { out: '', error: '', code: 0 }
+  const command = configCommand({
+    env,
+    out: (text) => {
+      result.out += text
+    },
+    error: (text) => {
+      result.error += text
+    },
+    setExitCode: (code) => {
+      result.code = code
+    },
+  })
+  await command.parseAsync(args, { from: 'user' })
+  return {
+    ...result,
+    out: result.out.replaceAll(`${fixtures}/`, ''),
+    error: result.error.replaceAll(`${fixtures}/`, ''),
+  }
+}
+
+test('check of a file that can be used prints its warnings and exits with 0', async () => {
+  expect(await run(['check', join(fixtures, 'debian.yml')])).toEqual({
+    out: `debian.yml:6: warning: storage.cache: this key has no effect in Berth
+    Berth keeps its own cache; no setting is needed.
+debian.yml:20: warning: health: this key has no effect in Berth
+    Berth checks itself; no setting is needed.
+The configuration can be used (2 warnings).
+`,
+    error: '',
+    code: 0,
+  })
+})
+
+test('check prints every problem and exits with 1', async () => {
+  const result = await run(
+    ['check', '--auth-config', join(fixtures, 'auth-config.yml'), '--addr', 'x', '--compat', 'strict'],
+    {
+      REGISTRY_TYPO: '1',
+      REGISTRY_AUTH_TOKEN_ISSUER: 'Other',
+    },
+  )
+  expect(result).toEqual({
+    out: '',
+    error: `REGISTRY_TYPO: error: typo is an unknown key
+--addr: error: http.addr: "x" is not HOST:PORT
+    Write an address such as ":5000" or "127.0.0.1:5000".
+REGISTRY_AUTH_TOKEN_ISSUER: error: auth.token.issuer: the registry expects tokens issued by "Other", but the token server issues them as "Auth Service" (auth-config.yml:6: token.issuer)
+    Make both the same.
+`,
+    code: 1,
+  })
+})
+
+test('print shows the sources and masks secrets', async () => {
+  const { out, error, code } = await run(
+    ['print', '--auth-config', join(fixtures, 'auth-config.yml'), '--data', '/d'],
+    {
+      REGISTRY_HTTP_SECRET: 'hidden',
+    },
+  )
+  expect([error, code]).toEqual(['', 0])
+  expect(out).toContain('rootdirectory: /d # --data\n')
+  expect(out).toContain('secret: "********" # REGISTRY_HTTP_SECRET\n')
+  expect(out).toContain('issuer: Auth Service # auth-config.yml:6\n')
+  expect(out).not.toContain('$2y$')
+})

@@ -1,0 +1,91 @@
+import { expect, test } from 'bun:test'
+import { loadText } from './fixtures/load-text.ts'
+import { printEffective } from './print.ts'
+
+const hash = '$2y$05$LO.vzwpWC5LZGqThvEfznu8qhb5SGqvBSWY1J3yZ4AxtMRZ3kN5jC'
+const secrets = ['s3cret-a', 's3cret-b', 's3cret-c', 's3cret-d', 's3cret-e', 's3cret-f', 's3cret-g', hash]
+
+const file = `version: 0.1
+http:
+  secret: s3cret-a
+  headers: {Authorization: [s3cret-g]}
+storage:
+  filesystem: {rootdirectory: /d}
+  s3: {accesskey: s3cret-b, bucket: visible}
+redis: {password: s3cret-c}
+proxy: {remoteurl: "https://u:s3cret-d@r.example/"}
+log: {fields: {api_key: s3cret-f}}
+tokenserver:
+  users: {admin: {password: ${hash}}, secret: {password: x, labels: {group: [visible]}}}
+  mongo_auth: {dial_info: {password: s3cret-e, addrs: [visible]}}
+`
+
+test('each value says where it came from', () => {
+  const { effective } = loadText({ env: { REGISTRY_LOG_LEVEL: 'debug' }, flags: { addr: ':1' } })
+  expect(printEffective(effective)).toBe(`version: "0.1" # default
+log:
+  level: debug # REGISTRY_LOG_LEVEL
+  formatter: text # default
+  accesslog:
+    disabled: false # default
+storage:
+  filesystem:
+    rootdirectory: /var/lib/registry # default
+  delete:
+    enabled: true # default
+  maintenance:
+    readonly:
+      enabled: false # default
+auth:
+  token:
+    service: Berth # default
+    issuer: Berth # default
+    autoredirect: false # default
+http:
+  addr: :1 # --addr
+  net: tcp # default
+  relativeurls: false # default
+  draintimeout: 0s # default
+  tls:
+    minimumtls: tls1.2 # default
+  headers:
+    X-Content-Type-Options:
+      - nosniff # default
+catalog:
+  maxentries: 1000 # default
+tags:
+  maxtags: 1000 # default
+validation:
+  disabled: false # default
+  manifests:
+    indexes:
+      platforms: all # default
+uploads:
+  chunkminlength: 0 # default
+`)
+})
+
+test('secrets are masked, and nothing else', () => {
+  const { effective } = loadText({ file })
+  const text = printEffective(effective)
+  for (const secret of secrets) expect(text).not.toContain(secret)
+  expect(text).toContain('remoteurl: https://u:********@r.example/')
+  expect(text.match(/visible/g)).toHaveLength(3)
+  expect(text).toMatch(/ {4}secret:\n {6}password: "\*{8}"/)
+})
+
+test('what is printed loads to the same configuration', () => {
+  const given =
+    'version: 0.1\nstorage: {filesystem: {rootdirectory: /d}}\nauth: {htpasswd: {realm: "yes", path: "1"}}\nhttp: {addr: ":7"}\n'
+  const first = loadText({ file: given })
+  const second = loadText({ file: printEffective(first.effective) })
+  expect(second.problems).toEqual([])
+  expect(second.config).toEqual(first.config)
+  expect(first.config).toBeDefined()
+})
+
+test('problems never show a secret', () => {
+  const { problems, warnings } = loadText({ file })
+  const text = JSON.stringify([problems, warnings])
+  for (const secret of secrets) expect(text).not.toContain(secret)
+})

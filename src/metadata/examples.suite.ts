@@ -1,0 +1,76 @@
+import { type Digest, digestOf } from '../oci/digest.ts'
+import type { Metadata, Reference, UploadRow } from './metadata.ts'
+
+/** A database that is open for a test. */
+export interface Opened {
+  metadata: Metadata
+  /** Runs a statement on a connection of its own, as another program would; it rejects when the database refuses. */
+  execute(sql: string): Promise<void>
+  /** Closes the metadata and opens it again. */
+  reopen?(): Promise<Metadata>
+  close(): Promise<void>
+}
+
+export type Open = () => Promise<Opened>
+
+export const REPOSITORY = 'team/app'
+
+export function digest(seed: string): Digest {
+  return digestOf(new TextEncoder().encode(seed))
+}
+
+export function upload(row: Partial<UploadRow> = {}): UploadRow {
+  return {
+    id: 'upload-1',
+    repository: REPOSITORY,
+    size: 0,
+    state: '{}',
+    digest: undefined,
+    bootId: 'boot-1',
+    startedAt: 1000,
+    updatedAt: 1000,
+    ...row,
+  }
+}
+
+/** Commits a blob of 10 bytes under the key `key-of-<seed>`, and resolves to its digest. */
+export async function pushBlob(metadata: Metadata, seed: string, repository = REPOSITORY): Promise<Digest> {
+  const key = `key-of-${seed}`
+  await metadata.blobs.commit({ repository, digest: digest(seed), size: 10, key, upload: `upload-of-${seed}`, now: 1 })
+  return digest(seed)
+}
+
+export interface Example {
+  repository?: string
+  tags?: readonly string[]
+  references?: readonly Reference[]
+  subject?: Digest
+  artifactType?: string
+  annotations?: Record<string, string>
+  mediaType?: string
+  now?: number
+}
+
+/** Puts a manifest whose bytes are the text. */
+export function putManifest(metadata: Metadata, text: string, example: Example = {}) {
+  return metadata.manifests.put({
+    repository: example.repository ?? REPOSITORY,
+    digest: digest(text),
+    mediaType: example.mediaType ?? 'application/vnd.oci.image.manifest.v1+json',
+    bytes: new TextEncoder().encode(text),
+    tags: example.tags ?? [],
+    references: example.references ?? [],
+    subject: example.subject,
+    artifactType: example.artifactType,
+    annotations: example.annotations,
+    now: example.now ?? 1,
+  })
+}
+
+export function blobReference(of: Digest, required = true): Reference {
+  return { digest: of, kind: 'blob', required }
+}
+
+export function manifestReference(of: Digest, required = true): Reference {
+  return { digest: of, kind: 'manifest', required }
+}

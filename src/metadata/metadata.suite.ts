@@ -1,0 +1,65 @@
+import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
+import { blobsSuite } from './blobs.suite.ts'
+import {
+  blobReference,
+  digest,
+  type Open,
+  type Opened,
+  pushBlob,
+  putManifest,
+  REPOSITORY,
+  upload,
+} from './examples.suite.ts'
+import { listsSuite } from './lists.suite.ts'
+import { manifestsSuite } from './manifests.suite.ts'
+import { uploadsSuite } from './uploads.suite.ts'
+
+/** What every adapter of `Metadata` must do. `open` gives an empty database each time. */
+export function metadataSuite(name: string, open: Open): void {
+  describe(name, () => {
+    let opened: Opened
+
+    beforeEach(async () => {
+      opened = await open()
+    })
+
+    afterEach(() => opened.close())
+
+    blobsSuite(() => opened)
+    uploadsSuite(() => opened)
+    manifestsSuite(() => opened)
+    listsSuite(() => opened)
+
+    test('what was acknowledged is there after a restart', async () => {
+      if (opened.reopen === undefined) return
+      const { metadata } = opened
+      const layer = await pushBlob(metadata, 'layer')
+      await putManifest(metadata, 'image', { tags: ['v1'], references: [blobReference(layer)], subject: digest('s') })
+      await metadata.uploads.start(upload())
+      await metadata.users.put({ name: 'ann', passwordHash: 'x', admin: true, createdAt: 1, updatedAt: 1 })
+      const again = await opened.reopen()
+      expect(await again.blobs.find(REPOSITORY, layer)).toEqual({
+        digest: layer,
+        size: 10,
+        key: 'key-of-layer',
+        state: 'live',
+      })
+      expect((await again.manifests.resolve(REPOSITORY, 'v1'))?.digest).toBe(digest('image'))
+      expect(await again.blobs.unlink(REPOSITORY, layer)).toEqual({ referencedBy: digest('image') })
+      expect(await again.uploads.find(REPOSITORY, 'upload-1')).toEqual(upload())
+      expect(await again.users.find('ann')).toMatchObject({ admin: true })
+      expect(await again.referrers.list(REPOSITORY, digest('s'), undefined, { limit: 2 })).toHaveLength(1)
+    })
+
+    test('after close every call is refused, and closing again is no error', async () => {
+      const { metadata } = opened
+      const pending = pushBlob(metadata, 'layer')
+      await metadata.close()
+      await pending
+      await expect(metadata.users.remove('ann')).rejects.toMatchObject({ name: 'MetadataError' })
+      await expect(metadata.blobs.locate(digest('layer'))).rejects.toMatchObject({ name: 'MetadataError' })
+      await expect(metadata.repositories.list({ limit: 1 })).rejects.toMatchObject({ name: 'MetadataError' })
+      await metadata.close()
+    })
+  })
+}

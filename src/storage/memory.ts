@@ -1,0 +1,107 @@
+import { algorithmOf, type Digest, hexOf } from '../oci/digest.ts'
+import { createRunningHashes } from './running-hash.ts'
+import { type Storage, StorageError, type StoredUpload } from './storage.ts'
+
+/** What outlives an instance, as a disk outlives a process. */
+export interface MemoryContent {
+  uploads: Map<string, { chunks: Uint8Array[]; size: number }>
+  objects: Map<string, { bytes: Uint8Array; modified: Date }>
+}
+
+export interface MemoryOptions {
+  content?: MemoryContent
+  now?: () => Date
+}
+
+export function emptyMemory(): MemoryContent {
+  return { uploads: new Map(), objects: new Map() }
+}
+
+/** Storage in memory, for tests: nothing of it survives the process. A key is `<algorithm>/<hex>`, or that and `.<number>`. */
+export function openMemory({ content = emptyMemory(), now = () => new Date() }: MemoryOptions = {}): Storage {
+  const { uploads, objects } = content
+  const hashes = createRunningHashes()
+
+  /** The upload cut to the size that its row tells. */
+  const uploadAt = ({ id, size }: StoredUpload) => {
+    const upload = uploads.get(id)
+    if (upload === undefined) throw new StorageError('failed', 'the bytes of the upload are gone')
+    if (upload.size < size) throw new StorageError('failed', `the upload has ${upload.size} bytes, not ${size}`)
+    if (upload.size > size) {
+      upload.chunks = [join(upload.chunks).slice(0, size)]
+      upload.size = size
+    }
+    return upload
+  }
+
+  return {
+    async begin(id) {
+      if (uploads.has(id)) throw new StorageError('failed', 'an upload of that id is there already')
+      uploads.set(id, { chunks: [], size: 0 })
+      return { id, size: 0, state: '' }
+    },
+    async append(upload, body, algorithm) {
+      const kept = uploadAt(upload)
+      const hash = hashes.resume(upload.id, upload.size, algorithm)
+      let interrupted: unknown
+      try {
+        for await (const chunk of body) {
+          hash?.update(chunk)
+          kept.chunks.push(chunk.slice())
+          kept.size += chunk.byteLength
+        }
+      } catch (error) {
+        interrupted = error ?? new Error('the body ended early')
+      }
+      return { upload: { ...upload, size: kept.size }, digest: hash?.keep(kept.size), interrupted }
+    },
+    async sizeOf({ id }) {
+      return uploads.get(id)?.size
+    },
+    async digest(upload, algorithm) {
+      const hash = new Bun.CryptoHasher(algorithm)
+      for (const chunk of uploadAt(upload).chunks) hash.update(chunk)
+      return `${algorithm}:${hash.digest('hex')}`
+    },
+    async seal(upload, digest, avoid) {
+      const key = freshKey(digest, avoid)
+      objects.set(key, { bytes: join(uploadAt(upload).chunks), modified: now() })
+      uploads.delete(upload.id)
+      hashes.forget(upload.id)
+      return key
+    },
+    async abort({ id }) {
+      uploads.delete(id)
+      hashes.forget(id)
+    },
+    async open(key) {
+      const object = objects.get(key)
+      if (object === undefined) return undefined
+      const { bytes } = object
+      return { kind: 'stream', size: bytes.byteLength, read: (start, end) => pieces(bytes.subarray(start, end)) }
+    },
+    async delete(key) {
+      return objects.delete(key)
+    },
+    async *list() {
+      for (const [key, { bytes, modified }] of objects) yield { key, size: bytes.byteLength, modified }
+    },
+    async close() {},
+  }
+}
+
+function freshKey(digest: Digest, avoid: readonly string[]): string {
+  const plain = `${algorithmOf(digest)}/${hexOf(digest)}`
+  let key = plain
+  for (let number = 1; avoid.includes(key); number++) key = `${plain}.${number}`
+  return key
+}
+
+function join(chunks: readonly Uint8Array[]): Uint8Array {
+  return new Uint8Array(Bun.concatArrayBuffers([...chunks]))
+}
+
+async function* pieces(bytes: Uint8Array): AsyncIterable<Uint8Array> {
+  const size = 64 * 1024
+  for (let start = 0; start < bytes.byteLength; start += size) yield bytes.slice(start, start + size)
+}

@@ -1,0 +1,76 @@
+/**
+ * Measures Berth beside Debian's docker-registry, with the same work on the same disk, in turns.
+ *
+ *   npm run bench -- [--quick] [--only PART,...] [--servers berth,peer] [--rounds N] [--json FILE]
+ *
+ * Prints Markdown on stdout and progress on stderr. Exit code 1 when a server failed, not when a goal is missed.
+ */
+import { writeFileSync } from 'node:fs'
+import { makeCredentials } from './credentials.ts'
+import { collectFigures } from './figures.ts'
+import { describeMachine } from './machine.ts'
+import { parseOptions } from './options.ts'
+import type { Bench, Part } from './part.ts'
+import { client } from './part-client.ts'
+import { contention } from './part-contention.ts'
+import { flat } from './part-flat.ts'
+import { manifests } from './part-manifests.ts'
+import { memory } from './part-memory.ts'
+import { start } from './part-start.ts'
+import { tokens } from './part-tokens.ts'
+import { transfer } from './part-transfer.ts'
+import { renderTable } from './table.ts'
+import { openWorkplace } from './workplace.ts'
+
+const PARTS = { client, start, transfer, manifests, contention, tokens, memory, flat } satisfies Record<string, Part>
+const NAMES = Object.keys(PARTS) as (keyof typeof PARTS)[]
+
+const options = parseOptions(process.argv.slice(2), NAMES)
+const workplace = openWorkplace()
+const began = performance.now()
+const elapsed = () => `${Math.round((performance.now() - began) / 1000)} s`
+const figures = collectFigures()
+let failures = 0
+const fail = (what: string, cause: unknown) => {
+  failures++
+  console.error(cause)
+  const lines = cause instanceof Error ? cause.message.trim().split('\n') : [String(cause)]
+  figures.note(`**Not measured: ${what}**: ${lines.findLast((line) => line.trim() !== '') ?? ''}`)
+}
+const bench: Bench = {
+  workplace,
+  credentials: await makeCredentials(workplace.folder('disk', 'credentials')),
+  figures,
+  servers: options.servers,
+  rounds: options.rounds,
+  quick: options.quick,
+  progress: (text) => console.error(`[${elapsed()}] ${text}`),
+  fail,
+}
+const machine = await describeMachine(process.cwd())
+
+for (const name of options.parts) {
+  try {
+    await PARTS[name](bench)
+  } catch (cause) {
+    fail(name, cause)
+  }
+}
+if (!workplace.media.includes('memory')) figures.note('Nothing was measured in memory: /dev/shm has too little room.')
+
+const command = ['npm run bench --', ...process.argv.slice(2)].join(' ')
+console.log(`Machine: ${machine}\n`)
+console.log(`Command: \`${command}\`; medians of ${options.rounds} rounds in turns; took ${elapsed()}.\n`)
+console.log(renderTable(figures.all()))
+console.log(
+  `\n${figures
+    .notes()
+    .map((note) => `- ${note}`)
+    .join('\n')}`,
+)
+if (options.json !== undefined) {
+  const result = { machine, command, rounds: options.rounds, figures: figures.all(), notes: figures.notes() }
+  writeFileSync(options.json, `${JSON.stringify(result, null, 2)}\n`)
+}
+workplace.clear()
+process.exit(failures === 0 ? 0 : 1)

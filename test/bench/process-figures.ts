@@ -1,0 +1,25 @@
+import { readFileSync } from 'node:fs'
+
+/** Linux gives process times to user space in hundredths of a second, whatever its own clock. */
+const TICKS_PER_SECOND = 100
+
+/** User and system seconds of a process so far: all its threads, and its children that have ended. */
+export function cpuSeconds(pid: number): number {
+  return parseStat(readFileSync(`/proc/${pid}/stat`, 'utf8'))
+}
+
+/** proc_pid_stat(5): fields 14 to 17, counted behind the program's name, which may hold spaces and parentheses. */
+export function parseStat(text: string): number {
+  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
+  const ticks = [11, 12, 13, 14].map((index) => Number(fields[index]))
+  const sum = ticks.reduce((total, value) => total + value, 0)
+  if (!Number.isFinite(sum)) throw new Error(`unreadable /proc/PID/stat: ${text}`)
+  return sum / TICKS_PER_SECOND
+}
+
+/** The most memory that a process ever held, in MiB (VmHWM). */
+export function peakMebibytes(pid: number): number {
+  const kibibytes = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]
+  if (kibibytes === undefined) throw new Error(`no VmHWM for process ${pid}`)
+  return Number(kibibytes) / 1024
+}

@@ -1,0 +1,58 @@
+import type { Pair } from '../certificates.ts'
+import { type Credentials, ISSUER, SERVICE } from './credentials.ts'
+
+/** How a server is reached: plain, with bearer tokens, or over TLS. */
+export type Access = 'plain' | 'token' | 'tls'
+
+export interface Settings {
+  access: Access
+  dataDirectory: string
+  port: number
+}
+
+/** A config.yml in distribution's format, which both servers read as it is; the cache is that of Debian's own file. */
+export function registryConfig(settings: Settings, credentials: Credentials): string {
+  return JSON.stringify({
+    version: 0.1,
+    log: { level: 'error', accesslog: { disabled: true } },
+    storage: {
+      filesystem: { rootdirectory: settings.dataDirectory },
+      cache: { blobdescriptor: 'inmemory' },
+      delete: { enabled: true },
+    },
+    http: {
+      addr: `127.0.0.1:${settings.port}`,
+      ...(settings.access === 'tls' ? { tls: credentials.tls } : {}),
+    },
+    auth: settings.access === 'token' ? { token: tokenAuth(credentials) } : 'none',
+  })
+}
+
+function tokenAuth(credentials: Credentials) {
+  return {
+    realm: 'https://127.0.0.1/auth',
+    service: SERVICE,
+    issuer: ISSUER,
+    rootcertbundle: credentials.rsa.certificate,
+  }
+}
+
+export interface TokenServerSettings {
+  port: number
+  /** Serves over TLS with this one. */
+  tls: Pair
+  /** Signs with this one. */
+  signing: Pair
+  /** Name to bcrypt hash. */
+  users: ReadonlyMap<string, string>
+}
+
+/** An auth_config.yml in docker_auth's format. */
+export function tokenServerConfig(settings: TokenServerSettings): string {
+  return JSON.stringify({
+    server: { addr: `127.0.0.1:${settings.port}`, certificate: settings.tls.certificate, key: settings.tls.key },
+    token: { issuer: ISSUER, expiration: 900, certificate: settings.signing.certificate, key: settings.signing.key },
+    users: Object.fromEntries([...settings.users].map(([name, hash]) => [name, { password: hash }])),
+    acl: [{ match: { account: '/.+/' }, actions: ['*'] }],
+  })
+}
