@@ -1,4 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { digestOf } from '../../src/oci/digest.ts'
 import { MEDIA_TYPES } from '../../src/oci/media-type.ts'
 import { startRegistry, type TestRegistry } from '../start-registry.ts'
@@ -13,7 +16,6 @@ import {
   LAYER,
   must,
   pushBlob,
-  pushManifest,
   putManifest,
 } from './content.ts'
 import { type Answer, ask } from './exchange.ts'
@@ -363,303 +365,21 @@ describe('OCI Distribution Specification 1.1, "Pushing Manifests" (end-7)', () =
   })
 })
 
-describe('non-distributable layers (validation.manifests.urls)', () => {
-  const foreign = (urls: unknown) =>
-    imageManifest('config', [], {
-      layers: [
-        {
-          ...descriptorOf('application/vnd.oci.image.layer.nondistributable.v1.tar+gzip', 'elsewhere'),
-          ...(urls === undefined ? {} : { urls }),
-        },
-      ],
-    })
-  let strict: TestRegistry
-  beforeAll(async () => {
-    strict = await startRegistry({
-      change: (config) => {
-        config.validation.urls = { allow: ['^https://good\\.example/'], deny: ['/bad'] }
-      },
-    })
-    await pushBlob(strict.port, 'app', 'config')
-  })
-  afterAll(() => strict.stop())
-
-  const rows: [string, unknown, number, string | undefined][] = [
-    ['an allowed URL', ['https://good.example/layer'], 201, undefined],
-    ['a URL of another host', ['https://evil.example/layer'], 400, 'MANIFEST_INVALID'],
-    ['a URL that is denied', ['https://good.example/bad'], 400, 'MANIFEST_INVALID'],
-    ['one allowed and one not', ['https://good.example/layer', 'https://evil.example/'], 400, 'MANIFEST_INVALID'],
-    ['a URL that is none', ['good'], 400, 'MANIFEST_INVALID'],
-    ['a URL of another scheme', ['file:///etc/passwd'], 400, 'MANIFEST_INVALID'],
-    ['a URL with a fragment', ['https://good.example/layer#x'], 400, 'MANIFEST_INVALID'],
-    ['URLs that are no list', 'https://good.example/layer', 400, 'MANIFEST_INVALID'],
-    ['no URL: the layer must be there', undefined, 400, 'MANIFEST_BLOB_UNKNOWN'],
-    ['an empty list: the layer must be there', [], 400, 'MANIFEST_BLOB_UNKNOWN'],
-  ]
-  test.each(rows)('%s', async (_, urls, status, code) => {
-    const answer = await putManifest(strict.port, 'app', 'foreign', foreign(urls))
-    expect(answer.status).toBe(status)
-    if (code !== undefined) expect(codesOf(answer)).toEqual([code])
-  })
-
-  test('without a list of allowed URLs none is', async () => {
-    const answer = await putManifest(port, 'app', 'foreign', foreign(['https://good.example/layer']))
-    expect(codesOf(answer)).toEqual(['MANIFEST_INVALID'])
-    expect(String(errorsOf(answer)[0]?.detail)).toContain('https://good.example/layer')
-  })
-
-  test('an ordinary layer must be there, whatever URLs it names', async () => {
-    const text = imageManifest('config', [], {
-      layers: [{ ...descriptorOf(LAYER, 'elsewhere'), urls: ['https://good.example/layer'] }],
-    })
-    expect(codesOf(await putManifest(strict.port, 'app', 'x', text))).toEqual(['MANIFEST_BLOB_UNKNOWN'])
-  })
-})
-
-describe('children of an index (validation.manifests.indexes)', () => {
-  const child = (text: string, architecture?: string) => ({
-    ...descriptorOf(ociManifest, text),
-    ...(architecture === undefined ? {} : { platform: { os: 'linux', architecture } }),
-  })
-  const rows: [string, Parameters<typeof startRegistry>[0], string | undefined, number][] = [
-    ['all: a missing child is refused', {}, 'arm64', 400],
-    [
-      'none: it is not looked at',
-      {
-        change: (config) => {
-          config.validation.indexes = { platforms: 'none' }
-        },
-      },
-      'arm64',
-      201,
-    ],
-    [
-      'list: a platform outside of it may be missing',
-      {
-        change: (config) => {
-          config.validation.indexes = { platforms: 'list', list: [{ os: 'linux', architecture: 'amd64' }] }
-        },
-      },
-      'arm64',
-      201,
-    ],
-    [
-      'list: a platform of it may not',
-      {
-        change: (config) => {
-          config.validation.indexes = { platforms: 'list', list: [{ os: 'linux', architecture: 'amd64' }] }
-        },
-      },
-      'amd64',
-      400,
-    ],
-    [
-      'list: a child without platform may be missing',
-      {
-        change: (config) => {
-          config.validation.indexes = { platforms: 'list', list: [{ os: 'linux', architecture: 'amd64' }] }
-        },
-      },
-      undefined,
-      201,
-    ],
-    ['validation off: nothing is looked at', { env: { REGISTRY_VALIDATION_DISABLED: 'true' } }, 'amd64', 201],
-  ]
-  test.each(rows)('%s', async (_, options, architecture, status) => {
-    const other = await startRegistry(options)
-    try {
-      const text = indexOf([child('missing', architecture)])
-      const answer = await putManifest(other.port, 'app', 'index', text, ociIndex)
-      expect(answer.status).toBe(status)
-      if (status === 400) {
-        expect(errorsOf(answer)).toEqual([
-          { code: 'MANIFEST_BLOB_UNKNOWN', message: 'blob unknown to registry', detail: digestOf(bytesOf('missing')) },
-        ])
-      }
-    } finally {
-      await other.stop()
-    }
-  })
-
-  test('an index of indexes of images', async () => {
-    await must(201, putManifest(port, 'app', digestOf(bytesOf(image)), image))
-    const inner = indexOf([child(image, 'amd64')])
-    const outer = indexOf([{ ...descriptorOf(ociIndex, inner) }, child(image)])
-    const early = await putManifest(port, 'app', 'outer', outer, ociIndex)
-    expect(errorsOf(early).map(({ detail }) => detail)).toEqual([digestOf(bytesOf(inner))])
-    await must(201, putManifest(port, 'app', digestOf(bytesOf(inner)), inner, ociIndex))
-    await must(201, putManifest(port, 'app', 'outer', outer, ociIndex))
-    expectManifest(await get('outer'), outer, ociIndex)
-  })
-})
-
-describe('Accept (RFC 9110 section 12.5.1)', () => {
-  const index = indexOf(
-    [
-      { ...descriptorOf(ociManifest, imageManifest('config', [])), platform: { os: 'linux', architecture: 'arm64' } },
-      { ...descriptorOf(dockerManifest, dockerImage), platform: { os: 'linux', architecture: 'amd64' } },
-    ],
-    { mediaType: dockerList },
-  )
-  const withoutDefault = indexOf([
-    { ...descriptorOf(ociManifest, imageManifest('config', [])), platform: { os: 'linux', architecture: 'arm64' } },
-  ])
-  beforeAll(async () => {
-    for (const content of ['config', 'layer']) await pushBlob(port, 'accept', content)
-    await pushManifest(port, 'accept', 'oci', image)
-    await pushManifest(port, 'accept', 'arm', imageManifest('config', []))
-    await pushManifest(port, 'accept', 'docker', dockerImage, dockerManifest)
-    await pushManifest(port, 'accept', 'list', index, dockerList)
-    await pushManifest(port, 'accept', 'index', withoutDefault, ociIndex)
-  })
-
-  const rows: [string, string, string, string | undefined, string][] = [
-    ['an OCI manifest, asked for', 'oci', ociManifest, image, ociManifest],
-    ['among others', 'oci', `${dockerManifest}, ${ociManifest}, ${ociIndex}`, image, ociManifest],
-    ['in capitals', 'oci', ociManifest.toUpperCase(), image, ociManifest],
-    ['with a quality', 'oci', `${dockerManifest}, ${ociManifest};q=0.1`, image, ociManifest],
-    ['with anything', 'oci', '*/*', image, ociManifest],
-    ['with any application type', 'oci', 'text/html, application/*;q=0.2', image, ociManifest],
-    ['with nothing that can be read', 'oci', 'garbage', image, ociManifest],
-    ['with an empty header', 'oci', '', image, ociManifest],
-    ['refused by quality 0', 'oci', `${ociManifest};q=0, */*`, undefined, ''],
-    ['not asked for', 'oci', dockerManifest, undefined, ''],
-    [
-      "Docker's manifest, not asked for: what every client can read",
-      'docker',
-      ociManifest,
-      dockerImage,
-      dockerManifest,
-    ],
-    ['a list, asked for', 'list', dockerList, index, dockerList],
-    ['a list by a client that knows none: linux/amd64 of it', 'list', dockerManifest, dockerImage, dockerManifest],
-    [
-      'an index without linux/amd64 by a client that knows none',
-      'index',
-      `${dockerManifest}, ${ociManifest}`,
-      undefined,
-      '',
-    ],
-  ]
-  test.each(rows)('%s', async (_, tag, accept, text, mediaType) => {
-    for (const method of ['GET', 'HEAD']) {
-      const answer = await get(tag, { Accept: accept }, method, 'accept')
-      if (text !== undefined) expectManifest(answer, text, mediaType, method === 'GET')
-      else {
-        expect(answer.status).toBe(404)
-        if (method === 'GET') {
-          expect(codesOf(answer)).toEqual(['MANIFEST_UNKNOWN'])
-          expect(errorsOf(answer)[0]?.message).toMatch(
-            /^OCI (manifest|index) found, but accept header does not support OCI (manifests|indexs|indexes)$/,
-          )
-        }
-      }
-    }
-  })
-
-  test('several headers are one list', async () => {
-    const answer = await ask(port, 'GET', '/v2/accept/manifests/oci', { headers: { Accept: ['a/b', ociManifest] } })
-    expectManifest(answer, image)
-  })
-
-  test('by digest a list stays a list: the bytes must be those of the digest', async () => {
-    const answer = await get(digestOf(bytesOf(index)), { Accept: dockerManifest }, 'GET', 'accept')
-    expect(answer.status).toBe(404)
-    expect(codesOf(answer)).toEqual(['MANIFEST_UNKNOWN'])
-  })
-
-  const etag = `"${digestOf(bytesOf(image))}"`
-  test.each([
-    ['the entity tag', etag, 304],
-    ['a weak one in a list', `"x", W/${etag}`, 304],
-    ['the digest itself', digestOf(bytesOf(image)), 304],
-    ['any', '*', 304],
-    ['another', '"sha256:0"', 200],
-  ])('If-None-Match with %s', async (_, value, status) => {
-    const answer = await get('oci', { 'If-None-Match': value }, 'GET', 'accept')
-    expect(answer).toMatchObject({ status, text: status === 200 ? image : '' })
-    expect(answer.headers).toMatchObject({ etag, 'docker-content-digest': digestOf(bytesOf(image)) })
-  })
-})
-
-describe('what is not there', () => {
-  const none = `sha256:${'0'.repeat(64)}`
-  test.each([
-    ['a tag', 'app', 'nope', 'unknown tag=nope'],
-    ['a digest', 'app', none, `unknown manifest name=app revision=${none}`],
-    ['a tag of a repository that is not there', 'nowhere', 'latest', 'unknown tag=latest'],
-    ['a tag that is no tag', 'app', '-x', 'unknown tag=-x'],
-    ['a digest that is no digest', 'app', 'sha256:abc', 'unknown tag=sha256:abc'],
-  ])('%s', async (_, repository, reference, detail) => {
-    for (const method of ['GET', 'HEAD', 'DELETE']) {
-      const answer = await get(reference, {}, method, repository)
-      expect([method, answer.status]).toEqual([method, 404])
-      if (method === 'HEAD') continue
-      expect(answer.text).toBe(
-        `{"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown","detail":"${detail}"}]}\n`,
-      )
-    }
-  })
-})
-
-describe('"Deleting tags" and "Deleting Manifests" (end-9)', () => {
-  const tagsOf = async () => (await ask(port, 'GET', '/v2/gone/tags/list')).text
-  const text = (note: string) => imageManifest('config', ['layer'], { annotations: { note } })
-  beforeAll(async () => {
-    for (const content of ['config', 'layer']) await pushBlob(port, 'gone', content)
-    for (const tag of ['a1', 'a2', 'a3']) await pushManifest(port, 'gone', tag, text('a'))
-    await pushManifest(port, 'gone', 'b1', text('b'))
-  })
-
-  test('a tag alone goes by its name, and by its digest the manifest with every tag', async () => {
-    const digest = digestOf(bytesOf(text('a')))
-    const answer = await get('a1', {}, 'DELETE', 'gone')
-    expect(answer).toMatchObject({ status: 202, text: '' })
-    expect(answer.headers['content-length']).toBe('0')
-    expect((await get('a1', {}, 'GET', 'gone')).status).toBe(404)
-    expect((await get('a1', {}, 'DELETE', 'gone')).status).toBe(404)
-    for (const reference of ['a2', digest]) expect((await get(reference, {}, 'GET', 'gone')).status).toBe(200)
-    expect(await tagsOf()).toBe('{"name":"gone","tags":["a2","a3","b1"]}\n')
-
-    await must(202, get(digest, {}, 'DELETE', 'gone'))
-    for (const reference of ['a2', 'a3', digest]) expect((await get(reference, {}, 'GET', 'gone')).status).toBe(404)
-    expect(await tagsOf()).toBe('{"name":"gone","tags":["b1"]}\n')
-    expect((await get(digest, {}, 'DELETE', 'gone')).status).toBe(404)
-
-    // Its blobs stay, so that the manifest can be pushed again.
-    await must(201, putManifest(port, 'gone', 'a4', text('a')))
-    expect(await tagsOf()).toBe('{"name":"gone","tags":["a4","b1"]}\n')
-  })
-
-  test('another repository with the same manifest keeps it', async () => {
-    for (const repository of ['same/one', 'same/two']) {
-      for (const content of ['config', 'layer']) await pushBlob(port, repository, content)
-      await pushManifest(port, repository, 'latest', image)
-    }
-    await must(202, get(digestOf(bytesOf(image)), {}, 'DELETE', 'same/one'))
-    expect((await get('latest', {}, 'GET', 'same/one')).status).toBe(404)
-    expectManifest(await get('latest', {}, 'GET', 'same/two'), image)
-  })
-
-  test('a child goes though its index stays, and can come back', async () => {
-    const child = text('child')
-    const index = indexOf([descriptorOf(ociManifest, child)])
-    await pushManifest(port, 'gone', 'child', child)
-    await pushManifest(port, 'gone', 'parent', index, ociIndex)
-    await must(202, get(digestOf(bytesOf(child)), {}, 'DELETE', 'gone'))
-    expectManifest(await get('parent', {}, 'GET', 'gone'), index, ociIndex)
-    await pushManifest(port, 'gone', 'child', child)
-    expectManifest(await get(digestOf(bytesOf(child)), {}, 'GET', 'gone'), child)
-  })
-})
-
 test('a manifest outlives the server, byte for byte', async () => {
-  const { directory } = registry
-  const text = `${imageManifest('config', ['layer'], { annotations: { last: 'one' } })}\n \n`
-  await must(201, putManifest(port, 'app', 'stays', text))
-  await registry.stop()
-  registry = await startRegistry({ directory, env: { REGISTRY_STORAGE_DELETE_ENABLED: 'true' } })
-  port = registry.port
-  expectManifest(await get('stays'), text)
-  expect((await ask(port, 'GET', `/v2/app/blobs/${digestOf(bytesOf('layer'))}`)).text).toBe('layer')
+  const directory = mkdtempSync(join(tmpdir(), 'berth-test-'))
+  try {
+    const text = `${imageManifest('config', ['layer'], { annotations: { last: 'one' } })}\n \n`
+    const first = await startRegistry({ directory })
+    for (const content of ['config', 'layer']) await pushBlob(first.port, 'app', content)
+    await must(201, putManifest(first.port, 'app', 'stays', text))
+    await first.stop()
+    const second = await startRegistry({ directory })
+    const found = await ask(second.port, 'GET', '/v2/app/manifests/stays')
+    const layer = await ask(second.port, 'GET', `/v2/app/blobs/${digestOf(bytesOf('layer'))}`)
+    await second.stop()
+    expect(found).toMatchObject({ status: 200, text })
+    expect(layer).toMatchObject({ status: 200, text: 'layer' })
+  } finally {
+    rmSync(directory, { recursive: true, force: true })
+  }
 })

@@ -84,12 +84,17 @@ function answer(request: Request, { digest, mediaType, bytes }: StoredManifest):
 }
 
 function notAcceptable({ mediaType }: StoredManifest): RegistryError {
-  const what =
-    mediaType === MEDIA_TYPES.ociManifest ? 'OCI manifest' : isIndexMediaType(mediaType) ? 'OCI index' : mediaType
+  const { one, many } = WORDS[mediaType] ?? { one: 'manifest', many: 'such manifests' }
   return new RegistryError('MANIFEST_UNKNOWN', {
-    message: `${what} found, but accept header does not support ${what}s`,
+    message: `${one} found, but accept header does not support ${many}`,
     detail: `send Accept: ${mediaType}`,
   })
+}
+
+const WORDS: Partial<Record<string, { one: string; many: string }>> = {
+  [MEDIA_TYPES.ociManifest]: { one: 'OCI manifest', many: 'OCI manifests' },
+  [MEDIA_TYPES.ociIndex]: { one: 'OCI index', many: 'OCI indexes' },
+  [MEDIA_TYPES.dockerList]: { one: 'manifest list', many: 'manifest lists' },
 }
 
 /** Clients send one of a few Accept headers, each in every request. */
