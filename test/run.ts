@@ -35,6 +35,9 @@ function slowestFirst(a: string, b: string): number {
   return rank(a) - rank(b) || a.localeCompare(b)
 }
 
+/** The name under which Bun reports a skipped group's beforeAll and afterAll. */
+const HOOK = '(unnamed)'
+
 /** One `<testcase>` or `<testsuite>` opens, or a `<testsuite>` closes; the attributes that count are name and file. */
 const ELEMENT = /<(testsuite|testcase)\b([^>]*?)(\/?)>|<\/(testsuite|testcase)>|<(failure|error|skipped)\b/g
 
@@ -46,7 +49,7 @@ function readReport(xml: string): Report {
     if (current === undefined) return
     if (current.outcome === 'passed') report.passed++
     else if (current.outcome === 'failed') report.failed++
-    else report.skipped.push([...groups, current.name].join(' > '))
+    else if (current.name !== HOOK) report.skipped.push([...groups, current.name].join(' > '))
     current = undefined
   }
   for (const [, opened, attributes = '', selfClosed, closed, outcome] of xml.matchAll(ELEMENT)) {
@@ -116,6 +119,8 @@ async function main(): Promise<number> {
         killSignal: 'SIGKILL',
       },
     )
+    // Whoever ends the run ends the tests too: they stop the servers that they started.
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => child.kill(signal))
     const code = await child.exited
     const report = readReport(readIfThere(outfile))
     const lost = files.filter((file) => !report.files.has(file))

@@ -34,15 +34,20 @@ export async function listen(options: ListenOptions): Promise<Listener> {
   const socket = address.kind === 'unix' ? await openSocketPath(address.path) : undefined
 
   const handle = (request: Request, server: Bun.Server<undefined>): Response | Promise<Response> => {
+    let patient = false
     const connection: Connection = {
       secure,
       peer: () => server.requestIP(request)?.address,
-      unhurried: () => server.timeout(request, 0),
+      unhurried: () => {
+        patient = true
+        server.timeout(request, 0)
+      },
     }
     const response = fetch(request, connection)
-    if (onAnswer === undefined) return response
     const answered = (done: Response) => {
-      onAnswer(request, done, connection.peer())
+      // The time-out belongs to the connection, which would outlive its client for ever otherwise.
+      if (patient) server.timeout(request, IDLE_SECONDS)
+      onAnswer?.(request, done, connection.peer())
       return done
     }
     return response instanceof Promise ? response.then(answered) : answered(response)

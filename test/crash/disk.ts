@@ -96,7 +96,7 @@ export function createDisk(root: string, honours: (path: string) => boolean = ()
     const descriptor = descriptorOf(call)
     const target = descriptor !== undefined && isBelow(descriptor.path) ? open.get(descriptor.fd) : undefined
     if (target === undefined) return
-    const bytes = Buffer.concat(stringsOf(call)).subarray(0, call.result)
+    const bytes = dataOf(call).subarray(0, call.result)
     const isPositioned = call.name.startsWith('p')
     const offset = isPositioned ? numbersAtEnd(call).at(-1) : target.position
     if (offset === undefined) throw new Error(`no offset: ${call.name} ${call.text.slice(-100)}`)
@@ -155,24 +155,38 @@ function sizeOf(node: Node): number {
   return bytesOf(node, () => 'kept').length
 }
 
+/** A trace is replayed more than once, and to read its megabytes of strings takes longest. */
+const decoded = new WeakMap<SystemCall, Buffer>()
+
+function dataOf(call: SystemCall): Buffer {
+  const known = decoded.get(call)
+  if (known !== undefined) return known
+  const bytes = Buffer.concat(stringsOf(call))
+  decoded.set(call, bytes)
+  return bytes
+}
+
 function bytesOf({ changes, synced }: Node, fate: () => Fate): Buffer {
-  let content = Buffer.alloc(0)
+  const ends = changes.map((change) => (change.kind === 'write' ? change.offset + change.bytes.length : sizeGiven(change)))
+  const content = Buffer.alloc(Math.max(0, ...ends))
+  let size = 0
   changes.forEach((change, index) => {
     const outcome = index < synced ? 'kept' : fate()
     if (outcome === 'lost') return
-    if (change.kind === 'truncate') content = resized(content, change.size)
-    else if (change.kind === 'write') {
+    if (change.kind === 'truncate') {
+      if (change.size < size) content.fill(0, change.size, size)
+      size = change.size
+    } else if (change.kind === 'write') {
       const bytes = outcome === 'kept' ? change.bytes : change.bytes.subarray(0, outcome.firstBytes)
-      content = resized(content, Math.max(content.length, change.offset + bytes.length))
       bytes.copy(content, change.offset)
+      size = Math.max(size, change.offset + bytes.length)
     }
   })
-  return content
+  return content.subarray(0, size)
 }
 
-function resized(content: Buffer, size: number): Buffer {
-  if (size === content.length) return content
-  return size < content.length ? Buffer.from(content.subarray(0, size)) : Buffer.concat([content, Buffer.alloc(size - content.length)])
+function sizeGiven(change: Change): number {
+  return change.kind === 'truncate' ? change.size : 0
 }
 
 function writeNode(node: Node, path: string, fate: () => Fate, written: Map<Node, string>): void {

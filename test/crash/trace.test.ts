@@ -41,7 +41,7 @@ describe('a trace', () => {
 
   test('gives the bytes of strings in every way that strace writes them', () => {
     const [moment] = parseTrace(
-      String.raw`11 pwritev(5</data/a>, [{iov_base="\x00\xffA", iov_len=3}, {iov_base="a\"b\\\n\0017", iov_len=7}], 2, 4096) = 10`,
+      String.raw`11 pwritev(5</data/a>, [{iov_base="\x00\xffA", iov_len=3}, {iov_base="a\"b\\\n\0017", iov_len=7}], 2, 4096)     = 10`,
     )
     if (moment === undefined) throw new Error('no moment')
     expect(stringsOf(moment.call).map((bytes) => [...bytes])).toEqual([

@@ -86,7 +86,7 @@ export function stringsOf(call: SystemCall): Buffer[] {
 
 /** The whole numbers after a call's last string or list: `..., 24, 4152)`. */
 export function numbersAtEnd(call: SystemCall): number[] {
-  const tail = /((?:, \d+)+)\)?$/.exec(call.text.slice(-100))?.[1] ?? ''
+  const tail = /((?:, \d+)+)\)?$/.exec(call.text.slice(-200).trimEnd())?.[1] ?? ''
   return tail.split(', ').slice(1).map(Number)
 }
 
