@@ -74,3 +74,16 @@ export function blobReference(of: Digest, required = true): Reference {
 export function manifestReference(of: Digest, required = true): Reference {
   return { digest: of, kind: 'manifest', required }
 }
+
+/**
+ * What the promise rejects with. Bun's `expect(promise).rejects` waits in a loop of its own, in which the replies of
+ * a worker do not arrive when it is entered from one.
+ */
+export function refusal(promise: Promise<unknown>): Promise<unknown> {
+  return promise.then(
+    (value) => {
+      throw new Error(`it was not refused: ${JSON.stringify(value)}`)
+    },
+    (error: unknown) => error,
+  )
+}

@@ -24,8 +24,10 @@ export interface WriterOptions {
   path: string
   /** Milliseconds since the epoch. */
   now: number
-  /** Milliseconds that the body of a transaction may take. */
+  /** Milliseconds that the body of a transaction may take, by `clock`. */
   limit?: number
+  /** Milliseconds of a clock that is never set back. */
+  clock?: () => number
   migrations?: readonly Migration[]
 }
 
@@ -37,12 +39,13 @@ const LOG_SIZE = 64 * 1024 * 1024
  * Opens (or makes, readable by its owner alone) the database and brings its schema up to date.
  * @throws MetadataError
  */
-export async function openWriter({ path, now, limit = BODY_LIMIT_MS, migrations }: WriterOptions): Promise<Writer> {
+export async function openWriter(options: WriterOptions): Promise<Writer> {
+  const { path, now, limit = BODY_LIMIT_MS, clock = () => performance.now(), migrations } = options
   translated(`cannot open the database ${path}`, () => closeSync(openSync(path, 'a', 0o600)))
   const connection = connect(path, 'write')
   try {
     await prepareFile(connection, path, now, migrations)
-    return createWriter(connection, limit)
+    return createWriter(connection, limit, clock)
   } catch (error) {
     connection.close()
     throw metadataError(`cannot open the database ${path}`, error)
@@ -84,7 +87,7 @@ interface Session {
   closed: boolean
 }
 
-function createWriter(connection: SqliteConnection, limit: number): Writer {
+function createWriter(connection: SqliteConnection, limit: number, clock: () => number): Writer {
   const { run, step } = connection
   let group: { durable: boolean } | undefined
   let running: Session | undefined
@@ -99,7 +102,7 @@ function createWriter(connection: SqliteConnection, limit: number): Writer {
       trx: connection.query(() => {
         if (fresh.closed || running !== fresh)
           throw new MetadataError('failed', 'the transaction of this handle is over')
-        if (performance.now() > fresh.deadline) throw outOfTime()
+        if (clock() > fresh.deadline) throw outOfTime()
       }),
     }
     return fresh
@@ -121,11 +124,11 @@ function createWriter(connection: SqliteConnection, limit: number): Writer {
     }
     step('SAVEPOINT body')
     const mine = session
-    mine.deadline = performance.now() + limit
+    mine.deadline = clock() + limit
     running = mine
     try {
       const value = await bounded(body(mine.trx))
-      if (performance.now() > mine.deadline) throw outOfTime()
+      if (clock() > mine.deadline) throw outOfTime()
       step('RELEASE body')
       return value
     } catch (error) {
@@ -157,6 +160,8 @@ function createWriter(connection: SqliteConnection, limit: number): Writer {
   }
 
   function begin(durable: boolean): void {
+    // Only an error while rolling back leaves a transaction open.
+    if (connection.isInTransaction()) step('ROLLBACK')
     if (logInDoubt) restartLog()
     const wanted = durable ? 'FULL' : 'NORMAL'
     if (wanted !== synchronous) {

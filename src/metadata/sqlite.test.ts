@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { existsSync, mkdtempSync, readdirSync, rmSync, statSync, unlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { digest, type Opened, pushBlob, putManifest, REPOSITORY, upload } from './examples.suite.ts'
+import { digest, type Opened, pushBlob, putManifest, REPOSITORY, refusal, upload } from './examples.suite.ts'
 import { metadataSuite } from './metadata.suite.ts'
 import type { Metadata } from './metadata.ts'
 import { openSqlite } from './sqlite.ts'
@@ -85,7 +85,7 @@ describe('the SQLite file', () => {
   test('refuses a database that a newer program made, says so, and leaves it as it was', async () => {
     await opened.execute("INSERT INTO migrations VALUES (999, 'of the future', 1)")
     await metadata.close()
-    await expect(openSqlite({ path: opened.path })).rejects.toMatchObject({
+    expect(await refusal(openSqlite({ path: opened.path }))).toMatchObject({
       name: 'MetadataError',
       fault: 'failed',
       message: expect.stringContaining('schema version 999'),
@@ -97,12 +97,12 @@ describe('the SQLite file', () => {
   test('refuses a file that is no database', async () => {
     const path = `${opened.path}.txt`
     writeFileSync(path, 'this is text, not a database. '.repeat(100))
-    await expect(openSqlite({ path })).rejects.toMatchObject({ name: 'MetadataError', fault: 'corrupt' })
+    expect(await refusal(openSqlite({ path }))).toMatchObject({ name: 'MetadataError', fault: 'corrupt' })
   })
 
   test('that cannot be made is told with its path', async () => {
     const path = join(opened.path, 'below', 'a-file.db')
-    await expect(openSqlite({ path })).rejects.toMatchObject({
+    expect(await refusal(openSqlite({ path }))).toMatchObject({
       fault: 'failed',
       message: expect.stringContaining(path),
     })
@@ -150,7 +150,7 @@ describe('the SQLite file', () => {
   test('a write while another program holds the lock fails at once, and the next one works', async () => {
     using other = new Database(opened.path)
     other.run('BEGIN IMMEDIATE')
-    await expect(pushBlob(metadata, 'layer')).rejects.toMatchObject({ name: 'MetadataError', fault: 'failed' })
+    expect(await refusal(pushBlob(metadata, 'layer'))).toMatchObject({ name: 'MetadataError', fault: 'failed' })
     other.run('ROLLBACK')
     await pushBlob(metadata, 'layer')
     expect(await metadata.blobs.locate(digest('layer'))).toBeDefined()

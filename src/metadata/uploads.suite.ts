@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test } from 'bun:test'
-import { digest, type Opened, REPOSITORY, upload } from './examples.suite.ts'
+import { digest, type Opened, REPOSITORY, refusal, upload } from './examples.suite.ts'
 import type { Metadata } from './metadata.ts'
 
 export function uploadsSuite(opened: () => Opened): void {
@@ -25,7 +25,7 @@ export function uploadsSuite(opened: () => Opened): void {
 
     test('an id is taken once', async () => {
       await metadata.uploads.start(upload())
-      await expect(metadata.uploads.start(upload({ size: 7 }))).rejects.toMatchObject({
+      expect(await refusal(metadata.uploads.start(upload({ size: 7 })))).toMatchObject({
         name: 'MetadataError',
         fault: 'failed',
       })

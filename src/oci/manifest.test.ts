@@ -84,7 +84,7 @@ describe('a manifest is refused with what is wrong', () => {
     ['nothing', '', oci, 'the body is not JSON in UTF-8'],
     ['a list', '[]', oci, 'the body is not a JSON object'],
     ['null', 'null', oci, 'the body is not a JSON object'],
-    ['lists 100,000 deep', '['.repeat(100_000), oci, 'the body is not JSON in UTF-8'],
+    ['lists 100,000 deep', '['.repeat(100_000), oci, 'the body nests deeper than 100 levels'],
     ['another media type in the body', IMAGE, MEDIA_TYPES.dockerManifest, 'mediaType: the body says'],
     ['schema version 3', { ...IMAGE, schemaVersion: 3 }, oci, 'schemaVersion: expected 2, found 3'],
     ['no schema version', { ...IMAGE, schemaVersion: undefined }, oci, 'schemaVersion: expected 2, found nothing'],

@@ -6,7 +6,8 @@ import { join } from 'node:path'
 import { digestOf, hexOf } from '../oci/digest.ts'
 import { BLOBS_ROOT } from './blob-path.ts'
 import { openFilesystem } from './filesystem.ts'
-import { body, content, expectFault, expectObject, keysOf, split, storageSuite } from './storage.suite.ts'
+import { body, content, expectFault, expectObject, keysOf, split } from './storage.fixture.ts'
+import { storageSuite } from './storage.suite.ts'
 import type { Storage } from './storage.ts'
 
 const MIB = 1024 * 1024
@@ -192,6 +193,34 @@ describe('the filesystem', () => {
     }
     await expectObject(storage, old, bytes)
   })
+
+  test('seals although the directories vanish as it makes them', async () => {
+    const bytes = content(10, 7)
+    const folder = join(directory, folderOf(bytes))
+    // Another process, for its rmdir must come between two calls of the thread that seals.
+    const hammer = `
+      const { rmdirSync } = require('node:fs')
+      const { dirname } = require('node:path')
+      const folder = ${JSON.stringify(folder)}
+      process.stdout.write('ready')
+      for (const end = Date.now() + 30_000; Date.now() < end; ) {
+        try { rmdirSync(folder) } catch {}
+        try { rmdirSync(dirname(folder)) } catch {}
+      }
+    `
+    const child = Bun.spawn([process.execPath, '-e', hammer], { stdout: 'pipe', stderr: 'inherit', timeout: 30_000 })
+    try {
+      await child.stdout.getReader().read()
+      for (let round = 0; round < 300; round++) {
+        const key = await store(`hammered-${round}`, bytes)
+        expect(await storage.delete(key)).toBe(true)
+      }
+    } finally {
+      child.kill()
+      await child.exited
+    }
+    await expectObject(storage, await store('after', bytes), bytes)
+  }, 60_000)
 
   test('leaves no descriptor open after 200 appends that were interrupted or refused', async () => {
     const round = async (index: number) => {

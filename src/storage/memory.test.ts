@@ -1,7 +1,8 @@
 import { expect, test } from 'bun:test'
 import { digestOf } from '../oci/digest.ts'
 import { emptyMemory, openMemory } from './memory.ts'
-import { body, content, storageSuite } from './storage.suite.ts'
+import { body, content } from './storage.fixture.ts'
+import { storageSuite } from './storage.suite.ts'
 
 storageSuite('memory', async () => {
   const content = emptyMemory()

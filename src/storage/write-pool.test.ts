@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test'
-import { content, expectFault } from './storage.suite.ts'
+import { content, expectFault } from './storage.fixture.ts'
 import { StorageError } from './storage.ts'
 import { createWritePool } from './write-pool.ts'
 import type { WriteResult } from './write-protocol.ts'

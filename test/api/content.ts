@@ -24,6 +24,14 @@ export function imageManifest(config: string, layers: readonly string[], more: R
   })
 }
 
+/** Docker's schema 2 of `config` and `layer`. */
+export const DOCKER_IMAGE = JSON.stringify({
+  schemaVersion: 2,
+  mediaType: MEDIA_TYPES.dockerManifest,
+  config: descriptorOf('application/vnd.docker.container.image.v1+json', 'config'),
+  layers: [descriptorOf('application/vnd.docker.image.rootfs.diff.tar.gzip', 'layer')],
+})
+
 export function indexOf(children: readonly unknown[], more: Record<string, unknown> = {}): string {
   return JSON.stringify({ schemaVersion: 2, mediaType: MEDIA_TYPES.ociIndex, manifests: children, ...more })
 }

@@ -2,11 +2,21 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { digestOf } from '../../src/oci/digest.ts'
 import { MEDIA_TYPES } from '../../src/oci/media-type.ts'
 import { startRegistry, type TestRegistry } from '../start-registry.ts'
-import { bytesOf, codesOf, descriptorOf, errorsOf, imageManifest, indexOf, pushBlob, pushManifest } from './content.ts'
-import { type Answer, ask } from './exchange.ts'
+import {
+  bytesOf,
+  codesOf,
+  DOCKER_IMAGE,
+  descriptorOf,
+  errorsOf,
+  imageManifest,
+  indexOf,
+  pushBlob,
+  pushManifest,
+} from './content.ts'
+import { ask } from './exchange.ts'
+import { expectManifest } from './expectations.ts'
 
 const { ociManifest, ociIndex, dockerManifest, dockerList } = MEDIA_TYPES
-const _LIMIT = 4 * 1024 * 1024
 
 let registry: TestRegistry
 let port: number
@@ -20,31 +30,13 @@ afterAll(() => registry.stop())
 const get = (reference: string, headers: Record<string, string> = {}, method = 'GET', repository = 'app') =>
   ask(port, method, `/v2/${repository}/manifests/${reference}`, { headers })
 
-function expectManifest(answer: Answer, text: string, mediaType: string = ociManifest, withBody = true): void {
-  const digest = digestOf(bytesOf(text))
-  expect(answer).toMatchObject({ status: 200, text: withBody ? text : '' })
-  expect(answer.all).toMatchObject({
-    'content-type': [mediaType],
-    'content-length': [String(bytesOf(text).length)],
-    'docker-content-digest': [digest],
-    etag: [`"${digest}"`],
-    'docker-distribution-api-version': ['registry/2.0'],
-  })
-}
-
 const image = imageManifest('config', ['layer'])
-const dockerImage = JSON.stringify({
-  schemaVersion: 2,
-  mediaType: dockerManifest,
-  config: descriptorOf('application/vnd.docker.container.image.v1+json', 'config'),
-  layers: [descriptorOf('application/vnd.docker.image.rootfs.diff.tar.gzip', 'layer')],
-})
 
 describe('Accept (RFC 9110 section 12.5.1)', () => {
   const index = indexOf(
     [
       { ...descriptorOf(ociManifest, imageManifest('config', [])), platform: { os: 'linux', architecture: 'arm64' } },
-      { ...descriptorOf(dockerManifest, dockerImage), platform: { os: 'linux', architecture: 'amd64' } },
+      { ...descriptorOf(dockerManifest, DOCKER_IMAGE), platform: { os: 'linux', architecture: 'amd64' } },
     ],
     { mediaType: dockerList },
   )
@@ -55,7 +47,7 @@ describe('Accept (RFC 9110 section 12.5.1)', () => {
     for (const content of ['config', 'layer']) await pushBlob(port, 'accept', content)
     await pushManifest(port, 'accept', 'oci', image)
     await pushManifest(port, 'accept', 'arm', imageManifest('config', []))
-    await pushManifest(port, 'accept', 'docker', dockerImage, dockerManifest)
+    await pushManifest(port, 'accept', 'docker', DOCKER_IMAGE, dockerManifest)
     await pushManifest(port, 'accept', 'list', index, dockerList)
     await pushManifest(port, 'accept', 'index', withoutDefault, ociIndex)
   })
@@ -75,11 +67,11 @@ describe('Accept (RFC 9110 section 12.5.1)', () => {
       "Docker's manifest, not asked for: what every client can read",
       'docker',
       ociManifest,
-      dockerImage,
+      DOCKER_IMAGE,
       dockerManifest,
     ],
     ['a list, asked for', 'list', dockerList, index, dockerList],
-    ['a list by a client that knows none: linux/amd64 of it', 'list', dockerManifest, dockerImage, dockerManifest],
+    ['a list by a client that knows none: linux/amd64 of it', 'list', dockerManifest, DOCKER_IMAGE, dockerManifest],
     [
       'an index without linux/amd64 by a client that knows none',
       'index',

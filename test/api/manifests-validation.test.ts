@@ -14,10 +14,10 @@ import {
   pushBlob,
   putManifest,
 } from './content.ts'
-import { type Answer, ask } from './exchange.ts'
+import { ask } from './exchange.ts'
+import { expectManifest } from './expectations.ts'
 
-const { ociManifest, ociIndex, dockerManifest, dockerList } = MEDIA_TYPES
-const _LIMIT = 4 * 1024 * 1024
+const { ociManifest, ociIndex } = MEDIA_TYPES
 
 let registry: TestRegistry
 let port: number
@@ -31,25 +31,7 @@ afterAll(() => registry.stop())
 const get = (reference: string, headers: Record<string, string> = {}, method = 'GET', repository = 'app') =>
   ask(port, method, `/v2/${repository}/manifests/${reference}`, { headers })
 
-function expectManifest(answer: Answer, text: string, mediaType: string = ociManifest, withBody = true): void {
-  const digest = digestOf(bytesOf(text))
-  expect(answer).toMatchObject({ status: 200, text: withBody ? text : '' })
-  expect(answer.all).toMatchObject({
-    'content-type': [mediaType],
-    'content-length': [String(bytesOf(text).length)],
-    'docker-content-digest': [digest],
-    etag: [`"${digest}"`],
-    'docker-distribution-api-version': ['registry/2.0'],
-  })
-}
-
 const image = imageManifest('config', ['layer'])
-const _dockerImage = JSON.stringify({
-  schemaVersion: 2,
-  mediaType: dockerManifest,
-  config: descriptorOf('application/vnd.docker.container.image.v1+json', 'config'),
-  layers: [descriptorOf('application/vnd.docker.image.rootfs.diff.tar.gzip', 'layer')],
-})
 
 describe('non-distributable layers (validation.manifests.urls)', () => {
   const foreign = (urls: unknown) =>

@@ -9,6 +9,7 @@ import {
   bytesOf,
   CONFIG,
   codesOf,
+  DOCKER_IMAGE,
   descriptorOf,
   errorsOf,
   imageManifest,
@@ -18,7 +19,8 @@ import {
   pushBlob,
   putManifest,
 } from './content.ts'
-import { type Answer, ask } from './exchange.ts'
+import { ask } from './exchange.ts'
+import { expectManifest } from './expectations.ts'
 
 const { ociManifest, ociIndex, dockerManifest, dockerList } = MEDIA_TYPES
 const LIMIT = 4 * 1024 * 1024
@@ -35,25 +37,7 @@ afterAll(() => registry.stop())
 const get = (reference: string, headers: Record<string, string> = {}, method = 'GET', repository = 'app') =>
   ask(port, method, `/v2/${repository}/manifests/${reference}`, { headers })
 
-function expectManifest(answer: Answer, text: string, mediaType: string = ociManifest, withBody = true): void {
-  const digest = digestOf(bytesOf(text))
-  expect(answer).toMatchObject({ status: 200, text: withBody ? text : '' })
-  expect(answer.all).toMatchObject({
-    'content-type': [mediaType],
-    'content-length': [String(bytesOf(text).length)],
-    'docker-content-digest': [digest],
-    etag: [`"${digest}"`],
-    'docker-distribution-api-version': ['registry/2.0'],
-  })
-}
-
 const image = imageManifest('config', ['layer'])
-const dockerImage = JSON.stringify({
-  schemaVersion: 2,
-  mediaType: dockerManifest,
-  config: descriptorOf('application/vnd.docker.container.image.v1+json', 'config'),
-  layers: [descriptorOf('application/vnd.docker.image.rootfs.diff.tar.gzip', 'layer')],
-})
 
 describe('OCI Distribution Specification 1.1, "Pushing Manifests" (end-7)', () => {
   const rows: [string, string, string][] = [
@@ -83,7 +67,7 @@ describe('OCI Distribution Specification 1.1, "Pushing Manifests" (end-7)', () =
       }),
       ociManifest,
     ],
-    ["Docker's schema 2", dockerImage, dockerManifest],
+    ["Docker's schema 2", DOCKER_IMAGE, dockerManifest],
     ['an empty OCI index', indexOf([]), ociIndex],
     ['an empty Docker list', indexOf([], { mediaType: dockerList }), dockerList],
     ['an OCI index that does not say what it is', '{"schemaVersion":2,"manifests":[]}', ociIndex],

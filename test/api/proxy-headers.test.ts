@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import type { Config } from '../../src/config/config.ts'
 import { digestOf } from '../../src/oci/digest.ts'
 import { startRegistry, type TestRegistry } from '../start-registry.ts'
-import { bytesOf, imageManifest, must, nextOf, pushBlob, putManifest } from './content.ts'
+import { bytesOf, imageManifest, must, nextOf } from './content.ts'
 import { type Ask, ask } from './exchange.ts'
 import { createIssuer, type Issuer, trusting } from './issuer.ts'
 

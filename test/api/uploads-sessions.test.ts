@@ -6,7 +6,8 @@ import { join } from 'node:path'
 import { digestOf } from '../../src/oci/digest.ts'
 import { startRegistry, type TestRegistry } from '../start-registry.ts'
 import { bytesOf, codesOf, must, placeOf } from './content.ts'
-import { type Answer, ask, requestOf } from './exchange.ts'
+import { ask, requestOf } from './exchange.ts'
+import { uploadsOn } from './expectations.ts'
 
 let registry: TestRegistry
 let port: number
@@ -18,38 +19,7 @@ afterAll(() => registry.stop())
 
 const ID = /^[0-9a-f-]{36}$/
 
-async function start(repository = 'up'): Promise<string> {
-  return placeOf(await must(202, ask(port, 'POST', `/v2/${repository}/blobs/uploads/`)))
-}
-
-/** What an answer about a running upload says. */
-function expectProgress(answer: Answer, status: number, place: string, range: string): void {
-  const id = place.slice(place.lastIndexOf('/') + 1)
-  expect(answer).toMatchObject({ status, text: '' })
-  expect(answer.all).toMatchObject({
-    location: [`http://127.0.0.1:${port}${place}`],
-    range: [range],
-    'docker-upload-uuid': [id],
-    'docker-distribution-api-version': ['registry/2.0'],
-  })
-  // RFC 9110 section 8.6 forbids it in a 204.
-  if (status === 204) expect(answer.headers['content-length']).toBeUndefined()
-  else expect(answer.headers['content-length']).toBe('0')
-}
-
-function expectCreated(answer: Answer, digest: string, repository = 'up'): void {
-  expect(answer).toMatchObject({ status: 201, text: '' })
-  expect(answer.all).toMatchObject({
-    location: [`http://127.0.0.1:${port}/v2/${repository}/blobs/${digest}`],
-    'docker-content-digest': [digest],
-    'content-length': ['0'],
-    'docker-distribution-api-version': ['registry/2.0'],
-  })
-}
-
-async function expectBlob(digest: string, bytes: string, repository = 'up'): Promise<void> {
-  expect(await ask(port, 'GET', `/v2/${repository}/blobs/${digest}`)).toMatchObject({ status: 200, text: bytes })
-}
+const { start, expectProgress, expectCreated, expectBlob } = uploadsOn(() => port)
 
 describe('a session', () => {
   test('ends when it is cancelled (end-14)', async () => {

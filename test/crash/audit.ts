@@ -59,7 +59,9 @@ async function auditTag(url: string, entry: TagEntry): Promise<string[]> {
   if (answer.status === 404 && !acknowledged) return []
   if (answer.status !== 200) return [`tag ${repository}:${tag}: ${answer.status}, acknowledged: ${acknowledged}`]
   const digest = digestOf(answer.bytes)
-  return entry.sent.includes(digest, from) ? [] : [`tag ${repository}:${tag} points to ${digest}, which is not what was pushed last`]
+  return entry.sent.includes(digest, from)
+    ? []
+    : [`tag ${repository}:${tag} points to ${digest}, which is not what was pushed last`]
 }
 
 async function auditLists(url: string, { tags }: Ledger): Promise<string[]> {

@@ -167,7 +167,9 @@ function dataOf(call: SystemCall): Buffer {
 }
 
 function bytesOf({ changes, synced }: Node, fate: () => Fate): Buffer {
-  const ends = changes.map((change) => (change.kind === 'write' ? change.offset + change.bytes.length : sizeGiven(change)))
+  const ends = changes.map((change) =>
+    change.kind === 'write' ? change.offset + change.bytes.length : sizeGiven(change),
+  )
   const content = Buffer.alloc(Math.max(0, ...ends))
   let size = 0
   changes.forEach((change, index) => {

@@ -21,55 +21,59 @@ const SAMPLE = 4
 const ENV = { REGISTRY_AUTH: 'none', REGISTRY_LOG_ACCESSLOG_DISABLED: 'true' }
 const TIMEOUT = 110_000
 
-test(`${KILLS} kill -9 at random moments of parallel pushes lose nothing that was acknowledged`, async () => {
-  const random = createRandom(seedOf('kill'))
-  const folder = mkdtempSync(join(tmpdir(), 'berth-kill-'))
-  const dataDirectory = join(folder, 'data')
-  const ledger = createLedger()
-  const faults: string[] = []
-  const servers = createServers()
-  const pushers = Array.from({ length: PUSHERS }, (_, index) =>
-    runPusher({
-      name: `pusher-${index}`,
-      random: random.fork(`pusher-${index}`),
-      ledger,
-      server: servers.current,
-      onFault: (fault) => faults.push(fault),
-    }),
-  )
-  let berth: Berth | undefined
-  try {
-    for (let kill = 0; kill < KILLS; kill++) {
-      if (random.chance(0.2)) await killWhileStarting(dataDirectory, random)
-      berth = await startBerth({ dataDirectory, env: ENV })
-      servers.open(berth.url)
-      await Bun.sleep(random.below(LONGEST_LIFE))
-      if (kill % 5 === 4) {
-        faults.push(...(await audit(berth.url, ledger, (entries) => someOf(entries, random))))
+test(
+  `${KILLS} kill -9 at random moments of parallel pushes lose nothing that was acknowledged`,
+  async () => {
+    const random = createRandom(seedOf('kill'))
+    const folder = mkdtempSync(join(tmpdir(), 'berth-kill-'))
+    const dataDirectory = join(folder, 'data')
+    const ledger = createLedger()
+    const faults: string[] = []
+    const servers = createServers()
+    const pushers = Array.from({ length: PUSHERS }, (_, index) =>
+      runPusher({
+        name: `pusher-${index}`,
+        random: random.fork(`pusher-${index}`),
+        ledger,
+        server: servers.current,
+        onFault: (fault) => faults.push(fault),
+      }),
+    )
+    let berth: Berth | undefined
+    try {
+      for (let kill = 0; kill < KILLS; kill++) {
+        if (random.chance(0.2)) await killWhileStarting(dataDirectory, random)
+        berth = await startBerth({ dataDirectory, env: ENV })
+        servers.open(berth.url)
+        await Bun.sleep(random.below(LONGEST_LIFE))
+        if (kill % 5 === 4) {
+          faults.push(...(await audit(berth.url, ledger, (entries) => someOf(entries, random))))
+        }
+        servers.close()
+        await berth.kill()
+        await berth.dispose()
       }
-      servers.close()
-      await berth.kill()
-      await berth.dispose()
-    }
-    servers.end()
-    const pushed = await Promise.all(pushers)
+      servers.end()
+      const pushed = await Promise.all(pushers)
 
-    const last = await startBerth({ dataDirectory, env: ENV })
-    berth = last
-    faults.push(...(await audit(last.url, ledger)))
-    expect(await last.stop()).toBe(0)
-    faults.push(...auditDirectory(dataDirectory))
-    expect(faults).toEqual([])
-    // The test has seen something: every pusher pushed whole images, and something was on its way at a kill.
-    expect(Math.min(...pushed)).toBeGreaterThan(0)
-    expect([...ledger.blobs.values()].filter(({ acknowledged }) => acknowledged).length).toBeGreaterThan(KILLS)
-  } finally {
-    servers.end()
-    await berth?.dispose()
-    await Promise.allSettled(pushers)
-    rmSync(folder, { recursive: true, force: true })
-  }
-}, TIMEOUT)
+      const last = await startBerth({ dataDirectory, env: ENV })
+      berth = last
+      faults.push(...(await audit(last.url, ledger)))
+      expect(await last.stop()).toBe(0)
+      faults.push(...auditDirectory(dataDirectory))
+      expect(faults).toEqual([])
+      // The test has seen something: every pusher pushed whole images, and something was on its way at a kill.
+      expect(Math.min(...pushed)).toBeGreaterThan(0)
+      expect([...ledger.blobs.values()].filter(({ acknowledged }) => acknowledged).length).toBeGreaterThan(KILLS)
+    } finally {
+      servers.end()
+      await berth?.dispose()
+      await Promise.allSettled(pushers)
+      rmSync(folder, { recursive: true, force: true })
+    }
+  },
+  TIMEOUT,
+)
 
 /** Hands the URL of the server that runs to those who wait for one. */
 function createServers() {

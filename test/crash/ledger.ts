@@ -51,13 +51,17 @@ export function createLedger(): Ledger {
     sendManifest(repository, tag, image) {
       const { digest } = image.manifest
       const manifest = entryOf(manifests, `${repository}@${digest}`, () => ({ repository, image, acknowledged: false }))
-      const entry = entryOf(tags, `${repository}:${tag}`, (): TagEntry => ({
-        repository,
-        tag,
-        acknowledged: false,
-        sent: [],
-        from: 0,
-      }))
+      const entry = entryOf(
+        tags,
+        `${repository}:${tag}`,
+        (): TagEntry => ({
+          repository,
+          tag,
+          acknowledged: false,
+          sent: [],
+          from: 0,
+        }),
+      )
       const place = entry.sent.push(digest) - 1
       return () => {
         manifest.acknowledged = true

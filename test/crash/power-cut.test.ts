@@ -63,7 +63,9 @@ describeWith(['strace'], 'a power cut', () => {
     const count = pushes.flat().reduce((sum, { image }) => sum + image.layers.length + 2, 0)
     expect(answers.length).toBe(count)
     const { first, last } = span()
-    const toFile = moments.slice(first, last).some(({ call }) => /^pwrite64/.test(call.name) && /berth\.db>/.test(call.text))
+    const toFile = moments
+      .slice(first, last)
+      .some(({ call }) => /^pwrite64/.test(call.name) && /berth\.db>/.test(call.text))
     expect(toFile).toBe(true)
   })
 
@@ -96,7 +98,13 @@ describeWith(['strace'], 'a power cut', () => {
   ]
   test.each(LIES)('is seen to lose what was acknowledged, if the disk ignores %s', async (_, ignores) => {
     const { last } = span()
-    expect(await lossesAt(last + 1, () => 'lost', (path) => !ignores(path))).not.toEqual([])
+    expect(
+      await lossesAt(
+        last + 1,
+        () => 'lost',
+        (path) => !ignores(path),
+      ),
+    ).not.toEqual([])
   })
 
   /** What a server finds missing, or wrong, on what a power cut at a moment leaves. */

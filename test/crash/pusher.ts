@@ -1,4 +1,4 @@
-import { makeImage, type Content, type TestImage } from '../image.ts'
+import { type Content, makeImage, type TestImage } from '../image.ts'
 import type { Ledger } from './ledger.ts'
 import type { Random } from './random.ts'
 
@@ -122,7 +122,7 @@ export async function runPusher({ name, random, ledger, server, onFault }: Pushe
     }
     const end = /^0-(\d+)$/.exec(answer.range)?.[1]
     // `0-0` says that there is nothing, or one byte.
-    const offset = end === undefined || end === '0' ? sent > 1 ? 0 : sent : Number(end) + 1
+    const offset = end === undefined || end === '0' ? (sent > 1 ? 0 : sent) : Number(end) + 1
     if (offset < sent || offset > size) onFault(`the upload had ${sent} acknowledged bytes, and is now at ${offset}`)
     return offset
   }

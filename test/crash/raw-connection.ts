@@ -29,7 +29,7 @@ export async function connect(port: number): Promise<RawConnection> {
     socket.once('connect', resolve)
     socket.once('error', reject)
   })
-  socket.on('data', (chunk) => chunks.push(chunk))
+  socket.on('data', (chunk: Buffer) => chunks.push(chunk))
   // An end that is sudden counts as one too.
   socket.on('error', () => {})
   socket.on('close', () => {

@@ -53,7 +53,9 @@ describeWith(['strace'], 'what is acknowledged is on the disk before', () => {
       const rename = before.findLastIndex(({ call }) => call.name.startsWith('rename') && call.text.includes(target))
       const source = /"([^"]+)"/.exec(before[rename]?.call.text ?? '')?.[1] ?? 'none'
       const last = (moment: Moment['moment'], pattern: RegExp, place: string) =>
-        before.findLastIndex((one) => one.moment === moment && pattern.test(one.call.name) && one.call.text.includes(`<${place}>`))
+        before.findLastIndex(
+          (one) => one.moment === moment && pattern.test(one.call.name) && one.call.text.includes(`<${place}>`),
+        )
       const steps = [
         last('end', /write/, source),
         last('begin', /sync$/, source),

@@ -78,7 +78,7 @@ export function stringsOf(call: SystemCall): Buffer[] {
     while (end !== -1 && isEscaped(text, end)) end = text.indexOf('"', end + 1)
     if (end === -1) throw new Error(`a string does not end: ${text.slice(start, start + 100)}`)
     if (text.startsWith('...', end + 1)) throw new Error(`strace cut a string of ${call.name} short`)
-    strings.push(unescape(text.slice(start + 1, end)))
+    strings.push(bytesOfText(text.slice(start + 1, end)))
     start = text.indexOf('"', end + 1)
   }
   return strings
@@ -98,7 +98,7 @@ function isEscaped(text: string, position: number): boolean {
 
 const ESCAPES: Record<string, number> = { n: 10, t: 9, r: 13, v: 11, f: 12, '"': 34, '\\': 92 }
 
-function unescape(text: string): Buffer {
+function bytesOfText(text: string): Buffer {
   const bytes = Buffer.alloc(text.length)
   let length = 0
   for (let position = 0; position < text.length; position++) {

@@ -58,7 +58,7 @@ function content(object: StoredObject, span: Span | undefined): Blob | ReadableS
     return span === undefined ? file : file.slice(span.start, span.end + 1)
   }
   const { start, end } = span ?? { start: 0, end: object.size - 1 }
-  const bytes = object.read(start, end)[Symbol.asyncIterator]()
+  const bytes = object.read(start, end + 1)[Symbol.asyncIterator]()
   return new ReadableStream({
     async pull(controller) {
       const next = await bytes.next()

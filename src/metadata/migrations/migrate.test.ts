@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { refusal } from '../examples.suite.ts'
 import { openWriter } from '../sqlite-writer.ts'
 import { MIGRATIONS, type Migration } from './migrate.ts'
 
@@ -60,14 +61,18 @@ describe('migrations', () => {
         throw new Error('no way on')
       },
     }
-    await expect(open([create(1, 'one'), create(2, 'two'), failing], 20)).rejects.toThrow('no way on')
+    expect(await refusal(open([create(1, 'one'), create(2, 'two'), failing], 20))).toMatchObject({
+      message: expect.stringMatching(/no way on/),
+    })
     expect(applied()).toEqual([[1, 'one', 10]])
     expect(tables()).toEqual(['migrations', 'one'])
   })
 
   test('of a newer program are refused, and the database stays as it is', async () => {
     await open([create(1, 'one'), create(2, 'two')], 10)
-    await expect(open([create(1, 'one')], 20)).rejects.toThrow(/schema version 2.*up to 1 only/)
+    expect(await refusal(open([create(1, 'one')], 20))).toMatchObject({
+      message: expect.stringMatching(/schema version 2.*up to 1 only/),
+    })
     expect(applied()).toHaveLength(2)
   })
 })
