@@ -119,6 +119,9 @@ function lateFailure(error: unknown, onError: (error: unknown) => void): Respons
   return new Response(body, { status: 500, headers: { 'Content-Type': 'application/json; charset=utf-8' } })
 }
 
+/** The runtime takes the numbers of the protocol (RFC 8446 section 4.2.1), not their names. */
+const MIN_VERSION = { 'TLSv1.2': 0x0303, 'TLSv1.3': 0x0304 } as const
+
 async function tlsOptions(tls: { certificate: string; key: string; minVersion: 'TLSv1.2' | 'TLSv1.3' }) {
   const read = async (what: string, path: string) => {
     try {
@@ -128,7 +131,7 @@ async function tlsOptions(tls: { certificate: string; key: string; minVersion: '
     }
   }
   const [cert, key] = await Promise.all([read('certificate', tls.certificate), read('key', tls.key)])
-  return { cert, key, minVersion: tls.minVersion }
+  return { cert, key, minVersion: MIN_VERSION[tls.minVersion] }
 }
 
 function listenError(address: Address, error: unknown): Error {

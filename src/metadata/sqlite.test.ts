@@ -1,6 +1,6 @@
 import { Database } from 'bun:sqlite'
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
-import { existsSync, mkdtempSync, readdirSync, rmSync, statSync, unlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, rmdirSync, rmSync, statSync, unlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { digest, type Opened, pushBlob, putManifest, REPOSITORY, refusal, upload } from './examples.suite.ts'
@@ -157,33 +157,82 @@ describe('the SQLite file', () => {
   })
 })
 
-describe('a full disk', () => {
-  const directory = mkdtempSync(join(tmpdir(), 'berth-full-'))
-  const mounted = run('mount', '-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', directory)
-
-  test.skipIf(!mounted)('acknowledges nothing, loses nothing, and takes writes again when there is room', async () => {
-    const metadata = await openSqlite({ path: join(directory, 'berth.db') })
-    try {
-      await putManifest(metadata, 'before', { tags: ['latest'] })
-      fill(join(directory, 'filler'))
-      const manifest = 'x'.repeat(200_000)
-      const settled = await Promise.allSettled([
-        putManifest(metadata, manifest, { tags: ['latest'] }),
-        putManifest(metadata, `${manifest}y`, { tags: ['latest'] }),
-      ])
-      for (const outcome of settled) {
-        expect(outcome).toMatchObject({ status: 'rejected', reason: { name: 'MetadataError', fault: 'no-space' } })
+test('what was acknowledged before the process was killed is there, and the database opens as ever', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'berth-killed-'))
+  const path = join(directory, 'berth.db')
+  const file = (name: string) => JSON.stringify(new URL(name, import.meta.url).href)
+  const script = `
+    const { openSqlite } = await import(${file('./sqlite.ts')})
+    const { pushBlob } = await import(${file('./examples.suite.ts')})
+    const metadata = await openSqlite({ path: ${JSON.stringify(path)} })
+    let next = 0
+    const push = async () => {
+      for (let turn = 0; turn < 10000; turn++) {
+        const seed = 'layer ' + next++
+        await pushBlob(metadata, seed)
+        process.stdout.write(seed + '\\n')
       }
-      expect((await metadata.manifests.resolve(REPOSITORY, 'latest'))?.digest).toBe(digest('before'))
-      expect(await metadata.manifests.find(REPOSITORY, digest(manifest))).toBeUndefined()
-      unlinkSync(join(directory, 'filler'))
-      await putManifest(metadata, 'after', { tags: ['latest'] })
-      expect((await metadata.manifests.resolve(REPOSITORY, 'latest'))?.digest).toBe(digest('after'))
-    } finally {
-      await metadata.close()
-      run('umount', directory)
     }
-  })
+    await Promise.all(Array.from({ length: 8 }, push))`
+  const child = Bun.spawn([process.execPath, '-e', script], { stdout: 'pipe', stderr: 'inherit' })
+  let said = ''
+  for await (const chunk of child.stdout) {
+    said += new TextDecoder().decode(chunk)
+    if (said.split('\n').length > 200) child.kill(9)
+  }
+  await child.exited
+  const acknowledged = said.split('\n').slice(0, -1)
+  expect(acknowledged.length).toBeGreaterThan(100)
+  const metadata = await openSqlite({ path })
+  for (const seed of acknowledged) expect(await metadata.blobs.find(REPOSITORY, digest(seed))).toBeDefined()
+  await metadata.close()
+  rmSync(directory, { recursive: true })
+})
+
+describe('a full disk', () => {
+  const isMountable = withSmallDisk(() => {}) !== undefined
+
+  test.skipIf(!isMountable)(
+    'acknowledges nothing, loses nothing, and takes writes again when there is room',
+    async () => {
+      await withSmallDisk(async (directory) => {
+        const metadata = await openSqlite({ path: join(directory, 'berth.db') })
+        try {
+          await putManifest(metadata, 'before', { tags: ['latest'] })
+          fill(join(directory, 'filler'))
+          const manifest = 'x'.repeat(200_000)
+          const settled = await Promise.allSettled([
+            putManifest(metadata, manifest, { tags: ['latest'] }),
+            putManifest(metadata, `${manifest}y`, { tags: ['latest'] }),
+          ])
+          for (const outcome of settled) {
+            expect(outcome).toMatchObject({ status: 'rejected', reason: { name: 'MetadataError', fault: 'no-space' } })
+          }
+          expect((await metadata.manifests.resolve(REPOSITORY, 'latest'))?.digest).toBe(digest('before'))
+          expect(await metadata.manifests.find(REPOSITORY, digest(manifest))).toBeUndefined()
+          unlinkSync(join(directory, 'filler'))
+          await putManifest(metadata, 'after', { tags: ['latest'] })
+          expect((await metadata.manifests.resolve(REPOSITORY, 'latest'))?.digest).toBe(digest('after'))
+        } finally {
+          await metadata.close()
+        }
+      })
+    },
+  )
+
+  /** Runs `body` with a file system of 1 MiB; undefined where this process may not mount one. */
+  function withSmallDisk<T>(body: (directory: string) => T | Promise<T>): Promise<T> | undefined {
+    const directory = mkdtempSync(join(tmpdir(), 'berth-full-'))
+    const unmount = () => {
+      run('umount', directory)
+      rmdirSync(directory)
+    }
+    if (!run('mount', '-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', directory)) {
+      rmdirSync(directory)
+      return undefined
+    }
+    return Promise.resolve(body(directory)).finally(unmount)
+  }
 
   function fill(path: string): void {
     for (const size of [1 << 20, 1 << 16, 1 << 12]) {

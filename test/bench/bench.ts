@@ -5,7 +5,7 @@
  *
  * Prints Markdown on stdout and progress on stderr. Exit code 1 when a server failed, not when a goal is missed.
  */
-import { writeFileSync } from 'node:fs'
+import { writeFileSync, writeSync } from 'node:fs'
 import { makeCredentials } from './credentials.ts'
 import { collectFigures } from './figures.ts'
 import { describeMachine } from './machine.ts'
@@ -31,11 +31,12 @@ const began = performance.now()
 const elapsed = () => `${Math.round((performance.now() - began) / 1000)} s`
 const figures = collectFigures()
 let failures = 0
+let part = 'start'
 const fail = (what: string, cause: unknown) => {
   failures++
   console.error(cause)
   const lines = cause instanceof Error ? cause.message.trim().split('\n') : [String(cause)]
-  figures.note(`**Not measured: ${what}**: ${lines.findLast((line) => line.trim() !== '') ?? ''}`)
+  figures.note(`**Not measured: ${part}: ${what}**: ${lines.findLast((line) => line.trim() !== '') ?? ''}`)
 }
 const bench: Bench = {
   workplace,
@@ -44,12 +45,29 @@ const bench: Bench = {
   servers: options.servers,
   rounds: options.rounds,
   quick: options.quick,
-  progress: (text) => console.error(`[${elapsed()}] ${text}`),
+  progress: (text) => console.error(`[${elapsed()}] ${part}: ${text}`),
   fail,
 }
 const machine = await describeMachine(process.cwd())
 
+/** What was measured so far: also when somebody presses Ctrl-C. */
+function report(): void {
+  const command = ['npm run bench --', ...process.argv.slice(2)].join(' ')
+  const lines = [
+    `Machine: ${machine}\n`,
+    `Command: \`${command}\`; medians of ${options.rounds} rounds in turns; took ${elapsed()}.\n`,
+    `${renderTable(figures.all())}\n`,
+    ...figures.notes().map((note) => `- ${note}`),
+  ]
+  writeSync(1, `${lines.join('\n')}\n`)
+  if (options.json === undefined) return
+  const result = { machine, command, rounds: options.rounds, figures: figures.all(), notes: figures.notes() }
+  writeFileSync(options.json, `${JSON.stringify(result, null, 2)}\n`)
+}
+
+process.on('exit', report)
 for (const name of options.parts) {
+  part = name
   try {
     await PARTS[name](bench)
   } catch (cause) {
@@ -57,20 +75,4 @@ for (const name of options.parts) {
   }
 }
 if (!workplace.media.includes('memory')) figures.note('Nothing was measured in memory: /dev/shm has too little room.')
-
-const command = ['npm run bench --', ...process.argv.slice(2)].join(' ')
-console.log(`Machine: ${machine}\n`)
-console.log(`Command: \`${command}\`; medians of ${options.rounds} rounds in turns; took ${elapsed()}.\n`)
-console.log(renderTable(figures.all()))
-console.log(
-  `\n${figures
-    .notes()
-    .map((note) => `- ${note}`)
-    .join('\n')}`,
-)
-if (options.json !== undefined) {
-  const result = { machine, command, rounds: options.rounds, figures: figures.all(), notes: figures.notes() }
-  writeFileSync(options.json, `${JSON.stringify(result, null, 2)}\n`)
-}
-workplace.clear()
 process.exit(failures === 0 ? 0 : 1)

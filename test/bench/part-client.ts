@@ -8,7 +8,7 @@ const RUNNER = join(import.meta.dir, '../../bin/run-bun')
 
 /** What the clients themselves reach, against a server that does nothing: figures near these say little of a server. */
 export async function client(bench: Bench): Promise<void> {
-  bench.progress('client: its own limits')
+  bench.progress('its own limits')
   const child = Bun.spawn([RUNNER, join(import.meta.dir, 'canned-server.ts')], { stdin: 'pipe', stdout: 'pipe' })
   bench.workplace.own(child)
   try {

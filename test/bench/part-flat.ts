@@ -35,7 +35,7 @@ export async function flat(bench: Bench): Promise<void> {
 
 async function fillBoth(bench: Bench, { target }: Server, count: number): Promise<void> {
   for (const what of ['repositories', 'tags'] as const) {
-    bench.progress(`flat: filling ${count} ${what}`)
+    bench.progress(`filling ${count} ${what}`)
     await runLoad(bench.workplace, { kind: 'fill', target, connections: 16, count, what })
   }
 }

@@ -19,10 +19,10 @@ export async function memory(bench: Bench): Promise<void> {
     const start = { name, medium: 'disk', access: 'plain' } as const
     try {
       if (hasRoom) {
-        bench.progress(`memory: ${UPLOADS} uploads of ${blobMebibytes} MiB, ${name}`)
+        bench.progress(`${UPLOADS} uploads of ${blobMebibytes} MiB, ${name}`)
         await withServer(bench, start, async (server) => await upload(bench, server, blobMebibytes))
       }
-      bench.progress(`memory: ${DOWNLOADS} slow downloads, ${name}`)
+      bench.progress(`${DOWNLOADS} slow downloads, ${name}`)
       await withServer(bench, start, async (server) => await download(bench, server))
     } catch (cause) {
       bench.fail(`memory, ${name}`, cause)

@@ -6,7 +6,7 @@ const TIMES = 10
 
 /** From spawn to the first answer at `/v2/`, with an empty folder and with the one that this made. */
 export async function start(bench: Bench): Promise<void> {
-  bench.progress(`start: ${TIMES} times each`)
+  bench.progress(`${TIMES} times each`)
   const { workplace, credentials, figures } = bench
   for (let count = 0; count < TIMES; count++) {
     for (const name of bench.servers) {

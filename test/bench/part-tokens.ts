@@ -32,7 +32,7 @@ export async function tokens(bench: Bench): Promise<void> {
       ['P-256', ec],
     ] as const) {
       for (let round = 1; round <= Math.min(bench.rounds, 3); round++) {
-        bench.progress(`tokens: bcrypt ${cost}, ${keyName}, round ${round}`)
+        bench.progress(`bcrypt ${cost}, ${keyName}, round ${round}`)
         const port = await freePort()
         const authConfig = tokenServerConfig({ port, tls, signing, users })
         await withServer(bench, { name: 'berth', medium: 'disk', access: 'token', authConfig }, async () => {

@@ -36,9 +36,10 @@ export function describeCondition({ medium, access }: Condition): string {
   return access === 'plain' ? medium : `${medium}, ${access === 'tls' ? 'TLS' : 'token auth'}`
 }
 
-/** Conditions that this machine has room for. */
+/** Conditions that this machine has room for, and a quick run time: it stays on the disk. */
 export function possible<T extends Condition>(bench: Bench, conditions: readonly T[]): T[] {
-  return conditions.filter(({ medium }) => bench.workplace.media.includes(medium))
+  const media = bench.quick ? ['disk'] : bench.workplace.media
+  return conditions.filter(({ medium }) => media.includes(medium))
 }
 
 /**
