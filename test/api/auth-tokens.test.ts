@@ -5,7 +5,6 @@ import { ask } from './exchange.ts'
 import { bearer, type Issuer, repository, SERVICE, type TokenParts, tokenOf } from './issuer.ts'
 import { expectRefused, IMAGE, need, startTokenRegistry, type TokenRegistry } from './token-registry.ts'
 
-
 let tokens: TokenRegistry
 let issuer: Issuer
 let stranger: Issuer

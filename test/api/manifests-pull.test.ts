@@ -122,11 +122,13 @@ describe('Accept (RFC 9110 section 12.5.1)', () => {
 })
 
 describe('what is not there', () => {
+  const elsewhere = digestOf(bytesOf(image))
   const none = `sha256:${'0'.repeat(64)}`
   test.each([
     ['a tag', 'app', 'nope', 'unknown tag=nope'],
     ['a digest', 'app', none, `unknown manifest name=app revision=${none}`],
     ['a tag of a repository that is not there', 'nowhere', 'latest', 'unknown tag=latest'],
+    ['a digest that is in another repository', 'app', elsewhere, `unknown manifest name=app revision=${elsewhere}`],
     ['a tag that is no tag', 'app', '-x', 'unknown tag=-x'],
     ['a digest that is no digest', 'app', 'sha256:abc', 'unknown tag=sha256:abc'],
   ])('%s', async (_, repository, reference, detail) => {

@@ -347,6 +347,29 @@ describe('OCI Distribution Specification 1.1, "Pushing Manifests" (end-7)', () =
       expectManifest(await get('moving'), text)
     }
   })
+
+  test('a tag moves, and no read that begins afterwards sees the old one, however many read meanwhile', async () => {
+    const text = (round: number) => imageManifest('config', ['layer'], { annotations: { crowd: String(round) } })
+    const rounds = 15
+    await must(201, putManifest(port, 'app', 'crowded', text(0)))
+    let acknowledged = 0
+    let wrong = 0
+    const reader = async () => {
+      while (acknowledged < rounds) {
+        const before = acknowledged
+        const answer = await get('crowded')
+        const seen = Number((JSON.parse(answer.text) as { annotations: { crowd: string } }).annotations.crowd)
+        if (seen < before) wrong++
+      }
+    }
+    const readers = Array.from({ length: 6 }, reader)
+    for (let round = 1; round <= rounds; round++) {
+      await must(201, putManifest(port, 'app', 'crowded', text(round)))
+      acknowledged = round
+    }
+    await Promise.all(readers)
+    expect(wrong).toBe(0)
+  })
 })
 
 test('a manifest outlives the server, byte for byte', async () => {

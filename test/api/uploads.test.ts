@@ -71,6 +71,17 @@ describe('OCI Distribution Specification 1.1, "Pushing a blob monolithically"', 
     },
   )
 
+  test('of the same bytes by many at once, into several repositories', async () => {
+    const bytes = 'the same for all '.repeat(10_000)
+    const digest = digestOf(bytesOf(bytes))
+    const names = Array.from({ length: 24 }, (_, index) => `race/r${index % 6}`)
+    const answers = await Promise.all(
+      names.map((name) => ask(port, 'POST', `/v2/${name}/blobs/uploads/?digest=${digest}`, { body: bytes })),
+    )
+    expect(answers.map(({ status }) => status)).toEqual(names.map(() => 201))
+    for (const name of new Set(names)) await expectBlob(digest, bytes, name)
+  })
+
   test('a path without its last slash starts an upload too', async () => {
     expect((await ask(port, 'POST', '/v2/up/blobs/uploads')).status).toBe(202)
   })
