@@ -21,29 +21,36 @@ export interface Blobs {
   forget(digest: Digest): void
 }
 
-/** Entries of (repository, blob) that memory holds; each is about 300 bytes. */
-const CACHED_LINKS = 20_000
+/** Blobs whose rows memory holds, each with the repositories that have it; some 300 bytes each. */
+const CACHED_BLOBS = 20_000
+/** Repositories of one blob that memory holds: a base layer may be in all of them. */
+const LINKS_OF_A_BLOB = 100
 
 export function createBlobs(deps: { metadata: Metadata; storage: Storage; now: () => number }): Blobs {
   const { metadata, storage, now } = deps
-  const links = new LRUCache<string, StoredBlob>({ max: CACHED_LINKS })
+  const known = new LRUCache<Digest, Map<string, StoredBlob>>({ max: CACHED_BLOBS })
   // A link read before a deletion must not enter the cache after it: readers compare this with what it was at their start.
   let deletions = 0
 
   async function find(repository: string, digest: Digest): Promise<StoredBlob> {
-    const cacheKey = `${repository}@${digest}`
-    const cached = links.get(cacheKey)
+    const cached = known.get(digest)?.get(repository)
     if (cached !== undefined) return cached
     const before = deletions
     const blob = await metadata.blobs.find(repository, digest)
     if (blob === undefined) throw new RegistryError('BLOB_UNKNOWN', { detail: digest })
-    if (before === deletions) links.set(cacheKey, blob)
+    if (before === deletions) remember(repository, blob)
     return blob
+  }
+
+  function remember(repository: string, blob: StoredBlob): void {
+    const links = known.get(blob.digest)
+    if (links === undefined) known.set(blob.digest, new Map([[repository, blob]]))
+    else if (links.size < LINKS_OF_A_BLOB) links.set(repository, blob)
   }
 
   function forget(digest: Digest): void {
     deletions++
-    for (const key of links.keys()) if (key.endsWith(digest)) links.delete(key)
+    known.delete(digest)
   }
 
   return {
@@ -74,8 +81,7 @@ export function createBlobs(deps: { metadata: Metadata; storage: Storage; now: (
 
     async delete(repository, digest) {
       const outcome = await withFaults(() => metadata.blobs.unlink(repository, digest))
-      deletions++
-      links.delete(`${repository}@${digest}`)
+      forget(digest)
       if (outcome === 'unknown') throw new RegistryError('BLOB_UNKNOWN', { detail: digest })
       if (outcome !== 'unlinked') {
         // registry:2 would delete it and break the image; the specification leaves the choice to the registry.

@@ -105,16 +105,14 @@ export function createUploads(deps: UploadsDeps): Uploads {
         const upload = await storage.begin(id)
         const time = now()
         const { size, state } = upload
-        await metadata.uploads.start({
-          id,
-          repository,
-          size,
-          state,
-          digest: undefined,
-          bootId,
-          startedAt: time,
-          updatedAt: time,
-        })
+        const row = { id, repository, size, state, digest: undefined, bootId, startedAt: time, updatedAt: time }
+        try {
+          await metadata.uploads.start(row)
+        } catch (error) {
+          // Nobody will come back for it: clients that try again while the disk is full must not use up its inodes.
+          await storage.abort(upload).catch(() => {})
+          throw error
+        }
         return { id, size }
       }),
 

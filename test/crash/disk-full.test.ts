@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
-import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, statfsSync, writeSync } from 'node:fs'
+import { closeSync, mkdirSync, mkdtempSync, openSync, readdirSync, rmSync, statfsSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { makeImage, type TestImage } from '../image.ts'
@@ -53,7 +53,12 @@ describe.skipIf(!isRoot)(`a full disk${isRoot ? '' : ' [needs root, to mount a s
       fill(filler('rest'))
       const tagged = [...ledger.manifests.values()].find(({ acknowledged }) => acknowledged)?.image
       if (tagged === undefined) throw new Error('nothing was pushed before the disk was full')
-      await expectNoSpace(await fetch(`${server.url}/v2/${REPOSITORY}/blobs/uploads/`, { method: 'POST' }))
+      const uploads = () => readdirSync(join(dataDirectory, 'berth-uploads')).length
+      const before = uploads()
+      for (let attempt = 0; attempt < 10; attempt++) {
+        await expectNoSpace(await fetch(`${server.url}/v2/${REPOSITORY}/blobs/uploads/`, { method: 'POST' }))
+      }
+      expect(uploads()).toBe(before)
       await expectNoSpace(await putManifest(server.url, tagged, 'another-tag'))
       const target = `${server.url}/v2/${REPOSITORY}/manifests/${tagged.manifest.digest}`
       await expectNoSpace(await fetch(target, { method: 'DELETE' }))
