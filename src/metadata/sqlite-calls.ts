@@ -2,9 +2,12 @@ import { MetadataError, type MetadataFault } from './metadata.ts'
 import type { Nouns } from './nouns.ts'
 
 /** What goes between the thread that answers requests and the one that writes. All of it can be cloned. */
-export type Request = { kind: 'open'; path: string; now: number } | { kind: 'calls'; calls: Call[] } | { kind: 'close' }
+export type ToWorker =
+  | { kind: 'open'; path: string; now: number }
+  | { kind: 'calls'; calls: Call[] }
+  | { kind: 'close' }
 
-export type Reply =
+export type FromWorker =
   | { kind: 'opened' }
   | { kind: 'refused'; error: Fault }
   /** `last`: every call of the batch has had its result. */

@@ -1,6 +1,6 @@
 import { MetadataError } from './metadata.ts'
 import type { Nouns } from './nouns.ts'
-import { type Call, fromFault, type Mode, type Reply, type Request, type Result } from './sqlite-calls.ts'
+import { type Call, type FromWorker, fromFault, type Mode, type Result, type ToWorker } from './sqlite-calls.ts'
 
 /** The other end of `sqlite-worker.ts`: sends it the calls that are waiting, a batch at a time. */
 export interface Client {
@@ -32,7 +32,7 @@ export async function startClient(path: string, now: number): Promise<Client> {
   let lastId = 0
   let busy = false
 
-  worker.onmessage = ({ data }: MessageEvent<Reply>) => receive(data)
+  worker.onmessage = ({ data }: MessageEvent<FromWorker>) => receive(data)
   worker.onerror = (event) => {
     event.preventDefault()
     fail(new MetadataError('failed', `the thread that writes to the database failed: ${event.message}`))
@@ -41,11 +41,11 @@ export async function startClient(path: string, now: number): Promise<Client> {
     fail(new MetadataError('failed', 'the thread that writes to the database ended')),
   )
 
-  function post(request: Request): void {
+  function post(request: ToWorker): void {
     worker.postMessage(request)
   }
 
-  function receive(reply: Reply): void {
+  function receive(reply: FromWorker): void {
     if (reply.kind === 'opened') opened.resolve()
     else if (reply.kind === 'refused') opened.reject(fromFault(reply.error))
     else if (reply.kind === 'closed') closed.resolve()

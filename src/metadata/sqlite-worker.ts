@@ -1,5 +1,5 @@
 import { type Nouns, nouns } from './nouns.ts'
-import { type Call, type Reply, type Request, type Result, toFault } from './sqlite-calls.ts'
+import { type Call, type FromWorker, type Result, type ToWorker, toFault } from './sqlite-calls.ts'
 import { metadataError } from './sqlite-connection.ts'
 import { openReader, type Reader } from './sqlite-reader.ts'
 import { type Outcome, openWriter, type Writer } from './sqlite-writer.ts'
@@ -13,11 +13,11 @@ declare const self: Worker
 
 let opened: { writer: Writer; reader: Reader; write: Nouns; read: Nouns } | undefined
 
-self.onmessage = (event: MessageEvent<Request>) => {
+self.onmessage = (event: MessageEvent<ToWorker>) => {
   void serve(event.data)
 }
 
-async function serve(request: Request): Promise<void> {
+async function serve(request: ToWorker): Promise<void> {
   if (request.kind === 'open') await open(request.path, request.now)
   else if (request.kind === 'calls') await runBatch(request.calls)
   else close()
@@ -77,6 +77,6 @@ function close(): void {
   reply({ kind: 'closed' })
 }
 
-function reply(message: Reply): void {
+function reply(message: FromWorker): void {
   self.postMessage(message)
 }
