@@ -39,6 +39,7 @@ export function createCommit(deps: {
       return
     }
     await metadata.uploads.remove(upload.id)
+    await storage.abort(upload)
     throw new RegistryError('UNAVAILABLE', { message: 'the blob was being removed at this moment; push again' })
   }
 }

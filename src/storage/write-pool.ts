@@ -36,10 +36,14 @@ export function createWritePool(workers: number, createThread: () => WriteThread
   const threads = Array.from({ length: workers }, () => createThread())
   const homes = new Map<string, WriteThread>()
 
+  /** Appends of each thread. A thread hears of one only with its first batch, when the next is placed already. */
+  const appends = new Map<WriteThread, number>()
+  const load = (thread: WriteThread): number => thread.busy + (appends.get(thread) ?? 0)
+
   const leastBusy = (): WriteThread => {
     const [first, ...others] = threads
     if (first === undefined) throw new RangeError('a write pool has at least one thread')
-    return others.reduce((best, thread) => (thread.busy < best.busy ? thread : best), first)
+    return others.reduce((best, thread) => (load(thread) < load(best) ? thread : best), first)
   }
 
   /** Where the upload's running hash is. */
@@ -60,8 +64,14 @@ export function createWritePool(workers: number, createThread: () => WriteThread
     async create(path) {
       await run(leastBusy(), { kind: 'create', path })
     },
-    append(start, body) {
-      return feed(homeOf(start.id), start, body)
+    async append(start, body) {
+      const home = homeOf(start.id)
+      appends.set(home, (appends.get(home) ?? 0) + 1)
+      try {
+        return await feed(home, start, body)
+      } finally {
+        appends.set(home, (appends.get(home) ?? 0) - 1)
+      }
     },
     async digest(path, size, algorithm) {
       return (await run(leastBusy(), { kind: 'digest', path, size, algorithm })).digest
