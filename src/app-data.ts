@@ -1,8 +1,8 @@
-import { mkdirSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import type { Metadata } from './metadata/metadata.ts'
 import { lockDirectory, refuseNetworkFileSystem } from './metadata/owner-lock.ts'
 import { openSqlite } from './metadata/sqlite.ts'
+import { makeDirectories } from './storage/durable.ts'
 
 export interface OwnedData {
   metadata: Metadata
@@ -17,19 +17,19 @@ export async function openData(data: { directory: string; metadata: string }): P
   const close = async () => {
     for (const closer of closers.reverse()) await closer()
   }
-  mkdirSync(data.directory, { recursive: true })
-  mkdirSync(data.metadata, { recursive: true })
-  refuseNetworkFileSystem(data.metadata)
-  const locks = new Set([data.directory, data.metadata])
+  const database = resolve(data.metadata)
+  const directories = new Set([resolve(data.directory), database])
+  for (const directory of directories) makeDirectories(directory)
+  refuseNetworkFileSystem(database)
   try {
-    for (const directory of locks) {
+    for (const directory of directories) {
       const lock = lockDirectory(directory)
       if (lock === undefined) {
         throw new Error(`the data directory ${directory} is in use by another berth; one process owns it at a time`)
       }
       closers.push(async () => lock.release())
     }
-    const metadata = await openSqlite({ path: join(data.metadata, 'berth.db') })
+    const metadata = await openSqlite({ path: join(database, 'berth.db') })
     closers.push(() => metadata.close())
     return { metadata, closers, close }
   } catch (error) {

@@ -35,6 +35,8 @@ function lockFile(path: string): Lock {
   try {
     connection.run('PRAGMA busy_timeout = 0')
     connection.run('PRAGMA locking_mode = EXCLUSIVE')
+    // The journal of a lock has nothing to save, and a full disk must not keep a registry from starting.
+    connection.run('PRAGMA journal_mode = MEMORY')
     connection.run('BEGIN EXCLUSIVE')
   } catch (error) {
     connection.close()

@@ -60,12 +60,14 @@ export async function startTraced(folder: string, dataDirectory: string): Promis
     url,
     async stop() {
       child.kill('SIGTERM')
-      const end = `\n${child.pid} +++ exited with 0 +++\n`
+      // strace aligns its columns.
+      const end = new RegExp(`(?:^|\\n)${child.pid} +\\+\\+\\+ exited with 0 \\+\\+\\+\\n$`)
       const whole = await poll(STOP_TIMEOUT, () => {
+        if (child.exitCode === null) return undefined
         const lines = readFileSync(log, 'utf8')
-        return lines.endsWith(end) ? lines : undefined
+        return end.test(lines.slice(-200)) ? lines : undefined
       })
-      if (whole === undefined) throw new Error(`does not end on SIGTERM: ${text}`)
+      if (whole === undefined) throw new Error(`does not end well on SIGTERM, with ${child.exitCode}: ${text}`)
       return whole
     },
     dispose,
