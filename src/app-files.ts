@@ -4,18 +4,20 @@ import { readFileSync } from 'node:fs'
 /** The text of a file that a key of the configuration names. @throws Error with a text for the user. */
 export function readGiven(key: string, path: string | undefined): string | undefined {
   if (path === undefined) return undefined
-  requireReadable(key, path, 'name a file that this user may read')
+  const fault = unreadable(path)
+  if (fault !== undefined) throw new Error(`${key}: ${path} ${fault}; name a file that this user may read`)
   return readFileSync(path, 'utf8')
 }
 
-/** @throws Error with a text for the user, ending with the remedy. */
-export function requireReadable(key: string, path: string, remedy: string): void {
+/** What keeps a file from being read, to follow its path in a sentence; undefined when nothing does. */
+export function unreadable(path: string): string | undefined {
   try {
     readFileSync(path)
+    return undefined
   } catch (error) {
-    const reason =
-      error instanceof Error && 'code' in error && error.code === 'ENOENT' ? 'is not there' : 'cannot be read'
-    throw new Error(`${key}: ${path} ${reason}; ${remedy}`, { cause: error })
+    const code = error instanceof Error && 'code' in error ? error.code : undefined
+    if (code === 'ENOENT') return 'is not there'
+    return code === 'EISDIR' ? 'is a folder, not a file' : 'cannot be read'
   }
 }
 

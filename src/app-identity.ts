@@ -1,4 +1,4 @@
-import { readGiven, requireReadable } from './app-files.ts'
+import { readGiven, unreadable } from './app-files.ts'
 import { createChain } from './auth/chain.ts'
 import { createDatabaseAuthenticator } from './auth/database.ts'
 import { createBasicGate, createOpenGate, createTokenGate, type Gate } from './auth/gate.ts'
@@ -45,7 +45,11 @@ export async function createIdentity(config: Config, deps: IdentityDeps): Promis
   if (auth.kind === 'none') return { gate: createOpenGate(), embedded: nowhere, standalone: undefined }
 
   if (auth.kind === 'htpasswd') {
-    requireReadable('auth.htpasswd.path', auth.path, `make it with: htpasswd -Bc ${auth.path} USER`)
+    // Not a reason to refuse: the file may come later (each login looks), and Debian's own config names a folder.
+    const fault = unreadable(auth.path)
+    if (fault !== undefined) {
+      deps.log.warn(`nobody can log in: auth.htpasswd.path ${auth.path} ${fault}; make it with: htpasswd -Bc FILE USER`)
+    }
     const warn = (message: string, fields: Record<string, unknown>) => deps.log.warn(message, fields)
     const htpasswd = createHtpasswdAuthenticator({ path: auth.path, passwords: deps.passwords, admin: true, warn })
     if (auth.anonymous === 'none') {

@@ -1,4 +1,4 @@
-import { chmodSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { createApp, createTokenApp, openAccounts, systemClock } from './app.ts'
 import type { Config, LogConfig, TokenServerConfig } from './config/config.ts'
@@ -20,6 +20,8 @@ export interface Running {
 }
 
 const SOCKET = 'berth.sock'
+/** Where registry:2 keeps which repository has what. */
+const FOREIGN_TREE = 'docker/registry/v2/repositories'
 const PASSWORD_FILE = 'berth-admin-password'
 /** Milliseconds that running requests get to finish, where `http.draintimeout` says nothing. */
 const DRAIN = 30_000
@@ -42,6 +44,11 @@ export async function startApp(config: Config, options: { adminPassword: string 
     flush()
   }
   try {
+    if (existsSync(join(data, FOREIGN_TREE))) {
+      log.warn(
+        `${join(data, FOREIGN_TREE)} was written by registry:2; Berth does not adopt it yet, and shows none of it`,
+      )
+    }
     const onPassword = async (name: string) => forgetPassword(passwordFile, name)
     const app = await createApp(config, { ...systemClock, log, onPassword })
     closeApp = app.close

@@ -17,8 +17,9 @@ export function authCommand(): Command {
         flags: {},
         ...(flags.compat === 'strict' ? { compat: 'strict' as const } : {}),
       })
-      if (warnings.length > 0) process.stderr.write(`${formatProblems(warnings)}\n`)
-      if (config === undefined) throw new CommandError(`the configuration cannot be used:\n${formatProblems(problems)}`)
+      if (warnings.length > 0) process.stderr.write(formatProblems([], warnings))
+      if (config === undefined)
+        throw new CommandError(`the configuration cannot be used:\n${formatProblems(problems).trimEnd()}`)
       const server = await startTokenServer(config)
       process.stderr.write(`token server listening on ${server.url}\n`)
       await untilSignal()

@@ -22,7 +22,8 @@ export function configOf(file: string | undefined, flags: ConfigFlags): Config {
       ...(flags.data === undefined ? {} : { data: flags.data }),
     },
   })
-  if (warnings.length > 0) process.stderr.write(`${formatProblems(warnings)}\n`)
-  if (config === undefined) throw new CommandError(`the configuration cannot be used:\n${formatProblems(problems)}`)
+  if (warnings.length > 0) process.stderr.write(formatProblems([], warnings))
+  if (config === undefined)
+    throw new CommandError(`the configuration cannot be used:\n${formatProblems(problems).trimEnd()}`)
   return config
 }
