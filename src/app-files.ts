@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
+import { unreadable } from './config/files.ts'
 
 /** The text of a file that a key of the configuration names. @throws Error with a text for the user. */
 export function readGiven(key: string, path: string | undefined): string | undefined {
@@ -7,18 +8,6 @@ export function readGiven(key: string, path: string | undefined): string | undef
   const fault = unreadable(path)
   if (fault !== undefined) throw new Error(`${key}: ${path} ${fault}; name a file that this user may read`)
   return readFileSync(path, 'utf8')
-}
-
-/** What keeps a file from being read, to follow its path in a sentence; undefined when nothing does. */
-export function unreadable(path: string): string | undefined {
-  try {
-    readFileSync(path)
-    return undefined
-  } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : undefined
-    if (code === 'ENOENT') return 'is not there'
-    return code === 'EISDIR' ? 'is a folder, not a file' : 'cannot be read'
-  }
 }
 
 /** The kernel's name for this boot; without one every process counts as a boot, which costs a re-read and nothing else. */

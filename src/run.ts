@@ -23,7 +23,7 @@ const SOCKET = 'berth.sock'
 /** Where registry:2 keeps which repository has what. */
 const FOREIGN_TREE = 'docker/registry/v2/repositories'
 const PASSWORD_FILE = 'berth-admin-password'
-/** Milliseconds that running requests get to finish, where `http.draintimeout` says nothing. */
+/** Milliseconds that running requests of a token server alone get to finish. */
 const DRAIN = 30_000
 /** Milliseconds that lines of the access log may wait. */
 const ACCESS_LOG_DELAY = 200
@@ -49,20 +49,12 @@ export async function startApp(config: Config, options: { adminPassword: string 
         `${join(data, FOREIGN_TREE)} was written by registry:2; Berth does not adopt it yet, and shows none of it`,
       )
     }
-    const onPassword = async (name: string) => forgetPassword(passwordFile, name)
+    const onPassword = async (name: string) => {
+      forgetPassword(passwordFile, name)
+      log.info('password changed', { user: name })
+    }
     const app = await createApp(config, { ...systemClock, log, onPassword })
     closeApp = app.close
-
-    let password: string | undefined
-    if (app.hasAccounts) {
-      password = await app.accounts.ensureAdmin(options.adminPassword)
-      if (password !== undefined) writeSecret(passwordFile, `${password}\n`)
-      else if (options.adminPassword !== undefined) {
-        log.warn(
-          'BERTH_ADMIN_PASSWORD only counts for a new registry; change the password with: berth user passwd admin',
-        )
-      }
-    }
 
     const access = config.log.accessLog ? createLineWriter(1, ACCESS_LOG_DELAY) : undefined
     if (access !== undefined) flushAccess = access.flush
@@ -83,13 +75,22 @@ export async function startApp(config: Config, options: { adminPassword: string 
         : await open({ address: tokenServer.listen, tls: tokenServer.tls, fetch: app.tokens, onAnswer, onError })
     const { listen: address, tls } = config.http
     const registry = await open({ address, tls, fetch: app.fetch, onAnswer, onError })
+    // Last, for a start that fails leaves nobody with a password that was never shown.
+    const password = app.hasAccounts ? await app.accounts.ensureAdmin(options.adminPassword) : undefined
+    const made = password !== undefined && options.adminPassword === undefined
+    if (made) writeSecret(passwordFile, `${password}\n`)
+    if (app.hasAccounts && password === undefined && options.adminPassword !== undefined) {
+      log.warn('BERTH_ADMIN_PASSWORD only counts for a new registry; berth user passwd admin changes the password')
+    }
     return {
       registry,
       tokens,
       data,
       open: config.auth.kind === 'none',
-      admin: app.hasAccounts ? { password, passwordFile: existing(passwordFile) } : undefined,
-      stop: () => stop(config.http.drainTimeoutMs || DRAIN),
+      admin: app.hasAccounts
+        ? { password: made ? password : undefined, passwordFile: existing(passwordFile) }
+        : undefined,
+      stop: () => stop(config.http.drainTimeoutMs),
     }
   } catch (error) {
     await stop(0)

@@ -1,4 +1,4 @@
-import { Command } from 'commander'
+import { Command, Option } from 'commander'
 import { loadTokenServer } from '../config/load.ts'
 import { formatProblems } from '../config/problem.ts'
 import { startTokenServer } from '../run.ts'
@@ -9,7 +9,7 @@ export function authCommand(): Command {
   return new Command('auth')
     .description("run the token server alone, from docker_auth's configuration")
     .argument('<auth_config.yml>', "configuration in docker_auth's format")
-    .option('--compat <mode>', 'strict: refuse keys that are not known, instead of warning')
+    .addOption(new Option('--compat <mode>', 'refuse unknown keys instead of warning').choices(['strict']))
     .action(async (file: string, flags: { compat?: string }) => {
       const { config, problems, warnings } = loadTokenServer({
         authFile: file,

@@ -1,4 +1,5 @@
 import { Command, Option } from 'commander'
+import { missingFiles } from '../config/files.ts'
 import { type LoadInput, type LoadResult, loadConfig } from '../config/load.ts'
 import { printEffective } from '../config/print.ts'
 import { formatProblems } from '../config/problem.ts'
@@ -33,7 +34,7 @@ export function configCommand(context: ConfigCommandContext = ofProcess): Comman
 
   configOptions(command.command('check').description('report everything that is wrong, with its line')).action(
     (file: string | undefined, options: ConfigOptions) => {
-      const result = load(file, options, context.env)
+      const result = withFiles(load(file, options, context.env))
       const found = formatProblems(result.problems, result.warnings)
       if (result.problems.length > 0) {
         context.error(found)
@@ -67,6 +68,14 @@ function configOptions(command: Command): Command {
 function load(file: string | undefined, options: ConfigOptions, env: LoadInput['env']): LoadResult {
   const { addr, data, authConfig, compat } = options
   return loadConfig({ file, authFile: authConfig, env, flags: { addr, data }, compat })
+}
+
+/** What stands in the configuration may still name a file that is not there. */
+function withFiles(result: LoadResult): LoadResult {
+  if (result.config === undefined) return result
+  const missing = missingFiles(result.config)
+  const problems = [...result.problems, ...missing.problems]
+  return { ...result, problems, warnings: [...result.warnings, ...missing.warnings] }
 }
 
 function summary({ warnings }: LoadResult): string {

@@ -36,7 +36,7 @@ const http = section(
     host: text('External base URL, which beats what requests say'),
     secret: secret('Shared secret of the replicas; upload URLs need none here'),
     relativeurls: flag(false, 'Relative URLs in Location'),
-    draintimeout: duration('0s', 'How long running requests may go on when the server stops'),
+    draintimeout: duration('30s', 'How long running requests may go on when the server stops'),
     tls,
     headers: z.record(z.string(), z.array(z.string())).default({}).describe('Headers added to every response'),
     debug: section(

@@ -38,7 +38,7 @@ const bare: Config = {
     relativeUrls: false,
     headers: { 'X-Content-Type-Options': ['nosniff'] },
     tls: undefined,
-    drainTimeoutMs: 0,
+    drainTimeoutMs: 30_000,
     trustedProxies: [],
   },
   auth: {

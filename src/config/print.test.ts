@@ -45,7 +45,7 @@ http:
   addr: :1 # --addr
   net: tcp # default
   relativeurls: false # default
-  draintimeout: 0s # default
+  draintimeout: 30s # default
   tls:
     minimumtls: tls1.2 # default
   headers:

@@ -18,6 +18,8 @@ export interface Listener {
   /** `http://127.0.0.1:5000`, or `unix:/path`. */
   url: string
   port: number | undefined
+  /** Whether it listens on every address of the machine. */
+  everywhere: boolean
   /** Takes no new connection, lets running requests finish for up to `drainMs`, then ends what is left. */
   stop(drainMs: number): Promise<void>
 }
@@ -31,6 +33,7 @@ const MAX_SOCKET_PATH = 100
 export async function listen(options: ListenOptions): Promise<Listener> {
   const { address, tls, fetch, onAnswer, onError } = options
   const secure = tls !== undefined
+  const secured = tls === undefined ? {} : { tls: await tlsOptions(tls) }
   const socket = address.kind === 'unix' ? await openSocketPath(address.path) : undefined
 
   const handle = (request: Request, server: Bun.Server<undefined>): Response | Promise<Response> => {
@@ -66,7 +69,6 @@ export async function listen(options: ListenOptions): Promise<Listener> {
       server = Bun.serve({ ...common, unix: path })
       chmodSync(path, 0o600)
     } else {
-      const secured = tls === undefined ? {} : { tls: await tlsOptions(tls) }
       const { port } = address
       // Outside development the runtime would share the port with another process, and neither would notice.
       const exclusive = { idleTimeout: IDLE_SECONDS, reusePort: false }
@@ -81,6 +83,7 @@ export async function listen(options: ListenOptions): Promise<Listener> {
   return {
     url,
     port: server.port,
+    everywhere: address.kind === 'tcp' && isEvery(address.hostname),
     async stop(drainMs) {
       const deadline = performance.now() + drainMs
       void server.stop()
@@ -102,9 +105,12 @@ function onEveryAddress<T>(hostname: string, serveOn: (hostname: string) => T): 
   }
 }
 
+function isEvery(hostname: string): boolean {
+  return hostname === '0.0.0.0' || hostname === '::'
+}
+
 function urlOf(hostname: string, port: number, secure: boolean): string {
-  const isAny = hostname === '0.0.0.0' || hostname === '::'
-  const host = isAny ? 'localhost' : hostname.includes(':') ? `[${hostname}]` : hostname
+  const host = isEvery(hostname) ? 'localhost' : hostname.includes(':') ? `[${hostname}]` : hostname
   return `${secure ? 'https' : 'http'}://${host}:${port}`
 }
 
@@ -135,13 +141,18 @@ async function tlsOptions(tls: { certificate: string; key: string; minVersion: '
 }
 
 function listenError(address: Address, error: unknown): Error {
-  const where = address.kind === 'unix' ? address.path : `${address.hostname}:${address.port}`
-  const code = error instanceof Error && 'code' in error ? error.code : undefined
-  if (code === 'EADDRINUSE') {
-    return new Error(`${where} is in use by another program; choose another address with --addr HOST:PORT or http.addr`)
-  }
-  if (code === 'EACCES') return new Error(`no permission to listen on ${where}; ports below 1024 need root`)
-  return new Error(`cannot listen on ${where}: ${error instanceof Error ? error.message : String(error)}`)
+  const where =
+    address.kind === 'unix' ? address.path : `${isEvery(address.hostname) ? '' : address.hostname}:${address.port}`
+  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+  const reason = REASONS[code] ?? (error instanceof Error ? error.message : String(error))
+  return new Error(`cannot listen on ${where}: ${reason}`, { cause: error })
+}
+
+const REASONS: Record<string, string> = {
+  EADDRINUSE: 'another program does; choose another address with --addr HOST:PORT or http.addr',
+  EACCES: 'no permission; ports below 1024 need root',
+  EADDRNOTAVAIL: 'this machine does not have that address',
+  ENOENT: 'there is no such host or folder',
 }
 
 /**

@@ -1,0 +1,32 @@
+import type { Running } from '../run.ts'
+import { VERSION } from './version.ts'
+
+/** What somebody who starts it for the first time needs next. `command` is how the program was called. */
+export function banner(running: Running, command: string): string {
+  const { registry, tokens, data, admin, open } = running
+  const lines = [`Berth ${VERSION} listening on ${registry.url}${everywhere(registry.everywhere)}`]
+  if (tokens !== undefined) lines.push(`token server listening on ${tokens.url}/auth${everywhere(tokens.everywhere)}`)
+  lines.push(`data in ${data}`)
+  if (open) lines.push('WARNING: no authentication is configured: whoever reaches this address may push and delete')
+  if (admin !== undefined && registry.port !== undefined) {
+    const host = registry.url.replace(/^https?:\/\//, '')
+    lines.push('')
+    if (admin.password !== undefined) lines.push(`The user admin was made, with the password ${admin.password}`)
+    if (admin.passwordFile === undefined) lines.push(`  docker login --username admin ${host}`)
+    else {
+      lines.push(`The password of admin is in ${admin.passwordFile} until you change it with`, '')
+      lines.push(`  ${shellWord(command)} user passwd admin --data ${shellWord(data)}`, '', 'To begin:', '')
+      lines.push(`  docker login --username admin --password-stdin ${host} < ${shellWord(admin.passwordFile)}`)
+    }
+    lines.push(`  docker tag hello-world ${host}/hello-world`, `  docker push ${host}/hello-world`, '')
+  }
+  return `${lines.join('\n')}\n`
+}
+
+function everywhere(is: boolean): string {
+  return is ? ' (and on every other address of this machine)' : ''
+}
+
+function shellWord(text: string): string {
+  return /^[\w./@:+-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`
+}
