@@ -1,3 +1,4 @@
+import { accessSync, constants } from 'node:fs'
 import { join, resolve } from 'node:path'
 import type { Metadata } from './metadata/metadata.ts'
 import { lockDirectory, refuseNetworkFileSystem } from './metadata/owner-lock.ts'
@@ -19,7 +20,8 @@ export async function openData(data: { directory: string; metadata: string }): P
   }
   const database = resolve(data.metadata)
   const directories = new Set([resolve(data.directory), database])
-  for (const directory of directories) makeDirectories(directory)
+  // Whoever may look into it may read every image; a directory that is there already keeps its mode.
+  for (const directory of directories) makeDirectory(directory)
   refuseNetworkFileSystem(database)
   try {
     for (const directory of directories) {
@@ -36,4 +38,23 @@ export async function openData(data: { directory: string; metadata: string }): P
     await close()
     throw error
   }
+}
+
+function makeDirectory(path: string): void {
+  try {
+    makeDirectories(path, 0o700)
+    accessSync(path, constants.W_OK)
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+    throw new Error(`the data directory ${path} ${FAULTS[code] ?? `cannot be used (${code})`}`, { cause: error })
+  }
+}
+
+const FAULTS: Record<string, string> = {
+  EEXIST: 'is a file',
+  ENOTDIR: 'lies below something that is a file',
+  EACCES: 'may not be written by this user',
+  EPERM: 'may not be written by this user',
+  EROFS: 'is on a file system that is read-only',
+  ENOSPC: 'cannot be made: the disk is full',
 }

@@ -7,11 +7,12 @@ import { loadSigningKey, type SigningKey } from './auth/keys.ts'
 import { makeOwnKey } from './auth/own-key.ts'
 import type { Passwords } from './auth/password.ts'
 import { createStaticAuthenticator } from './auth/static.ts'
-import { createTokenServer, type TokenServer } from './auth/token-server.ts'
+import { createTokenServer, type TokenEvent, type TokenServer } from './auth/token-server.ts'
 import { createTrust } from './auth/trust.ts'
 import { createVerify } from './auth/verify.ts'
 import type { Config, TokenServerConfig } from './config/config.ts'
 import { unreadable } from './config/files.ts'
+import { plainAddress } from './http/peer.ts'
 import { type Fetch, type ServerDeps, splitUrl } from './http/server.ts'
 import { createTokenEndpoint } from './http/token/token.ts'
 import type { Metadata } from './metadata/metadata.ts'
@@ -53,8 +54,10 @@ export async function createIdentity(config: Config, deps: IdentityDeps): Promis
     }
     const warn = (message: string, fields: Record<string, unknown>) => deps.log.warn(message, fields)
     const htpasswd = createHtpasswdAuthenticator({ path: auth.path, passwords: deps.passwords, admin: true, warn })
+    // A chain makes a name that nobody has as slow as a wrong password.
+    const authenticator = createChain([htpasswd], deps.passwords)
     if (auth.anonymous === 'none') {
-      const gate = createBasicGate({ realm: auth.realm, authenticator: htpasswd, anonymous: { kind: 'none' } })
+      const gate = createBasicGate({ realm: auth.realm, authenticator, anonymous: { kind: 'none' } })
       return { gate, embedded: nowhere, standalone: undefined }
     }
     // Clients without credentials can only choose Bearer: a token server of our own asks the same file.
@@ -62,7 +65,7 @@ export async function createIdentity(config: Config, deps: IdentityDeps): Promis
     const server = createTokenServer({
       ...HTPASSWD_TOKENS,
       key,
-      authenticator: createChain([htpasswd], deps.passwords),
+      authenticator,
       now,
       newId: deps.newId,
     })
@@ -73,7 +76,7 @@ export async function createIdentity(config: Config, deps: IdentityDeps): Promis
       now,
     })
     const tokens = { verify, realm: undefined, realmPath, service: auth.realm }
-    const gate = createBasicGate({ realm: auth.realm, authenticator: htpasswd, anonymous: { kind: 'pull', tokens } })
+    const gate = createBasicGate({ realm: auth.realm, authenticator, anonymous: { kind: 'pull', tokens } })
     return { gate, embedded: embed(server, config.http.prefix, EMBEDDED), standalone: undefined }
   }
 
@@ -147,10 +150,25 @@ export async function tokenServerOf(
     anonymous: config.anonymous,
     now,
     newId,
-    record: ({ kind, account, service, address, scopes, ...rest }) =>
-      log.info(kind === 'issued' ? 'token issued' : 'token refused', { account, service, address, scopes, ...rest }),
+    record: (event) => log.info(`token ${event.kind}`, auditFields(event, config.acl === undefined)),
   })
   return { server, key }
+}
+
+/** Scopes of one decision that the log shows; a request can ask for thousands. */
+const LOGGED_SCOPES = 20
+
+function auditFields(event: TokenEvent, byDefaultRules: boolean): Record<string, unknown> {
+  const { account, service, address, scopes } = event
+  const spell = (list: readonly { type: string; name: string; actions: readonly string[] }[]) =>
+    list
+      .slice(0, LOGGED_SCOPES)
+      .map(({ type, name, actions }) => `${type}:${name}:${actions.join(',')}`.slice(0, 300))
+      .join(' ')
+  const fields = { account, service, address: address === undefined ? '' : plainAddress(address), asked: spell(scopes) }
+  if (event.kind === 'refused') return { ...fields, reason: event.reason }
+  const rules = event.rules.slice(0, LOGGED_SCOPES).map((rule) => rule ?? (byDefaultRules ? 'default' : 'none'))
+  return { ...fields, granted: spell(event.access), rules: rules.join(' ') }
 }
 
 export function endpointOf(

@@ -16,6 +16,7 @@ import { createManifestHandlers } from './http/v2/manifests.ts'
 import { createReferrersHandlers } from './http/v2/referrers.ts'
 import { createTagsHandlers } from './http/v2/tags.ts'
 import { createUploadHandlers } from './http/v2/uploads.ts'
+import { startExpiringUploads } from './jobs/expire-uploads.ts'
 import { createBlobs } from './registry/blobs.ts'
 import { createCatalog } from './registry/catalog.ts'
 import { createManifests } from './registry/manifests.ts'
@@ -36,6 +37,8 @@ export interface App {
   accounts: Accounts
   /** Whether users of the database may log in. */
   hasAccounts: boolean
+  /** Ends uploads that nobody went on with; it happens by itself every hour. */
+  expireUploads(): Promise<void>
   close(): Promise<void>
 }
 
@@ -64,6 +67,8 @@ export async function createApp(
       referrers: createReferrersHandlers({ referrers: createReferrers({ metadata }) }),
       catalog: createCatalogHandlers({ catalog: createCatalog({ metadata }), maxEntries: config.catalog.maxEntries }),
     })
+    const expiry = startExpiringUploads({ uploads, log, now })
+    owned.closers.push(() => expiry.stop())
     const accounts = createAccounts({ metadata, now })
     const onPassword = async (name: string) => {
       passwords.forget()
@@ -87,6 +92,7 @@ export async function createApp(
       control: createControl({ accounts, onPassword }),
       accounts,
       hasAccounts: config.tokenServer?.databaseUsers === true,
+      expireUploads: expiry.run,
       close: owned.close,
     }
   } catch (error) {

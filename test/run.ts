@@ -104,6 +104,7 @@ async function main(): Promise<number> {
         '--config=/dev/null',
         '--max-http-header-size=65536',
         'test',
+        '--only-failures',
         `--timeout=${TEST_TIMEOUT_MS}`,
         ...(files.length > 1 ? ['--parallel=2'] : []),
         '--reporter=junit',

@@ -18,6 +18,8 @@ export interface TrustedKey {
   /** The only algorithm that the key's owner allows (RFC 7517 section 4.4). */
   algorithm: string | undefined
   own: boolean
+  /** Milliseconds since the epoch at which the certificates of its chain end; undefined: no chain. */
+  until?: number
 }
 
 /** The keys that may have signed a token. */
@@ -62,9 +64,9 @@ export function createTrust(options: TrustOptions): Trust {
     const [leaf, ...intermediates] = x5c.map(parseDer)
     const path = leaf === undefined ? undefined : findPath(leaf, new Set(intermediates), roots, time)
     if (leaf === undefined || path === undefined) throw new Error('x5c: no valid chain to a trusted certificate')
-    const trusted = { key: leaf.publicKey, algorithm: undefined, own: false }
     const from = Math.max(...path.map(({ validFrom }) => Date.parse(validFrom)))
     const until = Math.min(...path.map(({ validTo }) => Date.parse(validTo)))
+    const trusted = { key: leaf.publicKey, algorithm: undefined, own: false, until }
     chains.set(id, { trusted, from, until })
     return trusted
   }

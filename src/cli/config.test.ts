@@ -30,7 +30,8 @@ async function run(
 }
 
 test('check of a file that can be used prints its warnings and exits with 0', async () => {
-  expect(await run(['check', join(fixtures, 'debian.yml')])).toEqual({
+  const env = { REGISTRY_AUTH_HTPASSWD_PATH: join(fixtures, 'debian.yml') }
+  expect(await run(['check', join(fixtures, 'debian.yml')], env)).toEqual({
     out: `debian.yml:6: warning: storage.cache: this key has no effect in Berth
     Berth keeps its own cache; no setting is needed.
 debian.yml:20: warning: health: this key has no effect in Berth
@@ -40,6 +41,14 @@ The configuration can be used (2 warnings).
     error: '',
     code: 0,
   })
+})
+
+test('check says which files are not there', async () => {
+  const env = { REGISTRY_HTTP_TLS_CERTIFICATE: '/none.crt', REGISTRY_HTTP_TLS_KEY: '/none.key' }
+  const result = await run(['check'], env)
+  expect(result.error).toContain('error: http.tls.certificate: /none.crt is not there')
+  expect(result.error).toContain('error: http.tls.key: /none.key is not there')
+  expect(result.code).toBe(1)
 })
 
 test('check prints every problem and exits with 1', async () => {

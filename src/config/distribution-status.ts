@@ -18,7 +18,7 @@ const distributionStatuses: Statuses = {
   'storage.cache': ignored('Berth keeps its own cache; no setting is needed.'),
   'storage.redirect': ignored('Blobs of the filesystem are served by Berth itself in any case.', isOff),
   'storage.tag': ignored('Looking up a tag is one query; no limit is needed.'),
-  'storage.maintenance.uploadpurging': ignored('Berth removes uploads that nobody finished by its own rule.'),
+  'storage.maintenance.uploadpurging': ignored('Berth ends uploads that nobody went on with for 168 hours.'),
   'auth.silly': refused(
     'It lets anyone in who sends any Authorization header; use auth.none, auth.htpasswd or auth.token.',
     never,

@@ -215,6 +215,11 @@ const refusals: [sentence: string, file: string, problems: string[]][] = [
     `${base}http:\n  draintimeout: soon`,
     ['config.yml:5: http.draintimeout: "soon" is no duration; write one such as 10s or 2h45m'],
   ],
+  [
+    'a second document',
+    `${base}---\nlog: {}`,
+    ['config.yml:4: a second YAML document begins here; only one can be read'],
+  ],
   ['a bad base URL', `${base}http:\n  host: r.example`, ['config.yml:5: http.host: is no base URL']],
   ['a bad prefix', `${base}http:\n  prefix: /a b/`, ['config.yml:5: http.prefix: "/a b/" is no path prefix']],
   [
@@ -316,12 +321,6 @@ const warnings: [sentence: string, yaml: string, warning: string, fix: string | 
     'health:\n  storagedrivr: {enabled: false}',
     'config.yml:5: health.storagedrivr: is an unknown key; it is ignored',
     'Did you mean storagedriver?',
-  ],
-  [
-    'a second document',
-    '---\nversion: 0.1',
-    'config.yml:4: a second YAML document begins here; only the first is read',
-    undefined,
   ],
   [
     'webhooks',

@@ -28,6 +28,14 @@ export function resolveAuth(raw: Distribution, isAuthFile: boolean, places: Plac
     const fix = 'Keep one, and remove the others from the file or the environment.'
     places.problem(['auth'], `must provide exactly one type. Provided: [${kinds.join(' ')}]`, fix)
   }
+  const none = nodeAt(root, ['auth', 'none'])
+  if (none?.kind === 'scalar' && none.value !== null && none.value !== true) {
+    places.problem(
+      ['auth', 'none'],
+      `is ${none.text}, yet its presence alone opens the registry to everyone`,
+      'Remove it, or write auth: none.',
+    )
+  }
   const anonymous = raw.auth?.anonymous ?? 'none'
   const isTokenServer = isGiven(root, ['tokenserver'])
   const input = { isFile: isAuthFile, issuer: raw.auth?.token?.issuer || undefined, anonymous }

@@ -4,7 +4,7 @@ import { isFrom } from './places.ts'
 
 /**
  * What an unknown key leads to. In the two foreign formats it is a warning, as their own decoders pass over it, except
- * where passing over it would widen access (`acl[].match`, `auth`) or lose data (`storage`); in Berth's own sections,
+ * where passing over it would widen access (`users`, `acl[].match`, `auth`, or what may be meant as that) or lose data (`storage`); in Berth's own sections,
  * and in strict mode, it is a problem.
  */
 export interface UnknownKeyRule {
@@ -12,14 +12,20 @@ export interface UnknownKeyRule {
   strict: boolean
 }
 
+/** Top-level keys that must not be passed over. */
+const DECISIVE = ['auth', 'storage']
 const OWN_SECTIONS = ['tokenserver', 'metadata', 'uploads']
 
 export function isUnknownKeyRefused(rule: UnknownKeyRule, path: Path, source: Source): boolean {
   if (rule.strict) return true
-  const [first] = path
-  if (first === 'tokenserver' && path[1] === 'acl' && path[3] === 'match') return true
+  const [first, second] = path
+  if (first === 'tokenserver' && second === 'acl' && (path.length === 2 || path[3] === 'match')) return true
+  // A misspelt `password` would leave a user whom any password lets in.
+  if (first === 'tokenserver' && second === 'users') return true
   if (isFrom(source, rule.authFile)) return false
-  if ((first === 'auth' || first === 'storage') && path.length === 2) return true
+  if ((first === 'auth' || first === 'storage') && path.length <= 2) return true
+  // A misspelt `auth` would leave the registry open, a misspelt `storage` its data elsewhere.
+  if (first !== 'auth' && first !== 'storage' && nearestName(String(first), DECISIVE) !== undefined) return true
   return OWN_SECTIONS.includes(String(first)) && path.length > 1
 }
 

@@ -48,10 +48,11 @@ export function readYaml(text: string, place: (line: number) => Source): YamlRea
     reading.errors.push({ at: at(pos[0]), message: `not valid YAML: ${message} (column ${col})` })
   }
   for (const { message, pos } of first.warnings) reading.warnings.push({ at: at(pos[0]), message })
-  if (second !== undefined) {
-    reading.warnings.push({
+  // The originals read the first alone, and what stands in the second (an `auth`, say) would be passed over.
+  if (second !== undefined && second.contents !== null) {
+    reading.errors.push({
       at: at(second.range[0]),
-      message: 'a second YAML document begins here; only the first is read',
+      message: 'a second YAML document begins here; only one can be read',
     })
   }
   if (reading.errors.length > 0) return reading

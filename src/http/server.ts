@@ -114,7 +114,9 @@ export function createServer(deps: ServerDeps): Fetch {
 
   function refused(verdict: Verdict, needed: readonly Access[], request: Request, path: string): Response {
     if (verdict.allowed) throw new Error('an allowed verdict was refused')
-    log.info('not authorized', { method: request.method, path, reason: verdict.reason })
+    // Without credentials it is a client's ordinary first step.
+    const level = request.headers.has('authorization') ? 'info' : 'debug'
+    log[level]('not authorized', { method: request.method, path, reason: verdict.reason })
     // The record of registry:2, which clients print: what was needed, or null where a login was all.
     const detail =
       needed.length === 0

@@ -1,3 +1,4 @@
+import type { Descriptor } from '../oci/descriptor.ts'
 import { type Digest, digestOf } from '../oci/digest.ts'
 import type { Metadata, Reference, UploadRow } from './metadata.ts'
 
@@ -86,4 +87,12 @@ export function refusal(promise: Promise<unknown>): Promise<unknown> {
     },
     (error: unknown) => error,
   )
+}
+
+/** The descriptors of a page of referrers. */
+export async function referrersOf(
+  metadata: Metadata,
+  ...query: Parameters<Metadata['referrers']['list']>
+): Promise<Descriptor[]> {
+  return (await metadata.referrers.list(...query)).descriptors
 }

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test } from 'bun:test'
 import type { Digest } from '../oci/digest.ts'
-import { digest, type Opened, pushBlob, putManifest, REPOSITORY } from './examples.suite.ts'
+import { digest, type Opened, pushBlob, putManifest, REPOSITORY, referrersOf } from './examples.suite.ts'
 import type { Metadata, Page, UserRow } from './metadata.ts'
 
 /** In the order of their bytes, which is not that of any language. */
@@ -106,7 +106,7 @@ export function listsSuite(opened: () => Opened): void {
       await putManifest(metadata, 'of another', { subject: digest('another') })
       await putManifest(metadata, 'of none')
       await expectPages(texts.map(digest).sort(), async (page) =>
-        (await metadata.referrers.list(REPOSITORY, subject, undefined, page)).map((entry) => entry.digest),
+        (await referrersOf(metadata, REPOSITORY, subject, undefined, page)).map((entry) => entry.digest),
       )
     })
 
@@ -120,9 +120,9 @@ export function listsSuite(opened: () => Opened): void {
         .map(digest)
         .sort()
       await expectPages(expected, async (page) =>
-        (await metadata.referrers.list(REPOSITORY, subject, 'text/a', page)).map((entry) => entry.digest),
+        (await referrersOf(metadata, REPOSITORY, subject, 'text/a', page)).map((entry) => entry.digest),
       )
-      expect(await metadata.referrers.list(REPOSITORY, subject, 'text/none', { limit: 10 })).toEqual([])
+      expect(await referrersOf(metadata, REPOSITORY, subject, 'text/none', { limit: 10 })).toEqual([])
     })
 
     test('carry artifact type and annotations where the manifest has them', async () => {
@@ -130,7 +130,7 @@ export function listsSuite(opened: () => Opened): void {
       await putManifest(metadata, 'plain', { subject })
       await putManifest(metadata, 'full', { subject, artifactType: 'text/a', annotations, mediaType: 'text/m' })
       const entries = new Map<Digest, unknown>()
-      for (const entry of await metadata.referrers.list(REPOSITORY, subject, undefined, { limit: 10 })) {
+      for (const entry of await referrersOf(metadata, REPOSITORY, subject, undefined, { limit: 10 })) {
         entries.set(entry.digest, entry)
       }
       expect(entries.get(digest('plain'))).toStrictEqual({
@@ -147,12 +147,26 @@ export function listsSuite(opened: () => Opened): void {
       })
     })
 
+    test('with large annotations end a page early, and come all the same', async () => {
+      const texts = ['a', 'b', 'c', 'd']
+      for (const text of texts)
+        await putManifest(metadata, text, { subject, annotations: { x: 'y'.repeat(1_500_000) } })
+      const first = await metadata.referrers.list(REPOSITORY, subject, undefined, { limit: 10 })
+      expect(first).toMatchObject({ more: true })
+      expect(first.descriptors.length).toBeLessThan(4)
+      const last = first.descriptors.at(-1)?.digest
+      const second = await metadata.referrers.list(REPOSITORY, subject, undefined, { last, limit: 10 })
+      expect(second).toMatchObject({ more: false })
+      const found = [...first.descriptors, ...second.descriptors].map((entry) => entry.digest)
+      expect(found).toEqual(texts.map(digest).sort())
+    })
+
     test('need neither the subject nor the repository to exist, and go with their manifest', async () => {
-      expect(await metadata.referrers.list(REPOSITORY, subject, undefined, { limit: 10 })).toEqual([])
+      expect(await referrersOf(metadata, REPOSITORY, subject, undefined, { limit: 10 })).toEqual([])
       await putManifest(metadata, 'signature', { subject })
-      expect(await metadata.referrers.list(REPOSITORY, subject, undefined, { limit: 10 })).toHaveLength(1)
+      expect(await referrersOf(metadata, REPOSITORY, subject, undefined, { limit: 10 })).toHaveLength(1)
       await metadata.manifests.delete(REPOSITORY, digest('signature'), 2)
-      expect(await metadata.referrers.list(REPOSITORY, subject, undefined, { limit: 10 })).toEqual([])
+      expect(await referrersOf(metadata, REPOSITORY, subject, undefined, { limit: 10 })).toEqual([])
     })
   })
 

@@ -7,6 +7,7 @@ import {
   pushBlob,
   putManifest,
   REPOSITORY,
+  referrersOf,
 } from './examples.suite.ts'
 import type { Metadata } from './metadata.ts'
 
@@ -70,8 +71,8 @@ export function manifestsSuite(opened: () => Opened): void {
       const again = { subject: digest('t'), artifactType: 'text/b', annotations: { b: '2' }, mediaType: 'text/c' }
       expect(await putManifest(metadata, 'image', { ...again, tags: ['v2'], now: 9 })).toEqual({ stored: true })
       expect(await metadata.manifests.resolve(REPOSITORY, 'v2')).toEqual(stored('image'))
-      expect(await metadata.referrers.list(REPOSITORY, digest('t'), undefined, { limit: 9 })).toEqual([])
-      expect(await metadata.referrers.list(REPOSITORY, digest('s'), undefined, { limit: 9 })).toEqual([
+      expect(await referrersOf(metadata, REPOSITORY, digest('t'), undefined, { limit: 9 })).toEqual([])
+      expect(await referrersOf(metadata, REPOSITORY, digest('s'), undefined, { limit: 9 })).toEqual([
         { mediaType: TYPE, digest: digest('image'), size: 5, artifactType: 'text/a', annotations: { a: '1' } },
       ])
     })

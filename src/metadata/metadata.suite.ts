@@ -8,6 +8,7 @@ import {
   pushBlob,
   putManifest,
   REPOSITORY,
+  referrersOf,
   refusal,
   upload,
 } from './examples.suite.ts'
@@ -49,7 +50,7 @@ export function metadataSuite(name: string, open: Open): void {
       expect(await again.blobs.unlink(REPOSITORY, layer)).toEqual({ referencedBy: digest('image') })
       expect(await again.uploads.find(REPOSITORY, 'upload-1')).toEqual(upload())
       expect(await again.users.find('ann')).toMatchObject({ admin: true })
-      expect(await again.referrers.list(REPOSITORY, digest('s'), undefined, { limit: 2 })).toHaveLength(1)
+      expect(await referrersOf(again, REPOSITORY, digest('s'), undefined, { limit: 2 })).toHaveLength(1)
     })
 
     test('after close every call is refused, and closing again is no error', async () => {

@@ -157,8 +157,14 @@ export interface Referrers {
   /**
    * Manifests of the repository whose subject is `subject`, in byte order of their digests.
    * `page.last` is a digest. Descriptors carry `artifactType` and `annotations` where the manifest has them.
+   * A page ends early when its annotations come to some MiB: `more` says that there may be further ones after the last.
    */
-  list(repository: string, subject: Digest, artifactType: string | undefined, page: Page): Promise<Descriptor[]>
+  list(
+    repository: string,
+    subject: Digest,
+    artifactType: string | undefined,
+    page: Page,
+  ): Promise<{ descriptors: Descriptor[]; more: boolean }>
 }
 
 export interface UserRow {

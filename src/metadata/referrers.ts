@@ -1,17 +1,21 @@
+import { sql } from 'kysely'
 import type { Descriptor } from '../oci/descriptor.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { Database } from './database.ts'
 import type { Referrers } from './metadata.ts'
+
+/** Bytes of annotations that one page reads: whatever more a pusher stored must not come into memory at once. */
+const PAGE_BYTES = 3 * 1024 * 1024
 
 export function referrers(database: Database): Referrers {
   return {
     async list(repository, subject, artifactType, { last, limit }) {
       const { read } = database
       const known = await read.selectFrom('repositories').select('id').where('name', '=', repository).executeTakeFirst()
-      if (known === undefined) return []
-      const rows = await read
+      if (known === undefined) return { descriptors: [], more: false }
+      const found = await read
         .selectFrom('manifests')
-        .select(['media_type', 'digest', 'size', 'artifact_type', 'annotations'])
+        .select(['digest', sql<number>`coalesce(octet_length(annotations), 0)`.as('bytes')])
         .where('repository_id', '=', known.id)
         .where('subject_digest', '=', subject)
         .$if(artifactType !== undefined, (query) => query.where('artifact_type', '=', artifactType ?? ''))
@@ -19,7 +23,16 @@ export function referrers(database: Database): Referrers {
         .orderBy('digest')
         .limit(limit)
         .execute()
-      return rows.map(descriptor)
+      const digests = firstOf(found)
+      if (digests.length === 0) return { descriptors: [], more: false }
+      const rows = await read
+        .selectFrom('manifests')
+        .select(['media_type', 'digest', 'size', 'artifact_type', 'annotations'])
+        .where('repository_id', '=', known.id)
+        .where('digest', 'in', digests)
+        .orderBy('digest')
+        .execute()
+      return { descriptors: rows.map(descriptor), more: digests.length < found.length || found.length === limit }
     },
   }
 }
@@ -39,4 +52,14 @@ function descriptor(row: {
     ...(row.artifact_type !== null && { artifactType: row.artifact_type }),
     ...(row.annotations !== null && { annotations: JSON.parse(row.annotations) as Record<string, string> }),
   }
+}
+
+/** Digests of as many rows as fit, and at least one. */
+function firstOf(rows: readonly { digest: Digest; bytes: number }[]): Digest[] {
+  let bytes = 0
+  const end = rows.findIndex((row, index) => {
+    bytes += row.bytes
+    return index > 0 && bytes > PAGE_BYTES
+  })
+  return (end === -1 ? rows : rows.slice(0, end)).map(({ digest }) => digest)
 }

@@ -22,6 +22,9 @@ export interface Manifest {
 /** Brackets within brackets; manifests need about eight. What is far deeper is there to exhaust a stack. */
 const MAX_DEPTH = 100
 
+/** Annotations of one descriptor or manifest; real ones have a dozen. */
+const MAX_ANNOTATIONS = 10_000
+
 type Json = Record<string, unknown>
 
 /**
@@ -149,6 +152,7 @@ function annotations(value: unknown, path: string): Record<string, string> | und
   if (!isObject(value) || !Object.values(value).every((entry) => typeof entry === 'string')) {
     throw invalid(`${path}: expected a map of texts`)
   }
+  if (Object.keys(value).length > MAX_ANNOTATIONS) throw invalid(`${path}: more than ${MAX_ANNOTATIONS} entries`)
   return value as Record<string, string>
 }
 

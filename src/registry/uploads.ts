@@ -41,6 +41,8 @@ export interface Uploads {
    */
   finish(repository: string, id: string, digest: Digest, last?: Chunk): Promise<void>
   cancel(repository: string, id: string): Promise<void>
+  /** Ends the uploads that nobody touched since `before` (milliseconds since the epoch); resolves to how many. */
+  expire(before: number): Promise<number>
 }
 
 export interface UploadsDeps {
@@ -151,6 +153,21 @@ export function createUploads(deps: UploadsDeps): Uploads {
         }),
       ),
 
+    async expire(before) {
+      let ended = 0
+      for (;;) {
+        const rows = await metadata.uploads.stale(before, EXPIRED_AT_ONCE)
+        for (const row of rows) {
+          await sessions.exclusive(row.id, async () => {
+            await metadata.uploads.remove(row.id)
+            await storage.abort(storedUpload(row))
+          })
+        }
+        ended += rows.length
+        if (rows.length < EXPIRED_AT_ONCE) return ended
+      }
+    },
+
     cancel: (repository, id) =>
       withFaults(() =>
         sessions.exclusive(id, async () => {
@@ -161,6 +178,8 @@ export function createUploads(deps: UploadsDeps): Uploads {
       ),
   }
 }
+
+const EXPIRED_AT_ONCE = 100
 
 /** The client went away, or was too slow, in the middle of a body. Not a fault of the registry's. */
 export class InterruptedUpload extends Error {

@@ -26,9 +26,9 @@ const REMOVABLE_LEVELS = 2
 /** Directories that last and whose entry in their parent this thread has synced. */
 const lasting = new Set<string>()
 
-/** `mkdir -p`, durable when it returns. */
-export function makeDirectories(path: string): void {
-  const first = mkdirSync(path, { recursive: true })
+/** `mkdir -p`, durable when it returns. `mode` is that of the directories that it makes. */
+export function makeDirectories(path: string, mode = 0o777): void {
+  const first = mkdirSync(path, { recursive: true, mode })
   if (first === undefined) return
   for (let made = path; made.length >= first.length; made = dirname(made)) syncDirectory(dirname(made))
 }

@@ -27,7 +27,7 @@ describeWith(['docker', 'dockerd', 'busybox'], 'the first minute with Berth', ()
   })
 
   test('`npm start` is the server that this test starts, with a data directory in the project', () => {
-    expect(project.scripts.start).toBe('bin/berth serve --data data')
+    expect(project.scripts.start).toBe('exec bin/berth serve --data data')
   })
 
   test('it prints how to log in, tag and push', () => {

@@ -143,7 +143,9 @@ describe('a server that cannot start says why', () => {
     try {
       const { code, stdout, stderr } = await serve(data, `127.0.0.1:${berth.port}`)
       expect(code).not.toBe(0)
-      expect(stdout + stderr).toContain(`cannot listen on 127.0.0.1:${berth.port}: another program does; choose another address`)
+      expect(stdout + stderr).toContain(
+        `cannot listen on 127.0.0.1:${berth.port}: another program does; choose another address`,
+      )
       // It has given back what it had taken: the same directory serves at once.
       const other = await startBerth({ env: ENV, dataDirectory: data })
       expect(await other.stop()).toBe(0)

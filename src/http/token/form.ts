@@ -1,4 +1,5 @@
 import { essenceOf } from '../../oci/media-type.ts'
+import { InterruptedBody } from '../body.ts'
 
 /** Bytes of a form body at most. */
 export const MAX_BODY = 64 * 1024
@@ -39,10 +40,14 @@ async function readBody(request: Request): Promise<Uint8Array> {
   if (request.body === null) return new Uint8Array()
   const chunks: Uint8Array[] = []
   let size = 0
-  for await (const chunk of request.body) {
-    size += chunk.length
-    if (size > MAX_BODY) throw new BodyTooLargeError()
-    chunks.push(chunk)
+  try {
+    for await (const chunk of request.body) {
+      size += chunk.length
+      if (size > MAX_BODY) throw new BodyTooLargeError()
+      chunks.push(chunk)
+    }
+  } catch (cause) {
+    throw cause instanceof BodyTooLargeError ? cause : new InterruptedBody(cause)
   }
   return Buffer.concat(chunks)
 }

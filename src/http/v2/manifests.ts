@@ -1,5 +1,6 @@
+import { LRUCache } from 'lru-cache'
 import { type Acceptance, parseAccept } from '../../oci/accept.ts'
-import { isDigest } from '../../oci/digest.ts'
+import { type Digest, isDigest } from '../../oci/digest.ts'
 import { RegistryError } from '../../oci/error.ts'
 import { defaultChild, MAX_MANIFEST_SIZE, parseManifest } from '../../oci/manifest.ts'
 import { isIndexMediaType, MEDIA_TYPES } from '../../oci/media-type.ts'
@@ -19,6 +20,9 @@ export interface ManifestHandlers {
 
 /** OCI Distribution Specification 1.1, "Pulling manifests", "Pushing Manifests", "Deleting tags", "Deleting Manifests". */
 export function createManifestHandlers({ manifests }: { manifests: Manifests }): ManifestHandlers {
+  /** Digests of default children; '' where there is none. A digest names its content, so nothing here grows old. */
+  const children = new LRUCache<string, Digest | ''>({ max: 2000 })
+
   return {
     get(call) {
       const found = manifests.find(call.name, call.reference)
@@ -59,9 +63,17 @@ export function createManifestHandlers({ manifests }: { manifests: Manifests }):
     throw notAcceptable(manifest)
   }
 
+  /** Reading an index of 4 MiB takes milliseconds; an old client that asks again shall not cost them again. */
+  function childOf({ digest, mediaType, bytes }: StoredManifest): Digest | '' {
+    const key = `${digest} ${mediaType}`
+    const known = children.get(key) ?? defaultChild(parseManifest(bytes, mediaType)) ?? ''
+    children.set(key, known)
+    return known
+  }
+
   async function child(call: Call, index: StoredManifest, accepts: Acceptance): Promise<Response> {
-    const digest = defaultChild(parseManifest(index.bytes, index.mediaType))
-    if (digest === undefined) throw notAcceptable(index)
+    const digest = childOf(index)
+    if (digest === '') throw notAcceptable(index)
     const manifest = await manifests.find(call.name, digest)
     if (!accepts(manifest.mediaType)) throw notAcceptable(index)
     return answer(call.request, manifest)
