@@ -12,8 +12,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   telemetry: ['oci/'],
   storage: ['oci/', 'telemetry/'],
   metadata: ['oci/', 'telemetry/'],
-  upstream: ['oci/', 'telemetry/'],
-  registry: ['oci/', 'telemetry/', 'storage/storage.ts', 'metadata/metadata.ts', 'upstream/upstream.ts'],
+  registry: ['oci/', 'telemetry/', 'storage/storage.ts', 'metadata/metadata.ts'],
   auth: ['oci/', 'telemetry/', 'metadata/metadata.ts'],
   http: ['registry/', 'auth/', 'oci/', 'telemetry/'],
   jobs: ['registry/', 'metadata/metadata.ts', 'oci/', 'telemetry/'],
@@ -23,7 +22,6 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'telemetry/',
     'storage/',
     'metadata/',
-    'upstream/',
     'registry/',
     'auth/',
     'http/',
@@ -31,7 +29,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'app',
   ],
   'run.ts': ['config/', 'telemetry/', 'http/', 'app.ts'],
-  cli: ['run.ts', 'config/', 'upstream/', 'oci/', 'http/api/'],
+  cli: ['run.ts', 'config/', 'oci/', 'http/api/'],
   'main.ts': ['cli/'],
 }
 

@@ -22,7 +22,7 @@ interface Report {
 }
 
 function testFiles(paths: readonly string[]): string[] {
-  const all = ['src', 'test', 'web'].flatMap((folder) => [
+  const all = ['src', 'test'].flatMap((folder) => [
     ...new Bun.Glob(`${folder}/**/*.test.{ts,tsx}`).scanSync({ cwd: PROJECT }),
   ])
   const wanted = paths.map((path) => path.replace(/^\.\//, ''))
