@@ -11,6 +11,11 @@ export interface Call {
   reference: string
   query: Query
   subject: Subject
+  /**
+   * Headers of every answer, for a handler whose answers are many: spread first into its own, so that its own stand. The
+   * pipeline adds them to all other answers, which costs more.
+   */
+  common: Readonly<Record<string, string>>
   /** Scheme, host and prefix that clients reach this registry by, ending in a slash; `/...` where URLs are relative. */
   base: () => string
   /** Takes the connection's idle time-out away, for work whose length the client decides. */

@@ -42,6 +42,8 @@ export function createServer(deps: ServerDeps): Fetch {
   const methodsOf = Map.groupBy(deps.routes, (route) => route.resource)
   const allow = new Map([...methodsOf].map(([resource, routes]) => [resource, allowed(routes)]))
   const extraHeaders = Object.entries(deps.headers)
+  const common = commonHeaders(extraHeaders)
+  const validNames = new Set<string>()
 
   return (request, connection) => {
     const { path, query: queryText } = splitUrl(request.url)
@@ -72,7 +74,7 @@ export function createServer(deps: ServerDeps): Fetch {
     const found = methodsOf.get(target.resource)?.find((entry) => entry.method === request.method)
     if (found === undefined) return methodNotAllowed(target.resource)
     const { name, reference, resource } = target
-    if (resource !== 'base' && resource !== 'catalog') parseRepositoryName(name)
+    if (resource !== 'base' && resource !== 'catalog') checkName(name)
     const query = parseQuery(queryText)
     const needed = neededAccess(found.access, name, query)
     const verdict = gate.authorize({
@@ -95,6 +97,7 @@ export function createServer(deps: ServerDeps): Fetch {
         reference,
         query,
         subject,
+        common,
         base: () => base(request, connection),
         unhurried: connection.unhurried,
       }
@@ -155,13 +158,23 @@ export function createServer(deps: ServerDeps): Fetch {
   }
 
   function decorate(response: Response): Response {
-    response.headers.set('Docker-Distribution-Api-Version', 'registry/2.0')
+    const { headers } = response
+    if (headers.has(VERSION_HEADER)) return response
+    headers.set(VERSION_HEADER, VERSION)
     for (const [name, values] of extraHeaders) {
       // What the answer says itself stands.
-      if (response.headers.has(name)) continue
-      for (const value of values) response.headers.append(name, value)
+      if (headers.has(name)) continue
+      for (const value of values) headers.append(name, value)
     }
     return response
+  }
+
+  /** @throws RegistryError NAME_INVALID */
+  function checkName(name: string): void {
+    if (validNames.has(name)) return
+    parseRepositoryName(name)
+    if (validNames.size >= REMEMBERED_NAMES) validNames.clear()
+    validNames.add(name)
   }
 
   function failed(error: unknown, request: Request, path: string): Response {
@@ -172,6 +185,32 @@ export function createServer(deps: ServerDeps): Fetch {
     if (answerOf(error).status >= 500) log.error('request failed', { method: request.method, path, error })
     return errorResponse(error)
   }
+}
+
+/** Docker registry API v2, "API Version Check": on every answer. */
+const VERSION_HEADER = 'Docker-Distribution-Api-Version'
+const VERSION = 'registry/2.0'
+
+/** Repository names found valid that memory holds: the same few are asked for again and again. */
+const REMEMBERED_NAMES = 10_000
+
+/** Headers that handlers set themselves. */
+const OWN = new Set([
+  'accept-ranges',
+  'cache-control',
+  'content-disposition',
+  'content-length',
+  'content-range',
+  'content-type',
+  'docker-content-digest',
+  'etag',
+])
+
+/** What `Call.common` holds: nothing where a handler's own header, or a list of values, would have to be weighed against it. */
+function commonHeaders(extra: readonly [string, readonly string[]][]): Record<string, string> {
+  const simple = extra.every(([name, values]) => values.length === 1 && !OWN.has(name.toLowerCase()))
+  if (!simple) return {}
+  return { ...Object.fromEntries(extra.map(([name, [value = '']]) => [name, value])), [VERSION_HEADER]: VERSION }
 }
 
 class BadHost extends Error {}

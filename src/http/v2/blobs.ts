@@ -12,11 +12,12 @@ export interface BlobHandlers {
 /** OCI Distribution Specification 1.1, "Pulling blobs" and "Deleting Blobs"; ranges as RFC 9110 section 14. */
 export function createBlobHandlers({ blobs }: { blobs: Blobs }): BlobHandlers {
   return {
-    async get({ request, name, reference }) {
+    async get({ request, name, reference, common }) {
       const digest = parseDigest(reference)
       const object = await blobs.open(name, digest)
       const etag = `"${digest}"`
       const headers: Record<string, string> = {
+        ...common,
         'Content-Type': 'application/octet-stream',
         'Docker-Content-Digest': digest,
         ETag: etag,

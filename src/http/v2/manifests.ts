@@ -55,11 +55,11 @@ export function createManifestHandlers({ manifests }: { manifests: Manifests }):
 
   function negotiate(call: Call, manifest: StoredManifest): Response | Promise<Response> {
     const accepts = acceptance(call.request.headers.get('accept'))
-    if (accepts(manifest.mediaType)) return answer(call.request, manifest)
+    if (accepts(manifest.mediaType)) return answer(call, manifest)
     // An old client knows no indexes: by tag it gets the platform that it is most likely to be, as registry:2 does.
     if (isIndexMediaType(manifest.mediaType) && !isDigest(call.reference)) return child(call, manifest, accepts)
     // Docker's own manifest is what clients without an opinion (or with a wrong one) can read.
-    if (manifest.mediaType === MEDIA_TYPES.dockerManifest) return answer(call.request, manifest)
+    if (manifest.mediaType === MEDIA_TYPES.dockerManifest) return answer(call, manifest)
     throw notAcceptable(manifest)
   }
 
@@ -76,17 +76,18 @@ export function createManifestHandlers({ manifests }: { manifests: Manifests }):
     if (digest === '') throw notAcceptable(index)
     const manifest = await manifests.find(call.name, digest)
     if (!accepts(manifest.mediaType)) throw notAcceptable(index)
-    return answer(call.request, manifest)
+    return answer(call, manifest)
   }
 }
 
-function answer(request: Request, { digest, mediaType, bytes }: StoredManifest): Response {
+function answer({ request, common }: Call, { digest, mediaType, bytes }: StoredManifest): Response {
   const etag = `"${digest}"`
   if (matchesEtag(request.headers.get('if-none-match'), digest)) {
-    return new Response(null, { status: 304, headers: { ETag: etag, 'Docker-Content-Digest': digest } })
+    return new Response(null, { status: 304, headers: { ...common, ETag: etag, 'Docker-Content-Digest': digest } })
   }
   return new Response(request.method === 'HEAD' ? null : bytes, {
     headers: {
+      ...common,
       'Content-Type': mediaType,
       'Content-Length': String(bytes.byteLength),
       'Docker-Content-Digest': digest,
