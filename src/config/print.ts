@@ -9,7 +9,7 @@ const MASK = '********'
 
 /** Names of keys whose values are secrets wherever they stand, for parts that no schema describes. */
 const SECRET_NAME =
-  /pass(word|wd|phrase)?|secret|access_?key|account_?key|api_?key|license_?key|credential|authorization|conn_?string|private|token_?hash/i
+  /pass(word|wd|phrase)?|secret|access_?key|account_?key|api[_-]?key|license_?key|credential|authorization|conn_?string|private|token_?hash|token$/i
 
 /**
  * The effective raw configuration as YAML: each value with a comment that says where it came from (file and line,

@@ -29,10 +29,12 @@ export function resolveAuth(raw: Distribution, isAuthFile: boolean, places: Plac
     places.problem(['auth'], `must provide exactly one type. Provided: [${kinds.join(' ')}]`, fix)
   }
   const none = nodeAt(root, ['auth', 'none'])
-  if (none?.kind === 'scalar' && none.value !== null && none.value !== true) {
+  // An empty variable is one that somebody forgot to set; in a file `none:` is how it is written.
+  const isMeant = none?.at.kind === 'environment' ? [true] : [null, true]
+  if (none?.kind === 'scalar' && !isMeant.some((value) => value === none.value)) {
     places.problem(
       ['auth', 'none'],
-      `is ${none.text}, yet its presence alone opens the registry to everyone`,
+      `is ${none.text || 'empty'}, yet its presence alone opens the registry to everyone`,
       'Remove it, or write auth: none.',
     )
   }

@@ -11,6 +11,7 @@ describe('what would let more people in than was meant is refused', () => {
     ['users written twice', { authFile: `${SERVER}users: {}\nusers: {a: {}}\nacl: []\n` }],
     ['rules written twice', { authFile: `${SERVER}users: {}\nacl: []\nacl: [{match: {}, actions: ["*"]}]\n` }],
     ['auth.none that says no', { env: { REGISTRY_AUTH_NONE: 'false' } }],
+    ['auth.none that is empty', { env: { REGISTRY_AUTH_NONE: '' } }],
     ['a misspelt auth', { file: 'version: 0.1\natuh: {htpasswd: {realm: r, path: /p}}\nstorage: {filesystem: {}}\n' }],
     ['a capital Auth', { file: 'version: 0.1\nAuth: {htpasswd: {realm: r, path: /p}}\nstorage: {filesystem: {}}\n' }],
     [
