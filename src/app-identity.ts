@@ -12,7 +12,7 @@ import { createTrust } from './auth/trust.ts'
 import { createVerify } from './auth/verify.ts'
 import type { Config, TokenServerConfig } from './config/config.ts'
 import { unreadable } from './config/files.ts'
-import { plainAddress } from './http/peer.ts'
+import { type ClientAddressOf, createClientAddress, plainAddress } from './http/peer.ts'
 import { type Fetch, type ServerDeps, splitUrl } from './http/server.ts'
 import { createTokenEndpoint } from './http/token/token.ts'
 import type { Metadata } from './metadata/metadata.ts'
@@ -44,6 +44,7 @@ export async function createIdentity(config: Config, deps: IdentityDeps): Promis
   const { now } = deps
   const realmPath = `${config.http.prefix}auth`
   const nowhere: Identity['embedded'] = () => undefined
+  const clientAddress = createClientAddress(config.http.trustedProxies)
   if (auth.kind === 'none') return { gate: createOpenGate(), embedded: nowhere, standalone: undefined }
 
   if (auth.kind === 'htpasswd') {
@@ -77,7 +78,7 @@ export async function createIdentity(config: Config, deps: IdentityDeps): Promis
     })
     const tokens = { verify, realm: undefined, realmPath, service: auth.realm }
     const gate = createBasicGate({ realm: auth.realm, authenticator, anonymous: { kind: 'pull', tokens } })
-    return { gate, embedded: embed(server, config.http.prefix, EMBEDDED), standalone: undefined }
+    return { gate, embedded: embed(server, config.http.prefix, { ...EMBEDDED, clientAddress }), standalone: undefined }
   }
 
   const { tokenServer } = config
@@ -106,8 +107,9 @@ export async function createIdentity(config: Config, deps: IdentityDeps): Promis
   if (own === undefined || tokenServer === undefined) return { gate, embedded: nowhere, standalone: undefined }
   return {
     gate,
-    embedded: embed(own.server, config.http.prefix, tokenServer),
-    standalone: tokenServer.listen === undefined ? undefined : endpointOf(own.server, tokenServer),
+    embedded: embed(own.server, config.http.prefix, { ...tokenServer, clientAddress }),
+    standalone:
+      tokenServer.listen === undefined ? undefined : endpointOf(own.server, { ...tokenServer, clientAddress }),
   }
 }
 
@@ -171,19 +173,24 @@ function auditFields(event: TokenEvent, byDefaultRules: boolean): Record<string,
   return { ...fields, granted: spell(event.access), rules: rules.join(' ') }
 }
 
-export function endpointOf(
-  server: TokenServer,
-  options: Pick<TokenServerConfig, 'pathPrefix' | 'hsts' | 'realIpHeader' | 'realIpPos'>,
-): Fetch {
+export interface EndpointOptions extends Pick<TokenServerConfig, 'pathPrefix' | 'hsts' | 'realIpHeader' | 'realIpPos'> {
+  /** Who asks, where no header of the token server's own (`real_ip_header`) says so. */
+  clientAddress: ClientAddressOf
+}
+
+export function endpointOf(server: TokenServer, { clientAddress, ...options }: EndpointOptions): Fetch {
   const endpoint = createTokenEndpoint({ server, ...options })
-  return (request, connection) => endpoint(request, { peer: connection.peer(), ...splitUrl(request.url) })
+  return (request, connection) => {
+    const peer = clientAddress(connection.peer(), request.headers.get('x-forwarded-for'))
+    return endpoint(request, { peer, ...splitUrl(request.url) })
+  }
 }
 
 /** On the registry's listener the token endpoint has its two paths; everything else there is not its business. */
 function embed(
   server: TokenServer,
   prefix: string,
-  options: Omit<Parameters<typeof endpointOf>[1], 'pathPrefix'>,
+  options: Omit<EndpointOptions, 'pathPrefix'>,
 ): Identity['embedded'] {
   const path = `${prefix}auth`
   const paths = new Set([path, `${path}/token`])

@@ -85,7 +85,6 @@ export async function createApp(
         headers: config.http.headers,
         readOnly: config.readOnly,
         deleteEnabled: config.delete.enabled,
-        clientAddress: createClientAddress(config.http.trustedProxies),
         elsewhere: identity.embedded,
       }),
       tokens: identity.standalone,
@@ -117,7 +116,8 @@ export async function createTokenApp(
       metadata: owned?.metadata,
       data: config.data,
     })
-    return { fetch: endpointOf(server.server, tokenServer), close: async () => owned?.close() }
+    const clientAddress = createClientAddress([])
+    return { fetch: endpointOf(server.server, { ...tokenServer, clientAddress }), close: async () => owned?.close() }
   } catch (error) {
     await owned?.close()
     throw error

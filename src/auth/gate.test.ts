@@ -29,7 +29,7 @@ const verify: Verify = (token) => {
 }
 
 function request(authorization: string | undefined, needed: readonly Access[]): AccessRequest {
-  return { authorization, needed, base: () => 'https://reg.example:5000', clientAddress: undefined }
+  return { authorization, needed, base: () => 'https://reg.example:5000' }
 }
 
 const options = { verify, realm: 'https://localhost:5001/auth', realmPath: '/auth', service: 'Docker registry' }

@@ -12,7 +12,6 @@ export interface AccessRequest {
   needed: readonly Access[]
   /** `scheme://host` as the client sees it, for the realm; asked only where it is needed. */
   base: () => string
-  clientAddress: string | undefined
 }
 
 export interface Subject {

@@ -29,7 +29,6 @@ export interface ServerDeps {
   headers: Readonly<Record<string, readonly string[]>>
   readOnly: boolean
   deleteEnabled: boolean
-  clientAddress: (peer: string | undefined, forwardedFor: string | null) => string | undefined
   /** Answers paths outside `/v2/` (the token endpoint); undefined: not its path. */
   elsewhere?: (request: Request, connection: Connection, path: string) => Response | Promise<Response> | undefined
 }
@@ -81,9 +80,6 @@ export function createServer(deps: ServerDeps): Fetch {
       authorization: request.headers.get('authorization') ?? undefined,
       needed,
       base: () => origin(request, connection),
-      get clientAddress() {
-        return deps.clientAddress(connection.peer(), request.headers.get('x-forwarded-for'))
-      },
     })
     const proceed = (known: Verdict) => {
       const subject = admitted(known, resource)

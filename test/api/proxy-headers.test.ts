@@ -265,3 +265,28 @@ describe('the realm of a challenge', () => {
 function realmOfRequest(config: Config): void {
   if (config.auth.kind === 'token') config.auth.realm = undefined
 }
+
+describe('the address of whoever asks for a token (http.trustedproxies)', () => {
+  const addressSeen = async (trustedProxies: string[]): Promise<string | undefined> => {
+    const registry = await startRegistry({
+      env: { REGISTRY_AUTH: 'token' },
+      change: (config) => {
+        config.http.trustedProxies = trustedProxies
+      },
+    })
+    try {
+      await fetch(`${registry.url}/auth?service=s`, { headers: { 'X-Forwarded-For': '198.51.100.7' } })
+      return registry.log.map((line) => / address=(\S+)/.exec(line)?.[1]).find((address) => address !== undefined)
+    } finally {
+      await registry.stop()
+    }
+  }
+
+  test('is what a trusted proxy forwards', async () => {
+    expect(await addressSeen(['127.0.0.0/8'])).toBe('198.51.100.7')
+  })
+
+  test('is that of the connection where nobody is trusted', async () => {
+    expect(await addressSeen([])).toBe('127.0.0.1')
+  })
+})
