@@ -55,24 +55,30 @@ export class InterruptedBody extends Error {
   }
 }
 
-/**
- * The whole body, which may have at most `limit` bytes.
- * @throws RegistryError MANIFEST_TOO_LARGE
- * @throws InterruptedBody
- */
-export async function readBody(request: Request, limit: number, idleMs = IDLE): Promise<Uint8Array> {
-  const tooLarge = () => new RegistryError('MANIFEST_TOO_LARGE', { detail: `at most ${limit} bytes` })
-  if (Number(request.headers.get('content-length') ?? 0) > limit) throw tooLarge()
+/** The whole body; undefined when it has more than `limit` bytes. @throws InterruptedBody */
+export async function readWhole(request: Request, limit: number, idleMs = IDLE): Promise<Uint8Array | undefined> {
+  if (Number(request.headers.get('content-length') ?? 0) > limit) return undefined
   const chunks: Uint8Array[] = []
   let size = 0
   try {
     for await (const chunk of streamBody(request, undefined, idleMs)) {
       size += chunk.byteLength
-      if (size > limit) throw tooLarge()
+      if (size > limit) return undefined
       chunks.push(chunk)
     }
   } catch (error) {
-    throw error instanceof RegistryError ? error : new InterruptedBody(error)
+    throw new InterruptedBody(error)
   }
   return chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks)
+}
+
+/**
+ * The whole body of a manifest, which may have at most `limit` bytes.
+ * @throws RegistryError MANIFEST_TOO_LARGE
+ * @throws InterruptedBody
+ */
+export async function readBody(request: Request, limit: number, idleMs = IDLE): Promise<Uint8Array> {
+  const body = await readWhole(request, limit, idleMs)
+  if (body === undefined) throw new RegistryError('MANIFEST_TOO_LARGE', { detail: `at most ${limit} bytes` })
+  return body
 }

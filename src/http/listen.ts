@@ -1,6 +1,8 @@
 import { chmodSync, closeSync, constants, openSync, rmSync } from 'node:fs'
 import { createConnection } from 'node:net'
 import { basename, dirname } from 'node:path'
+import { RegistryError } from '../oci/error.ts'
+import { errorResponse } from './errors.ts'
 import type { Connection, Fetch } from './server.ts'
 
 export type Address = { kind: 'tcp'; hostname: string; port: number } | { kind: 'unix'; path: string }
@@ -116,13 +118,9 @@ function urlOf(hostname: string, port: number, secure: boolean): string {
 
 /** What failed after the handler had answered: the stored file vanished before it was opened. */
 function lateFailure(error: unknown, onError: (error: unknown) => void): Response {
-  if (error instanceof Error && 'code' in error && error.code === 'ENOENT') {
-    const body = `${JSON.stringify({ errors: [{ code: 'BLOB_UNKNOWN', message: 'blob unknown to registry' }] })}\n`
-    return new Response(body, { status: 404, headers: { 'Content-Type': 'application/json; charset=utf-8' } })
-  }
-  onError(error)
-  const body = `${JSON.stringify({ errors: [{ code: 'UNKNOWN', message: 'unknown error' }] })}\n`
-  return new Response(body, { status: 500, headers: { 'Content-Type': 'application/json; charset=utf-8' } })
+  const vanished = error instanceof Error && 'code' in error && error.code === 'ENOENT'
+  if (!vanished) onError(error)
+  return errorResponse(vanished ? new RegistryError('BLOB_UNKNOWN') : error)
 }
 
 /** The runtime takes the numbers of the protocol (RFC 8446 section 4.2.1), not their names. */

@@ -86,6 +86,12 @@ export function createUploads(deps: UploadsDeps): Uploads {
     return { ...row, ...to }
   }
 
+  /** Row first: bytes without a row are invisible, a row without bytes is a session that fails. */
+  async function discard(row: UploadRow): Promise<void> {
+    await metadata.uploads.remove(row.id)
+    await storage.abort(storedUpload(row))
+  }
+
   async function receive(row: UploadRow, chunk: Chunk, algorithm: Algorithm, signal: AbortSignal): Promise<UploadRow> {
     if (chunk.start !== undefined && chunk.start !== row.size) throw outOfOrder(row)
     const appended = await storage.append(storedUpload(row), chunk.body(signal), algorithm)
@@ -145,8 +151,7 @@ export function createUploads(deps: UploadsDeps): Uploads {
             row.bootId === bootId && row.digest?.startsWith(`${algorithmOf(digest)}:`) ? row.digest : undefined
           const actual = known ?? (await storage.digest(upload, algorithmOf(digest)))
           if (actual !== digest) {
-            await metadata.uploads.remove(id)
-            await storage.abort(upload)
+            await discard(row)
             throw new RegistryError('DIGEST_INVALID', { detail: { expected: digest, actual, size: row.size } })
           }
           await commit(repository, upload, digest)
@@ -159,23 +164,19 @@ export function createUploads(deps: UploadsDeps): Uploads {
         const rows = await metadata.uploads.stale(before, EXPIRED_AT_ONCE)
         for (const row of rows) {
           await sessions.exclusive(row.id, async () => {
-            await metadata.uploads.remove(row.id)
-            await storage.abort(storedUpload(row))
+            // Its client may have come back while this waited.
+            const current = await metadata.uploads.find(row.repository, row.id)
+            if (current === undefined || current.updatedAt >= before) return
+            await discard(current)
+            ended++
           })
         }
-        ended += rows.length
         if (rows.length < EXPIRED_AT_ONCE) return ended
       }
     },
 
     cancel: (repository, id) =>
-      withFaults(() =>
-        sessions.exclusive(id, async () => {
-          const row = await load(repository, id)
-          await metadata.uploads.remove(id)
-          await storage.abort(storedUpload(row))
-        }),
-      ),
+      withFaults(() => sessions.exclusive(id, async () => discard(await load(repository, id)))),
   }
 }
 

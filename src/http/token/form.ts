@@ -1,5 +1,5 @@
 import { essenceOf } from '../../oci/media-type.ts'
-import { InterruptedBody } from '../body.ts'
+import { readWhole } from '../body.ts'
 
 /** Bytes of a form body at most. */
 export const MAX_BODY = 64 * 1024
@@ -36,20 +36,9 @@ export function firstOf(form: Form, name: string): string {
 }
 
 async function readBody(request: Request): Promise<Uint8Array> {
-  if (Number(request.headers.get('content-length') ?? 0) > MAX_BODY) throw new BodyTooLargeError()
-  if (request.body === null) return new Uint8Array()
-  const chunks: Uint8Array[] = []
-  let size = 0
-  try {
-    for await (const chunk of request.body) {
-      size += chunk.length
-      if (size > MAX_BODY) throw new BodyTooLargeError()
-      chunks.push(chunk)
-    }
-  } catch (cause) {
-    throw cause instanceof BodyTooLargeError ? cause : new InterruptedBody(cause)
-  }
-  return Buffer.concat(chunks)
+  const body = await readWhole(request, MAX_BODY)
+  if (body === undefined) throw new BodyTooLargeError()
+  return body
 }
 
 async function parseParts(body: Uint8Array<ArrayBufferLike>, type: string, form: Map<string, string[]>): Promise<void> {
