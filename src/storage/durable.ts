@@ -18,7 +18,7 @@ import { StorageError } from './storage.ts'
 import type { SealRequest } from './write-protocol.ts'
 
 /** How often to make directories again that `unlinkObject` removes under our hands. */
-const MAX_ATTEMPTS = 100
+const MAX_ATTEMPTS = 10_000
 
 /** Directories of a digest and of a shard come and go with their content; nothing removes those above. */
 const REMOVABLE_LEVELS = 2
