@@ -1,6 +1,6 @@
 import type { ColumnDataType, Expression, Generated, QueryCreator } from 'kysely'
 import type { Digest } from '../oci/digest.ts'
-import type { UploadRow } from './metadata.ts'
+import type { AuditRow, TokenRow, UploadRow, UserRow } from './metadata.ts'
 
 /**
  * The rows, as every database has them. Numbers arrive as numbers and bytes as Uint8Array: a driver whose database
@@ -15,7 +15,14 @@ export interface Tables {
   manifest_references: { manifest_id: number; repository_id: number; digest: Digest; kind: 'blob' | 'manifest' }
   manifest_blobs: { manifest_id: number; repository_id: number; digest: Digest }
   tags: { repository_id: number; name: string; manifest_id: number; updated_at: number }
-  users: { name: string; password_hash: string | null; admin: number; created_at: number; updated_at: number }
+  users: UsersTable
+  groups: { name: string; description: string; created_at: number }
+  group_members: { group_name: string; user_name: string }
+  tokens: TokensTable
+  /** One row, whose id is 1. */
+  rule_list: { id: number; revision: number }
+  rules: RulesTable
+  audit: AuditTable
 }
 
 interface BlobsTable {
@@ -49,6 +56,52 @@ interface ManifestsTable {
   annotations: string | null
   pushed_at: number
   bytes: Uint8Array
+}
+
+interface UsersTable {
+  name: string
+  kind: Generated<UserRow['kind']>
+  source: Generated<string>
+  password_hash: string | null
+  admin: number
+  disabled: Generated<number>
+  /** A JSON object of arrays of strings. */
+  labels: Generated<string>
+  /** A JSON array of grants. */
+  grants: string | null
+  description: Generated<string>
+  created_at: number
+  updated_at: number
+}
+
+interface TokensTable {
+  id: string
+  hash: string
+  kind: TokenRow['kind']
+  source: string
+  account: string
+  name: string
+  /** A JSON array of grants. */
+  limits: string | null
+  stamp: string | null
+  created_at: number
+  expires_at: number | null
+  last_used_at: number | null
+  last_used_from: string | null
+}
+
+interface RulesTable {
+  id: string
+  position: number
+  /** A JSON object: the conditions. */
+  match: string
+  /** A JSON array of strings. */
+  actions: string
+  comment: string
+}
+
+interface AuditTable extends AuditRow {
+  id: Generated<number>
 }
 
 /** What builds and runs queries: inside a transaction it belongs to that transaction alone. */

@@ -1,6 +1,6 @@
 import type { Descriptor } from '../oci/descriptor.ts'
 import { type Digest, digestOf } from '../oci/digest.ts'
-import type { Metadata, Reference, UploadRow } from './metadata.ts'
+import type { Metadata, Reference, TokenRow, UploadRow, UserRow } from './metadata.ts'
 
 /** A database that is open for a test. */
 export interface Opened {
@@ -30,6 +30,42 @@ export function upload(row: Partial<UploadRow> = {}): UploadRow {
     bootId: 'boot-1',
     startedAt: 1000,
     updatedAt: 1000,
+    ...row,
+  }
+}
+
+export function user(name: string, row: Partial<UserRow> = {}): UserRow {
+  return {
+    name,
+    kind: 'user',
+    source: 'berth',
+    passwordHash: '$2b$05$hash',
+    admin: false,
+    disabled: false,
+    labels: {},
+    grants: undefined,
+    description: '',
+    createdAt: 1000,
+    updatedAt: 1000,
+    ...row,
+  }
+}
+
+/** A personal access token of ann, whose hash is `hash-of-<id>`. */
+export function token(id: string, row: Partial<TokenRow> = {}): TokenRow {
+  return {
+    id,
+    hash: `hash-of-${id}`,
+    kind: 'personal',
+    source: 'berth',
+    account: 'ann',
+    name: 'laptop',
+    limits: undefined,
+    stamp: undefined,
+    createdAt: 1000,
+    expiresAt: undefined,
+    lastUsedAt: undefined,
+    lastUsedFrom: undefined,
     ...row,
   }
 }

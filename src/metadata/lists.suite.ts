@@ -1,10 +1,10 @@
 import { beforeEach, describe, expect, test } from 'bun:test'
 import type { Digest } from '../oci/digest.ts'
 import { digest, type Opened, pushBlob, putManifest, REPOSITORY, referrersOf } from './examples.suite.ts'
-import type { Metadata, Page, UserRow } from './metadata.ts'
+import type { Metadata, Page } from './metadata.ts'
 
 /** In the order of their bytes, which is not that of any language. */
-const NAMES = ['A', 'B', '_', 'a', 'a-', 'a-b', 'a.b', 'a0', 'a10', 'a2', 'aB', 'a_b', 'aa', 'b'].sort()
+export const NAMES = ['A', 'B', '_', 'a', 'a-', 'a-b', 'a.b', 'a0', 'a10', 'a2', 'aB', 'a_b', 'aa', 'b'].sort()
 const REPOSITORIES = [
   '0',
   'a',
@@ -22,32 +22,35 @@ const REPOSITORIES = [
   'b',
 ].sort()
 
+/** Reads the list in pages of every size; whole pages alone, and one past the end. */
+export async function expectPages(
+  expected: string[],
+  list: (page: Page) => Promise<string[] | undefined>,
+): Promise<void> {
+  for (const limit of [1, 2, expected.length - 1, expected.length, expected.length + 1, 5000]) {
+    const pages: string[] = []
+    let last: string | undefined
+    for (let turn = 0; turn <= expected.length; turn++) {
+      const page: string[] = (await list({ last, limit })) ?? []
+      pages.push(...page)
+      if (page.length < limit) break
+      last = page.at(-1)
+    }
+    expect(pages).toEqual(expected)
+  }
+  expect(await list({ limit: 0 })).toEqual([])
+  expect(await list({ last: expected.at(-1), limit: 10 })).toEqual([])
+  // A page may start after a name that is not, or no longer, there.
+  expect(await list({ last: '', limit: 1 })).toEqual(expected.slice(0, 1))
+  expect(await list({ last: `${expected[0]}!`, limit: 1 })).toEqual(expected.slice(1, 2))
+}
+
 export function listsSuite(opened: () => Opened): void {
   let metadata: Metadata
 
   beforeEach(() => {
     metadata = opened().metadata
   })
-
-  /** Reads the list in pages of every size; whole pages alone, and one past the end. */
-  async function expectPages(expected: string[], list: (page: Page) => Promise<string[] | undefined>): Promise<void> {
-    for (const limit of [1, 2, expected.length - 1, expected.length, expected.length + 1, 5000]) {
-      const pages: string[] = []
-      let last: string | undefined
-      for (let turn = 0; turn <= expected.length; turn++) {
-        const page: string[] = (await list({ last, limit })) ?? []
-        pages.push(...page)
-        if (page.length < limit) break
-        last = page.at(-1)
-      }
-      expect(pages).toEqual(expected)
-    }
-    expect(await list({ limit: 0 })).toEqual([])
-    expect(await list({ last: expected.at(-1), limit: 10 })).toEqual([])
-    // A page may start after a name that is not, or no longer, there.
-    expect(await list({ last: '', limit: 1 })).toEqual(expected.slice(0, 1))
-    expect(await list({ last: `${expected[0]}!`, limit: 1 })).toEqual(expected.slice(1, 2))
-  }
 
   describe('repositories', () => {
     test('are listed in byte order, page by page', async () => {
@@ -167,45 +170,6 @@ export function listsSuite(opened: () => Opened): void {
       expect(await referrersOf(metadata, REPOSITORY, subject, undefined, { limit: 10 })).toHaveLength(1)
       await metadata.manifests.delete(REPOSITORY, digest('signature'), 2)
       expect(await referrersOf(metadata, REPOSITORY, subject, undefined, { limit: 10 })).toEqual([])
-    })
-  })
-
-  describe('users', () => {
-    const user = (name: string, more: Partial<UserRow> = {}): UserRow => ({
-      name,
-      passwordHash: '$2b$05$hash',
-      admin: false,
-      createdAt: 1000,
-      updatedAt: 1000,
-      ...more,
-    })
-
-    test('one that was put is found, with or without a password', async () => {
-      await metadata.users.put(user('ann', { admin: true }))
-      await metadata.users.put(user('bob', { passwordHash: undefined }))
-      expect(await metadata.users.find('ann')).toEqual(user('ann', { admin: true }))
-      expect(await metadata.users.find('bob')).toEqual(user('bob', { passwordHash: undefined }))
-      expect(await metadata.users.find('Ann')).toBeUndefined()
-    })
-
-    test('putting one again changes everything but the time of its creation', async () => {
-      await metadata.users.put(user('ann', { admin: true }))
-      await metadata.users.put(user('ann', { passwordHash: undefined, createdAt: 2000, updatedAt: 2000 }))
-      expect(await metadata.users.find('ann')).toEqual(user('ann', { passwordHash: undefined, updatedAt: 2000 }))
-    })
-
-    test('one is removed once', async () => {
-      await metadata.users.put(user('ann'))
-      expect(await metadata.users.remove('ann')).toBe(true)
-      expect(await metadata.users.remove('ann')).toBe(false)
-      expect(await metadata.users.find('ann')).toBeUndefined()
-    })
-
-    test('are listed in the byte order of their UTF-8 text, page by page', async () => {
-      // U+FF5E comes before U+1F600 in UTF-8, and after its surrogates in UTF-16.
-      const names = [...NAMES, 'z', 'ä', '\uff5e', '\u{1f600}']
-      for (const name of [...names].reverse()) await metadata.users.put(user(name))
-      await expectPages(names, async (page) => (await metadata.users.list(page)).map(({ name }) => name))
     })
   })
 }

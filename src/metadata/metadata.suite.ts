@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
+import { auditSuite, event } from './audit.suite.ts'
 import { blobsSuite } from './blobs.suite.ts'
 import {
   blobReference,
@@ -10,11 +11,17 @@ import {
   REPOSITORY,
   referrersOf,
   refusal,
+  token,
   upload,
+  user,
 } from './examples.suite.ts'
+import { groupsSuite } from './groups.suite.ts'
 import { listsSuite } from './lists.suite.ts'
 import { manifestsSuite } from './manifests.suite.ts'
+import { rulesSuite } from './rules.suite.ts'
+import { tokensSuite } from './tokens.suite.ts'
 import { uploadsSuite } from './uploads.suite.ts'
+import { usersSuite } from './users.suite.ts'
 
 /** What every adapter of `Metadata` must do. `open` gives an empty database each time. */
 export function metadataSuite(name: string, open: Open): void {
@@ -31,6 +38,11 @@ export function metadataSuite(name: string, open: Open): void {
     uploadsSuite(() => opened)
     manifestsSuite(() => opened)
     listsSuite(() => opened)
+    usersSuite(() => opened)
+    groupsSuite(() => opened)
+    tokensSuite(() => opened)
+    rulesSuite(() => opened)
+    auditSuite(() => opened)
 
     test('what was acknowledged is there after a restart', async () => {
       if (opened.reopen === undefined) return
@@ -38,7 +50,12 @@ export function metadataSuite(name: string, open: Open): void {
       const layer = await pushBlob(metadata, 'layer')
       await putManifest(metadata, 'image', { tags: ['v1'], references: [blobReference(layer)], subject: digest('s') })
       await metadata.uploads.start(upload())
-      await metadata.users.put({ name: 'ann', passwordHash: 'x', admin: true, createdAt: 1, updatedAt: 1 })
+      await metadata.users.put(user('ann', { admin: true }))
+      await metadata.groups.put({ name: 'team', description: '', createdAt: 1 })
+      await metadata.groups.join('team', 'ann')
+      await metadata.tokens.add(token('one'))
+      await metadata.rules.replace(1, [])
+      await metadata.audit.append([event({ account: 'ann' })])
       const again = await opened.reopen()
       expect(await again.blobs.find(REPOSITORY, layer)).toEqual({
         digest: layer,
@@ -49,7 +66,11 @@ export function metadataSuite(name: string, open: Open): void {
       expect((await again.manifests.resolve(REPOSITORY, 'v1'))?.digest).toBe(digest('image'))
       expect(await again.blobs.unlink(REPOSITORY, layer)).toEqual({ referencedBy: digest('image') })
       expect(await again.uploads.find(REPOSITORY, 'upload-1')).toEqual(upload())
-      expect(await again.users.find('ann')).toMatchObject({ admin: true })
+      expect(await again.users.find('ann')).toEqual(user('ann', { admin: true }))
+      expect(await again.groups.of('ann')).toEqual(['team'])
+      expect(await again.tokens.findByHash('hash-of-one')).toEqual(token('one'))
+      expect(await again.rules.list()).toEqual({ revision: 2, rules: [] })
+      expect(await again.audit.list({}, { limit: 2 })).toMatchObject([{ account: 'ann' }])
       expect(await referrersOf(again, REPOSITORY, digest('s'), undefined, { limit: 2 })).toHaveLength(1)
     })
 

@@ -1,10 +1,14 @@
+import { audit } from './audit.ts'
 import { blobs } from './blobs.ts'
 import type { Database } from './database.ts'
+import { groups } from './groups.ts'
 import { manifests } from './manifests.ts'
 import type { Metadata } from './metadata.ts'
 import { referrers } from './referrers.ts'
 import { repositories } from './repositories.ts'
+import { rules } from './rules.ts'
 import { tags } from './tags.ts'
+import { tokens } from './tokens.ts'
 import { uploads } from './uploads.ts'
 import { users } from './users.ts'
 
@@ -20,5 +24,9 @@ export function nouns(database: Database): Nouns {
     tags: tags(database),
     referrers: referrers(database),
     users: users(database),
+    groups: groups(database),
+    tokens: tokens(database),
+    rules: rules(database),
+    audit: audit(database),
   }
 }

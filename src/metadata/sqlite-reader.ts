@@ -3,10 +3,21 @@ import type { CompiledQuery } from 'kysely'
 import type { Digest } from '../oci/digest.ts'
 import { type BlobRecord, blobByDigest, linkedBlob, storedBlob } from './blobs.ts'
 import type { Database } from './database.ts'
+import { groupsOfUser } from './groups.ts'
 import { type ManifestRecord, manifestByDigest, manifestByTag, storedManifest } from './manifests.ts'
-import { type Blobs, type Manifests, MetadataError, type Uploads } from './metadata.ts'
+import {
+  type Blobs,
+  type Groups,
+  type Manifests,
+  MetadataError,
+  type Tokens,
+  type Uploads,
+  type Users,
+} from './metadata.ts'
 import { connect, type SqliteConnection, translated } from './sqlite-connection.ts'
+import { type TokenRecord, tokenByHash, tokenRow } from './tokens.ts'
 import { type UploadRecord, uploadById, uploadRow } from './uploads.ts'
+import { type UserRecord, userByName, userRow } from './users.ts'
 
 /** A connection that only reads. Every query sees all that was committed before it began. */
 export interface Reader {
@@ -15,11 +26,14 @@ export interface Reader {
   close(): void
 }
 
-/** The reads that every pull and push makes. */
+/** The reads that every pull, push and login makes. */
 export interface HotReads {
   manifests: Pick<Manifests, 'find' | 'resolve'>
   blobs: Pick<Blobs, 'find' | 'locate'>
   uploads: Pick<Uploads, 'find'>
+  users: Pick<Users, 'find'>
+  groups: Pick<Groups, 'of'>
+  tokens: Pick<Tokens, 'findByHash'>
 }
 
 /** The database must be open for writing already. @throws MetadataError */
@@ -55,6 +69,9 @@ function hotReads(connection: SqliteConnection, { read }: Database): HotReads {
   ])
   const blob = once<BlobRecord>(connection, blobByDigest(read, digest).compile(), ['digest'])
   const upload = once<UploadRecord>(connection, uploadById(read, 'repository', 'id').compile(), ['repository', 'id'])
+  const user = once<UserRecord>(connection, userByName(read, 'name').compile(), ['name'])
+  const memberships = pinned<{ group_name: string }>(connection, groupsOfUser(read, 'user').compile(), ['user'])
+  const token = once<TokenRecord>(connection, tokenByHash(read, 'hash').compile(), ['hash'])
   return {
     manifests: {
       async find(repository, digest) {
@@ -82,16 +99,39 @@ function hotReads(connection: SqliteConnection, { read }: Database): HotReads {
         return row && uploadRow(row)
       },
     },
+    users: {
+      async find(name) {
+        const row = user(name)
+        return row && userRow(row)
+      },
+    },
+    groups: {
+      async of(user) {
+        return memberships.all(user).map((row) => row.group_name)
+      },
+    },
+    tokens: {
+      async findByHash(hash) {
+        const row = token(hash)
+        return row && tokenRow(row)
+      },
+    },
   }
 }
 
-function once<Row>(connection: SqliteConnection, { sql, parameters }: CompiledQuery, names: readonly string[]) {
+function once<Row>(connection: SqliteConnection, query: CompiledQuery, names: readonly string[]) {
+  return pinned<Row>(connection, query, names).first
+}
+
+function pinned<Row>(connection: SqliteConnection, { sql, parameters }: CompiledQuery, names: readonly string[]) {
   const statement = connection.pin<Row>(sql)
   const places = parameters.map((parameter) => names.indexOf(String(parameter)))
-  return (...values: string[]): Row | undefined => {
-    const bound = places.map((place, index) => (place === -1 ? parameters[index] : values[place]))
-    return (
-      translated('the database refused a query', () => statement.get(...(bound as SQLQueryBindings[]))) ?? undefined
-    )
+  const bind = (values: readonly string[]) =>
+    places.map((place, index) => (place === -1 ? parameters[index] : values[place])) as SQLQueryBindings[]
+  const doing = 'the database refused a query'
+  return {
+    first: (...values: string[]): Row | undefined =>
+      translated(doing, () => statement.get(...bind(values))) ?? undefined,
+    all: (...values: string[]): Row[] => translated(doing, () => statement.all(...bind(values))),
   }
 }

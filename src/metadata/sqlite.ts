@@ -1,5 +1,5 @@
 import { resolve } from 'node:path'
-import type { Metadata, Page } from './metadata.ts'
+import type { Audit, Metadata, Page } from './metadata.ts'
 import { nouns } from './nouns.ts'
 import { startClient } from './sqlite-client.ts'
 import { openReader } from './sqlite-reader.ts'
@@ -35,9 +35,16 @@ export async function openSqlite({ path, now = Date.now }: { path: string; now?:
     tags: method('read', 'tags', 'list'),
     referrers: method('read', 'referrers', 'list'),
     users: method('read', 'users', 'list'),
+    groups: method('read', 'groups', 'list'),
+    members: method('read', 'groups', 'members'),
+    tokens: method('read', 'tokens', 'list'),
+    audit: method('read', 'audit', 'list'),
     uploads: method('read', 'uploads', 'stale'),
   }
-  const isShort = ({ limit }: Page) => limit <= SHORT_PAGE
+  const isShort = ({ limit }: Pick<Page, 'limit'>) => limit <= SHORT_PAGE
+  /** Other conditions beside an account have no index of both: a page may walk past all rows of the account. */
+  const hasIndex = ({ account, kind, outcome }: Parameters<Audit['list']>[0]) =>
+    account === undefined || (kind === undefined && outcome === undefined)
 
   return {
     repositories: {
@@ -74,10 +81,39 @@ export async function openSqlite({ path, now = Date.now }: { path: string; now?:
         (isShort(page) ? here.referrers.list : long.referrers)(repository, subject, artifactType, page),
     },
     users: {
-      find: here.users.find,
-      list: (page) => (isShort(page) ? here.users.list : long.users)(page),
+      find: hot.users.find,
+      list: (page, kind) => (isShort(page) ? here.users.list : long.users)(page, kind),
       put: method('durable', 'users', 'put'),
       remove: method('durable', 'users', 'remove'),
+    },
+    groups: {
+      find: here.groups.find,
+      list: (page) => (isShort(page) ? here.groups.list : long.groups)(page),
+      put: method('durable', 'groups', 'put'),
+      remove: method('durable', 'groups', 'remove'),
+      members: (group, page) => (isShort(page) ? here.groups.members : long.members)(group, page),
+      of: hot.groups.of,
+      join: method('durable', 'groups', 'join'),
+      leave: method('durable', 'groups', 'leave'),
+    },
+    tokens: {
+      findByHash: hot.tokens.findByHash,
+      find: here.tokens.find,
+      list: (filter, page) => (isShort(page) ? here.tokens.list : long.tokens)(filter, page),
+      add: method('durable', 'tokens', 'add'),
+      touch: method('relaxed', 'tokens', 'touch'),
+      remove: method('durable', 'tokens', 'remove'),
+      removeAll: method('durable', 'tokens', 'removeAll'),
+      expire: method('durable', 'tokens', 'expire'),
+    },
+    rules: {
+      list: here.rules.list,
+      replace: method('durable', 'rules', 'replace'),
+    },
+    audit: {
+      append: method('relaxed', 'audit', 'append'),
+      list: (filter, page) => (isShort(page) && hasIndex(filter) ? here.audit.list : long.audit)(filter, page),
+      prune: method('durable', 'audit', 'prune'),
     },
     async close() {
       // The connection that writes is the last to go: it empties and removes the write-ahead log.

@@ -3,8 +3,10 @@ import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { refusal } from '../examples.suite.ts'
+import { refusal, user } from '../examples.suite.ts'
+import { openSqlite } from '../sqlite.ts'
 import { openWriter } from '../sqlite-writer.ts'
+import { initial } from './initial.ts'
 import { MIGRATIONS, type Migration } from './migrate.ts'
 
 describe('migrations', () => {
@@ -56,8 +58,8 @@ describe('migrations', () => {
     const failing: Migration = {
       version: 3,
       name: 'failing',
-      async up(schema, type) {
-        await create(3, 'half').up(schema, type)
+      async up(schema, type, insert) {
+        await create(3, 'half').up(schema, type, insert)
         throw new Error('no way on')
       },
     }
@@ -74,5 +76,59 @@ describe('migrations', () => {
       message: expect.stringMatching(/schema version 2.*up to 1 only/),
     })
     expect(applied()).toHaveLength(2)
+  })
+  test('may add rows, which go with them when a later one fails', async () => {
+    const seeded: Migration = {
+      version: 1,
+      name: 'seeded',
+      async up(schema, type, insert) {
+        await create(1, 'one').up(schema, type, insert)
+        await insert('one', [{ id: 3 }, { id: 5 }])
+      },
+    }
+    const failing: Migration = {
+      version: 2,
+      name: 'failing',
+      async up(_schema, _type, insert) {
+        await insert('one', [{ id: 7 }])
+        throw new Error('no way on')
+      },
+    }
+    await open([seeded], 10)
+    expect(await refusal(open([seeded, failing], 20))).toMatchObject({ message: expect.stringMatching(/no way on/) })
+    expect(query('SELECT id FROM one ORDER BY id').flat()).toEqual([3, 5])
+  })
+
+  test('keep the users of the first schema, as people whom an administrator made', async () => {
+    await open([initial], 10)
+    query("INSERT INTO users VALUES ('ann', '$2b$05$hash', 1, 3, 4), ('bob', NULL, 0, 5, 6)")
+    const metadata = await openSqlite({ path, now: () => 20 })
+    try {
+      const ann = user('ann', { admin: true, createdAt: 3, updatedAt: 4 })
+      const bob = user('bob', { passwordHash: undefined, createdAt: 5, updatedAt: 6 })
+      expect(await metadata.users.list({ limit: 10 })).toStrictEqual([ann, bob])
+      expect(await metadata.users.find('ann')).toStrictEqual(ann)
+      expect(await metadata.users.list({ limit: 10 }, 'robot')).toEqual([])
+      expect(await metadata.groups.of('ann')).toEqual([])
+      await metadata.users.put({ ...bob, labels: { team: ['a'] } })
+      expect(await metadata.users.find('bob')).toStrictEqual({ ...bob, labels: { team: ['a'] } })
+      const { revision, rules } = await metadata.rules.list()
+      expect({ revision, ids: rules.map(({ id }) => id) }).toEqual({ revision: 1, ids: ['catalog', 'everyone'] })
+    } finally {
+      await metadata.close()
+    }
+    expect(applied()).toEqual([
+      [1, 'initial', 10],
+      [2, 'accounts', 20],
+    ])
+  })
+
+  test('put no rules back that were changed since', async () => {
+    const first = await openSqlite({ path, now: () => 10 })
+    await first.rules.replace(1, [])
+    await first.close()
+    const again = await openSqlite({ path, now: () => 20 })
+    expect(await again.rules.list()).toEqual({ revision: 2, rules: [] })
+    await again.close()
   })
 })

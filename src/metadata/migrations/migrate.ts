@@ -1,17 +1,23 @@
 import type { Kysely, SchemaModule } from 'kysely'
 import type { ColumnTypes } from '../database.ts'
 import { MetadataError } from '../metadata.ts'
+import { accounts } from './accounts.ts'
 import { initial } from './initial.ts'
+
+type Row = Record<string, string | number | null>
+
+/** Adds rows to a table as it is at that version: a migration does not know the tables of later ones. */
+export type Insert = (table: string, rows: readonly Row[]) => Promise<void>
 
 export interface Migration {
   /** 1, 2, 3 … without gaps. */
   version: number
   name: string
-  up(schema: SchemaModule, type: ColumnTypes): Promise<void>
+  up(schema: SchemaModule, type: ColumnTypes, insert: Insert): Promise<void>
 }
 
 /** In order; one that was released is never changed. */
-export const MIGRATIONS: readonly Migration[] = [initial]
+export const MIGRATIONS: readonly Migration[] = [initial, accounts]
 
 interface MigrationTables {
   migrations: { version: number; name: string; applied_at: number }
@@ -25,7 +31,7 @@ interface MigrationTables {
  * @throws MetadataError `failed` when the database was made by a newer program: it is left as it is.
  */
 export async function migrate(
-  database: Pick<Kysely<MigrationTables>, 'schema' | 'selectFrom' | 'insertInto'>,
+  database: Pick<Kysely<MigrationTables>, 'schema' | 'selectFrom' | 'insertInto' | 'withTables'>,
   type: ColumnTypes,
   now: number,
   migrations: readonly Migration[] = MIGRATIONS,
@@ -50,9 +56,12 @@ export async function migrate(
         'run the newer Berth that made it, or restore a backup made before that one was started',
     )
   }
+  const insert: Insert = async (table, rows) => {
+    await database.withTables<Record<string, Row>>().insertInto(table).values(rows).execute()
+  }
   for (const migration of migrations) {
     if (migration.version <= current) continue
-    await migration.up(database.schema, type)
+    await migration.up(database.schema, type, insert)
     const { version, name } = migration
     await database.insertInto('migrations').values({ version, name, applied_at: now }).execute()
   }
