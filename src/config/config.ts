@@ -46,6 +46,10 @@ export interface TlsConfig {
   certificate: string
   key: string
   minVersion: 'TLSv1.2' | 'TLSv1.3'
+  /** Suites of TLS 1.2 in OpenSSL's names, separated by colons; not there: every safe one. */
+  ciphers?: string
+  /** Curves in OpenSSL's names, separated by colons, the best first; not there: every safe one. */
+  curves?: string
 }
 
 export type AuthConfig = { anonymous: 'none' | 'pull' } & (
@@ -87,10 +91,134 @@ export interface TokenServerConfig {
   users: Record<string, StaticUser> | undefined
   /** Users of the metadata database (made by `berth user`) may log in too. */
   databaseUsers: boolean
-  /** First match wins. Undefined: Berth's own rules (administrators everything, other users pull and push). */
+  /** A file of Apache's htpasswd with more users. */
+  htpasswd: string | undefined
+  extAuth: CommandConfig | undefined
+  /** Sign-in in the browser, in the order of docker_auth: google, github, oidc, gitlab. */
+  signIn: SignInConfig[]
+  ldap: LdapConfig | undefined
+  mongoUsers: MongoConfig | undefined
+  sqlUsers: SqlConfig | undefined
+  /** Undefined (and no other source of rules): Berth's own rules. */
   acl: AclEntry[] | undefined
+  aclMode: 'first-match' | 'union'
+  aclMongo: (MongoConfig & { cacheTtlMs: number }) | undefined
+  aclSql: (SqlConfig & { cacheTtlMs: number }) | undefined
+  extAuthz: CommandConfig | undefined
+  casbin: { model: string; policy: string } | undefined
   anonymous: 'none' | 'pull'
+  refreshTokens: {
+    /** `auto`: where the data directory was chosen by the operator, for they must outlive a restart. */
+    issue: 'auto' | 'always' | 'never'
+    /** Milliseconds without use after which one ends. */
+    lifeMs: number
+  }
+  /** CIDR blocks whose X-Forwarded-For is believed, on the token server's own listener. */
+  trustedProxies: string[]
+  throttle: ThrottleConfig
+  audit: AuditConfig
 }
+
+/** A program that answers by its exit code. */
+export interface CommandConfig {
+  command: string
+  args: string[]
+  timeoutMs: number
+  /** Children at once; more wait. */
+  maxChildren: number
+}
+
+/** Failed logins that are free, and how long the next ones wait. */
+export interface ThrottleConfig {
+  enabled: boolean
+  /** Failures of one account from one address. */
+  perAccount: number
+  /** Failures of all accounts from one address. */
+  perAddress: number
+  /** Milliseconds after which failures are forgotten. */
+  windowMs: number
+}
+
+export interface AuditConfig {
+  /** Rows older than this go; milliseconds. */
+  keepMs: number
+  /** Rows at most. */
+  keepRows: number
+  /** A file of JSON lines besides, undefined for none. */
+  file: string | undefined
+}
+
+export interface LdapConfig {
+  /** Asked in order until one answers. */
+  servers: { host: string; port: number }[]
+  /** `none`, `starttls`, or `always` (LDAPS). */
+  tls: 'none' | 'starttls' | 'always'
+  insecureTlsSkipVerify: boolean
+  caCertificate: string | undefined
+  /** May hold `${account}` when `initialBindAsUser`. */
+  bindDn: string
+  /** Read at each bind, so that a new password needs no restart. */
+  bindPasswordFile: string | undefined
+  initialBindAsUser: boolean
+  base: string
+  filter: string
+  labels: Record<string, { attribute: string; parseCn: boolean; lowerCase: boolean }>
+  timeoutMs: number
+}
+
+export interface SqlConfig {
+  type: 'mysql' | 'postgres' | 'sqlite3'
+  /** As Go's drivers take it. */
+  connection: string
+}
+
+export interface MongoConfig {
+  addrs: string[]
+  database: string
+  collection: string
+  username: string | undefined
+  password: string | undefined
+  passwordFile: string | undefined
+  enableTls: boolean
+  timeoutMs: number
+}
+
+interface OAuthClient {
+  clientId: string
+  clientSecret: string | undefined
+  clientSecretFile: string | undefined
+  httpTimeoutMs: number
+  /** What the page after sign-in tells people to log in to. */
+  registryUrl: string | undefined
+}
+
+export type SignInConfig =
+  | (OAuthClient & { kind: 'google'; domain: string | undefined })
+  | (OAuthClient & {
+      kind: 'github'
+      organization: string | undefined
+      webUri: string
+      apiUri: string
+      /** 0 where nothing is said. */
+      revalidateAfterMs: number
+    })
+  | (OAuthClient & {
+      kind: 'gitlab'
+      organization: string | undefined
+      webUri: string
+      apiUri: string
+      redirectUri: string | undefined
+      /** 0 where nothing is said. */
+      revalidateAfterMs: number
+    })
+  | (OAuthClient & {
+      kind: 'oidc'
+      issuer: string
+      redirectUrl: string
+      userClaim: string
+      labelsClaims: string[]
+      scopes: string[]
+    })
 
 export interface StaticUser {
   /** bcrypt hash; undefined: any password is right (docker_auth's `name: {}`). */

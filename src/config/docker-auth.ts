@@ -1,9 +1,21 @@
 import { z } from 'zod'
-import { isNull } from './node.ts'
+import {
+  command,
+  github,
+  gitlab,
+  google,
+  ldap,
+  mongoRules,
+  mongoUsers,
+  oidc,
+  sourceStatuses,
+  sqlRules,
+  sqlUsers,
+} from './docker-auth-sources.ts'
 import { anything, flag, path, section, text, texts } from './schema.ts'
-import { ignored, refused, type Statuses } from './status.ts'
+import { refused, type Statuses } from './status.ts'
 
-/** The format of docker_auth's `auth_config.yml`, which `tokenserver:` takes too. `token.x5c` is Berth's own key. */
+/** The format of docker_auth's `auth_config.yml`, which `tokenserver:` takes too, and Berth's own keys in it (marked as such). */
 export const dockerAuthSchema = z.object({
   server: section(
     {
@@ -12,12 +24,13 @@ export const dockerAuthSchema = z.object({
       path_prefix: text('Path before /auth'),
       real_ip_header: text("Header that carries the client's address"),
       real_ip_pos: z.number().int().default(0).describe('Place in that header, from 0; negative counts from the end'),
+      trustedproxies: texts('Own key: CIDR blocks whose X-Forwarded-For is believed'),
       certificate: path('PEM file for HTTPS, and for tokens when token.certificate is not given'),
       key: path('PEM file of its private key'),
       hsts: flag(false, 'Send Strict-Transport-Security'),
       tls_min_version: text('TLS12 (default) or TLS13'),
-      tls_curve_preferences: anything('Curves of TLS'),
-      tls_cipher_suites: anything('Cipher suites of TLS 1.2'),
+      tls_curve_preferences: texts('Curves of TLS, by name or number; every safe one when none is given'),
+      tls_cipher_suites: texts('Cipher suites of TLS 1.2, by name or number; every safe one when none is given'),
       letsencrypt: z
         .object({ email: text('Address'), cache_dir: path('Folder of the certificates'), host: text('Only name') })
         .optional()
@@ -32,7 +45,22 @@ export const dockerAuthSchema = z.object({
       certificate: path('PEM file of the certificate that belongs to the signing key'),
       key: path('PEM file of the signing key'),
       disable_legacy_key_id: flag(false, 'kid for registry 3 (RFC 7638) in place of that for registry 2'),
-      x5c: z.enum(['auto', 'always', 'never']).default('auto').describe('Own key: send the certificate in each token'),
+      keyid: z
+        .enum(['libtrust', 'rfc7638'])
+        .optional()
+        .describe('Own key: kid for registry 2 or 3; beats disable_legacy_key_id'),
+      x5c: z
+        .enum(['auto', 'always', 'never'])
+        .default('auto')
+        .describe('Own key: send the certificate in each token; auto does so for a key of its own'),
+      refreshtokens: z
+        .enum(['auto', 'always', 'never'])
+        .default('auto')
+        .describe('Own key: whether clients that ask get a refresh token; auto where the data directory was chosen'),
+      refreshexpiration: z
+        .string()
+        .default('2160h')
+        .describe('Own key: time without use after which a refresh token ends'),
     },
     'Tokens',
   ),
@@ -48,6 +76,23 @@ export const dockerAuthSchema = z.object({
     )
     .optional()
     .describe('Users; the empty name is the anonymous one'),
+  htpasswd: z
+    .object({ path: path('File of users and bcrypt hashes') })
+    .optional()
+    .describe('Own key: users of a htpasswd file'),
+  accounts: z
+    .boolean()
+    .optional()
+    .describe('Own key: users made with `berth user` may log in; the default where no other source is named'),
+  ext_auth: command('Users of a program'),
+  google_auth: google,
+  github_auth: github,
+  oidc_auth: oidc,
+  gitlab_auth: gitlab,
+  ldap_auth: ldap,
+  mongo_auth: mongoUsers,
+  xorm_auth: sqlUsers,
+  plugin_authn: anything('Users of a plug-in'),
   acl: z
     .array(
       z.object({
@@ -67,55 +112,66 @@ export const dockerAuthSchema = z.object({
       }),
     )
     .optional()
-    .describe('Rules; the first that matches decides'),
-  ldap_auth: anything('Users of LDAP'),
-  ext_auth: z
-    .object({ command: text('Program'), args: texts('Arguments') })
-    .optional()
-    .describe('Users of a program'),
-  google_auth: anything('Users of Google'),
-  github_auth: anything('Users of GitHub'),
-  gitlab_auth: anything('Users of GitLab'),
-  oidc_auth: anything('Users of OpenID Connect'),
-  mongo_auth: anything('Users of MongoDB'),
-  xorm_auth: anything('Users of an SQL database'),
-  plugin_authn: anything('Users of a plug-in'),
-  acl_mongo: anything('Rules of MongoDB'),
-  acl_xorm: anything('Rules of an SQL database'),
-  ext_authz: anything('Rules of a program'),
+    .describe('Rules'),
+  acl_mode: z
+    .enum(['first-match', 'union'])
+    .default('first-match')
+    .describe('Own key: the first rule that matches decides, or all that match add up'),
+  acl_mongo: mongoRules,
+  acl_xorm: sqlRules,
+  ext_authz: command('Rules of a program'),
   plugin_authz: anything('Rules of a plug-in'),
-  casbin_authz: anything('Rules of Casbin'),
+  casbin_authz: z
+    .object({ model_path: path('File of the model'), policy_path: path('File of the policy') })
+    .optional()
+    .describe('Rules of Casbin'),
+  throttle: section(
+    {
+      enabled: flag(true, 'Make those wait who guess passwords'),
+      peraccount: z.number().int().min(1).default(5).describe('Free failures of one account from one address'),
+      peraddress: z.number().int().min(1).default(50).describe('Free failures from one address'),
+      window: z.string().default('5m').describe('Time after which failures are forgotten, and the longest wait'),
+    },
+    'Own section: failed logins',
+  ),
+  audit: section(
+    {
+      file: path('File of JSON lines besides the database'),
+      keep: z.string().default('720h').describe('Age at which a row goes'),
+      rows: z.number().int().min(1).default(1_000_000).describe('Most rows'),
+    },
+    'Own section: who asked for what',
+  ),
 })
 
 export type DockerAuth = z.output<typeof dockerAuthSchema>
 
-const login = refused('Its users could not log in; list them under users instead.', isNull)
-const rules = refused('Its rules would not be asked; list them under acl instead.', isNull)
-
-/** Keys of docker_auth's format that Berth knows and does not carry out yet. */
+/** Keys of docker_auth's format that Berth knows and does not carry out. */
 export const dockerAuthStatuses: Statuses = {
-  ldap_auth: login,
-  ext_auth: login,
-  google_auth: login,
-  github_auth: login,
-  gitlab_auth: login,
-  oidc_auth: login,
-  mongo_auth: login,
-  xorm_auth: login,
-  plugin_authn: login,
-  acl_mongo: rules,
-  acl_xorm: rules,
-  ext_authz: rules,
-  plugin_authz: rules,
-  casbin_authz: rules,
+  ...sourceStatuses,
   'server.letsencrypt': refused('Give server.certificate and server.key instead.'),
-  'server.tls_cipher_suites': ignored("The runtime's own list of safe cipher suites is used."),
-  'server.tls_curve_preferences': ignored("The runtime's own list of safe curves is used."),
 }
 
-/** Sections that count as a way to log in, and those that count as rules, when docker_auth asks for at least one. */
-export const authenticatorKeys: readonly string[] = Object.keys(dockerAuthStatuses).filter(
-  (key) => dockerAuthStatuses[key] === login,
-)
-/** Not casbin_authz: docker_auth forgets it in this check. */
-export const authorizerKeys: readonly string[] = ['acl', 'acl_mongo', 'acl_xorm', 'ext_authz', 'plugin_authz']
+/** Sections that count as a way to log in; `accounts: true` does too. */
+export const authenticatorKeys: readonly string[] = [
+  'users',
+  'htpasswd',
+  'ext_auth',
+  'google_auth',
+  'github_auth',
+  'oidc_auth',
+  'gitlab_auth',
+  'ldap_auth',
+  'mongo_auth',
+  'xorm_auth',
+  'plugin_authn',
+]
+/** Sections that count as rules: with casbin_authz, which docker_auth forgets. */
+export const authorizerKeys: readonly string[] = [
+  'acl',
+  'acl_mongo',
+  'acl_xorm',
+  'ext_authz',
+  'plugin_authz',
+  'casbin_authz',
+]

@@ -25,10 +25,33 @@ export function missingFiles(config: Config): { problems: Problem[]; warnings: P
   return {
     problems: problemsOf(needed, 'Name a file that the server may read.'),
     warnings: problemsOf(
-      auth.kind === 'htpasswd' ? [['auth.htpasswd.path', auth.path]] : [],
+      [
+        ['auth.htpasswd.path', auth.kind === 'htpasswd' ? auth.path : undefined],
+        ['tokenserver.htpasswd.path', tokenServer?.htpasswd],
+      ],
       'Nobody can log in until it is there; make it with: htpasswd -Bc FILE USER',
     ),
   }
+}
+
+/**
+ * Files that a running server reads again when they change, besides the configuration's own: certificates and keys, and what is
+ * read once when a source is made. Sources that look at their files themselves are not among them.
+ */
+export function watchedFiles({
+  auth,
+  http,
+  tokenServer,
+}: Pick<Config, 'tokenServer'> & Partial<Pick<Config, 'auth' | 'http'>>): string[] {
+  const named = [
+    http?.tls?.certificate,
+    http?.tls?.key,
+    ...(auth?.kind === 'token' ? [auth.rootCertBundle, auth.jwks] : []),
+    ...(tokenServer === undefined ? [] : tokenServerFiles(tokenServer).map(([, path]) => path)),
+    tokenServer?.mongoUsers?.passwordFile,
+    tokenServer?.aclMongo?.passwordFile,
+  ]
+  return [...new Set(named.filter((path) => path !== undefined))]
 }
 
 function trustFiles(auth: Extract<Config['auth'], { kind: 'token' }>): [string, string | undefined][] {
@@ -38,12 +61,19 @@ function trustFiles(auth: Extract<Config['auth'], { kind: 'token' }>): [string, 
   ]
 }
 
-function tokenServerFiles({ tls, certificate, key }: TokenServerConfig): [string, string | undefined][] {
+function tokenServerFiles(config: TokenServerConfig): [string, string | undefined][] {
+  const { tls, certificate, key, ldap, casbin, mongoUsers, aclMongo } = config
   return [
     ['server.certificate', tls?.certificate],
     ['server.key', tls?.key],
     ['token.certificate', certificate],
     ['token.key', key],
+    ['ldap_auth.ca_certificate', ldap?.caCertificate],
+    ['ldap_auth.bind_password_file', ldap?.bindPasswordFile],
+    ['casbin_authz.model_path', casbin?.model],
+    ['casbin_authz.policy_path', casbin?.policy],
+    ['mongo_auth.dial_info.password_file', mongoUsers?.passwordFile],
+    ['acl_mongo.dial_info.password_file', aclMongo?.passwordFile],
   ]
 }
 

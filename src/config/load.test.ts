@@ -2,7 +2,7 @@ import { describe, expect, test } from 'bun:test'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Config } from './config.ts'
+import type { Config, TokenServerConfig } from './config.ts'
 import { lines, loadText, loadTokenServerText } from './fixtures/load-text.ts'
 import { loadConfig } from './load.ts'
 
@@ -23,9 +23,24 @@ const builtIn = {
   x5c: 'auto',
   users: undefined,
   databaseUsers: true,
+  htpasswd: undefined,
+  extAuth: undefined,
+  signIn: [],
+  ldap: undefined,
+  mongoUsers: undefined,
+  sqlUsers: undefined,
   acl: undefined,
+  aclMode: 'first-match',
+  aclMongo: undefined,
+  aclSql: undefined,
+  extAuthz: undefined,
+  casbin: undefined,
   anonymous: 'none',
-} as const
+  refreshTokens: { issue: 'auto', lifeMs: 90 * 24 * 3_600_000 },
+  trustedProxies: [],
+  throttle: { enabled: true, perAccount: 5, perAddress: 50, windowMs: 300_000 },
+  audit: { keepMs: 30 * 24 * 3_600_000, keepRows: 1_000_000, file: undefined },
+} satisfies TokenServerConfig
 
 const bare: Config = {
   data: { directory: './berth-data', metadata: './berth-data' },
@@ -301,6 +316,17 @@ describe('the token server alone', () => {
 
   test('keeps its data apart from that of a registry', () => {
     expect(loadTokenServerText({ authFile }).config?.data.directory).toBe('./berth-auth-data')
+  })
+
+  const chosen: [sentence: string, texts: Parameters<typeof loadTokenServerText>[0], given: boolean][] = [
+    ['nobody chose the data directory when nothing is said', { authFile }, false],
+    ['--data chooses the data directory', { authFile, flags: { data: '/d' } }, true],
+    ['a folder for the database chooses as well', { authFile, env: { REGISTRY_METADATA_PATH: '/m' } }, true],
+    ['an address chooses no data directory', { authFile, flags: { addr: ':1' } }, false],
+    ['the choice is known of a file with problems too', { authFile: 'acl: 1\n', flags: { data: '/d' } }, true],
+  ]
+  test.each(chosen)('%s', (_, texts, given) => {
+    expect(loadTokenServerText(texts).dataGiven).toBe(given)
   })
 
   test('a missing file is a problem', () => {

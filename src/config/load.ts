@@ -40,6 +40,8 @@ export type LoadResult = Loaded & {
 }
 
 export type TokenServerResult = Loaded & {
+  /** Whether the operator chose where the database is, so that it will be there again after a restart. */
+  dataGiven: boolean
   config: { tokenServer: TokenServerConfig; data: Config['data']; log: LogConfig } | undefined
 }
 
@@ -71,14 +73,15 @@ export function loadTokenServer(input: Omit<LoadInput, 'file' | 'authFile'> & { 
   const own = { ...input, env: { ...input.env, [FILE_VARIABLE]: undefined } }
   const { root, readable } = gather(own, findings, (name) => TOKEN_SERVER_VARIABLE.test(name))
   applyFlags(root, input.flags, ['tokenserver', 'server', 'addr'])
+  const dataGiven = input.flags.data !== undefined || isGiven(root, ['metadata', 'path'])
   fill(root, ['storage', 'filesystem', 'rootdirectory'], './berth-auth-data')
   const { raw, places } = check(root, input, findings, readable)
-  if (raw === undefined) return finish(undefined, root, 'file', findings)
+  if (raw === undefined) return { ...finish(undefined, root, 'file', findings), dataGiven }
   const anonymous = raw.auth?.anonymous ?? 'none'
   const tokenServer =
     raw.tokenserver && resolveTokenServer(raw.tokenserver, { isFile: true, issuer: undefined, anonymous }, places)
   const config = tokenServer && { tokenServer, data: resolveData(raw, places), log: resolveLog(raw, places) }
-  return finish(config, root, 'file', findings)
+  return { ...finish(config, root, 'file', findings), dataGiven }
 }
 
 /** The tree of files and variables. `readable` is false when a file could not be read: what it says is then unknown. */

@@ -74,6 +74,27 @@ test('secrets are masked, and nothing else', () => {
   expect(text).toMatch(/ {4}secret:\n {6}password: "\*{8}"/)
 })
 
+test('secrets of the sources of users are masked, and where they are kept is shown', () => {
+  const { effective } = loadText({
+    file: `version: 0.1
+storage: {filesystem: {}}
+tokenserver:
+  google_auth: {client_id: visible-1, client_secret: s3cret-a}
+  github_auth: {client_id: i, client_secret_file: /visible-2, redis_token_db: {redis_options: {addr: visible-3, password: s3cret-b}}}
+  ldap_auth: {bind_password_file: /visible-4}
+  mongo_auth: {dial_info: {username: visible-5, password: s3cret-c, password_file: /visible-6}}
+  acl_mongo: {dial_info: {password: s3cret-d}}
+  xorm_auth: {database_type: visible-7, conn_string: "u:s3cret-e@tcp(h)/d"}
+  acl_xorm: {conn_string: "password=s3cret-f"}
+  token: {refreshtokens: always, keyid: libtrust}
+`,
+  })
+  const text = printEffective(effective)
+  expect(text).not.toContain('s3cret')
+  for (let n = 1; n <= 7; n++) expect(text).toContain(`visible-${n}`)
+  expect(text).toContain('refreshtokens: always')
+})
+
 test('what is printed loads to the same configuration', () => {
   const given =
     'version: 0.1\nstorage: {filesystem: {rootdirectory: /d}}\nauth: {htpasswd: {realm: "yes", path: "1"}}\nhttp: {addr: ":7"}\n'

@@ -84,6 +84,8 @@ function mask(node: Node): Scalar {
 
 /** A section is no secret, whatever it is called (`auth.htpasswd`, a user called `secret`); what is in it may be. */
 function isSecretName(key: string, schema: z.ZodType | undefined): boolean {
+  // Where a secret is kept is none itself.
+  if (/_file$/i.test(key)) return false
   const kind = schema === undefined ? 'anything' : shapeOf(schema).kind
   return SECRET_NAME.test(key) && kind !== 'map' && kind !== 'record'
 }
