@@ -1,10 +1,49 @@
 import { randomBytes } from 'node:crypto'
-import type { Metadata, UserRow } from '../metadata/metadata.ts'
-import { hashPassword } from './password.ts'
+import type { Grant, Metadata, Page, UserRow } from '../metadata/metadata.ts'
+import { checkLabels } from './account-labels.ts'
+import { nameProblem } from './account-name.ts'
+import {
+  type Actor,
+  answered,
+  BERTH,
+  ChangeError,
+  type Changes,
+  invalid,
+  notFound,
+  OPERATOR,
+} from './administration.ts'
+import { hashPassword, type Passwords } from './password.ts'
 
 /** The user that a new registry begins with. */
 export const FIRST_ADMIN = 'admin'
 
+/** An account as administrators see it: never with its hash. */
+export interface Account extends Omit<UserRow, 'passwordHash'> {
+  hasPassword: boolean
+  grants: readonly Grant[] | undefined
+}
+
+export interface NewUser {
+  name: string
+  /** Undefined: it logs in with personal access tokens alone. */
+  password?: string | undefined
+  admin?: boolean | undefined
+  labels?: UserRow['labels'] | undefined
+  description?: string | undefined
+  /** Must exist. */
+  groups?: readonly string[] | undefined
+}
+
+/** What is absent stays as it is. */
+export interface UserChange {
+  password?: string | undefined
+  admin?: boolean | undefined
+  disabled?: boolean | undefined
+  labels?: UserRow['labels'] | undefined
+  description?: string | undefined
+}
+
+/** Users that Berth itself keeps, and those that a web sign-in made. All throw ChangeError and UnavailableError. */
 export interface Accounts {
   /**
    * Makes the first administrator if there is no user at all. Resolves to its password, or undefined when there was one.
@@ -15,7 +54,25 @@ export interface Accounts {
    * Gives a user a new password. The first administrator is made if it is missing: its loss must not lock anybody out.
    * Resolves to false when there is no such user.
    */
-  setPassword(name: string, password: string): Promise<boolean>
+  setPassword(name: string, password: string, actor?: Actor): Promise<boolean>
+  /** For the user itself: the old password must be right. */
+  changeOwnPassword(name: string, old: string, password: string, actor: Actor): Promise<void>
+  find(name: string): Promise<(Account & { groups: string[] }) | undefined>
+  list(page: Page): Promise<Account[]>
+  create(user: NewUser, actor: Actor): Promise<Account>
+  change(name: string, change: UserChange, actor: Actor): Promise<Account>
+  /** Takes its memberships and tokens with it. */
+  remove(name: string, actor: Actor): Promise<void>
+}
+
+export interface AccountsDeps {
+  metadata: Pick<Metadata, 'users' | 'groups'>
+  /** Milliseconds since the epoch. */
+  now: () => number
+  changes: Changes
+  passwords: Pick<Passwords, 'check'>
+  /** Told when a password has changed, before that is answered. */
+  onPassword?: (name: string) => void | Promise<void>
 }
 
 /** @throws Error with a text for the user when the password cannot be used. */
@@ -27,33 +84,158 @@ export function checkPassword(password: string): void {
   if (/[\r\n\0]/.test(password)) throw new Error('the password has a line break or a NUL in it')
 }
 
-export function createAccounts({ metadata, now }: { metadata: Metadata; now: () => number }): Accounts {
-  async function put(name: string, password: string, known: UserRow | undefined): Promise<void> {
-    checkPassword(password)
+export function createAccounts({ metadata, now, changes, passwords, onPassword }: AccountsDeps): Accounts {
+  const { users, groups } = metadata
+
+  async function user(name: string): Promise<UserRow> {
+    const row = await users.find(name)
+    if (row === undefined || row.kind !== 'user') throw notFound(`user ${name}`)
+    return row
+  }
+
+  function fresh(name: string, admin: boolean): UserRow {
     const time = now()
-    await metadata.users.put({
-      name,
-      passwordHash: await hashPassword(password),
-      admin: known?.admin ?? name === FIRST_ADMIN,
-      createdAt: known?.createdAt ?? time,
-      updatedAt: time,
-    })
+    const none = { passwordHash: undefined, disabled: false, labels: {}, grants: undefined, description: '' }
+    return { name, kind: 'user', source: BERTH, admin, createdAt: time, updatedAt: time, ...none }
+  }
+
+  async function withPassword(row: UserRow, password: string | undefined): Promise<UserRow> {
+    if (password === undefined) return row
+    if (row.source !== BERTH) throw new ChangeError('conflict', `${row.name} signs in with ${row.source}`)
+    return { ...row, passwordHash: await hashOf(password, 'password') }
+  }
+
+  /** Nobody could undo it through the API. */
+  async function refuseWithoutAdmin(before: UserRow, after: UserRow | undefined): Promise<void> {
+    if (!administers(before) || (after !== undefined && administers(after))) return
+    let last: string | undefined
+    for (;;) {
+      const rows = await users.list({ last, limit: PAGE }, 'user')
+      if (rows.some((row) => row.name !== before.name && administers(row))) return
+      last = rows.at(-1)?.name
+      if (rows.length < PAGE) break
+    }
+    throw new ChangeError('conflict', `${before.name} is the last administrator that can log in with a password`)
   }
 
   return {
     async ensureAdmin(wanted) {
-      const users = await metadata.users.list({ limit: 1 })
-      if (users.length > 0) return undefined
+      if ((await answered(() => users.list({ limit: 1 }))).length > 0) return undefined
       const password = wanted ?? randomBytes(18).toString('base64url')
-      await put(FIRST_ADMIN, password, undefined)
+      await changes.run(OPERATOR, `user ${FIRST_ADMIN}`, 'first administrator made', async () => {
+        await users.put({ ...fresh(FIRST_ADMIN, true), passwordHash: await hashOf(password, 'password') })
+      })
       return password
     },
 
-    async setPassword(name, password) {
-      const known = await metadata.users.find(name)
-      if (known === undefined && name !== FIRST_ADMIN) return false
-      await put(name, password, known)
-      return true
+    async setPassword(name, password, actor = OPERATOR) {
+      return await changes.run(actor, `user ${name}`, 'new password', async () => {
+        const known = await users.find(name)
+        if (known === undefined && name !== FIRST_ADMIN) return false
+        if (known?.kind === 'robot') throw new ChangeError('conflict', `${name} is a robot: it has tokens, no password`)
+        const row = await withPassword(known ?? fresh(name, true), password)
+        await users.put({ ...row, updatedAt: now() })
+        await onPassword?.(name)
+        return true
+      })
+    },
+
+    async changeOwnPassword(name, old, password, actor) {
+      await changes.run(actor, `user ${name}`, 'new password, by the user itself', async () => {
+        const row = await user(name)
+        const check = { source: BERTH, account: name, password: old, hash: row.passwordHash }
+        if (!(await passwords.check(check))) throw invalid('oldPassword', 'the old password is wrong')
+        const passwordHash = await hashOf(password, 'newPassword')
+        await users.put({ ...row, passwordHash, updatedAt: now() })
+        await onPassword?.(name)
+      })
+    },
+
+    async find(name) {
+      return await answered(async () => {
+        const row = await users.find(name)
+        return row?.kind === 'user' ? { ...accountOf(row), groups: await groups.of(name) } : undefined
+      })
+    },
+
+    async list(page) {
+      return (await answered(() => users.list(page, 'user'))).map(accountOf)
+    },
+
+    async create(wanted, actor) {
+      const { name, admin = false, labels = {}, description = '' } = wanted
+      const detail = admin ? 'made, as an administrator' : 'made'
+      return await changes.run(actor, `user ${name}`, detail, async () => {
+        const problem = nameProblem('user', name)
+        if (problem !== undefined) throw invalid('name', problem)
+        checkLabels(labels)
+        if ((await users.find(name)) !== undefined) throw new ChangeError('conflict', `there is a user ${name} already`)
+        for (const [index, group] of (wanted.groups ?? []).entries()) {
+          if ((await groups.find(group)) === undefined) throw invalid(`groups.${index}`, `there is no group ${group}`)
+        }
+        const row = await withPassword({ ...fresh(name, admin), labels, description }, wanted.password)
+        await users.put(row)
+        for (const group of wanted.groups ?? []) await groups.join(group, name)
+        return accountOf(row)
+      })
+    },
+
+    async change(name, change, actor) {
+      return await changes.run(actor, `user ${name}`, summary(change), async () => {
+        const row = await user(name)
+        if (change.labels !== undefined) checkLabels(change.labels)
+        const next: UserRow = {
+          ...(await withPassword(row, change.password)),
+          admin: change.admin ?? row.admin,
+          disabled: change.disabled ?? row.disabled,
+          labels: change.labels ?? row.labels,
+          description: change.description ?? row.description,
+          updatedAt: now(),
+        }
+        await refuseWithoutAdmin(row, next)
+        await users.put(next)
+        if (change.password !== undefined) await onPassword?.(name)
+        return accountOf(next)
+      })
+    },
+
+    async remove(name, actor) {
+      await changes.run(actor, `user ${name}`, 'removed', async () => {
+        await refuseWithoutAdmin(await user(name), undefined)
+        if (!(await users.remove(name))) throw notFound(`user ${name}`)
+      })
     },
   }
+}
+
+/** Rows of one look for another administrator. */
+const PAGE = 500
+
+function administers({ kind, source, admin, disabled, passwordHash }: UserRow): boolean {
+  return kind === 'user' && source === BERTH && admin && !disabled && passwordHash !== undefined
+}
+
+export function accountOf({ passwordHash, ...row }: UserRow): Account {
+  return { ...row, hasPassword: passwordHash !== undefined }
+}
+
+async function hashOf(password: string, path: string): Promise<string> {
+  try {
+    checkPassword(password)
+  } catch (error) {
+    throw invalid(path, error instanceof Error ? error.message : String(error))
+  }
+  return await hashPassword(password)
+}
+
+/** What `change` changes, for the audit log. */
+function summary({ password, labels, description, admin, disabled }: UserChange): string {
+  const parts = [
+    admin === undefined ? undefined : admin ? 'administrator' : 'no administrator',
+    disabled === undefined ? undefined : disabled ? 'disabled' : 'enabled',
+    password === undefined ? undefined : 'new password',
+    labels === undefined ? undefined : `labels ${JSON.stringify(labels)}`,
+    description === undefined ? undefined : 'description',
+  ]
+  return parts.filter((part) => part !== undefined).join(', ') || 'nothing'
 }

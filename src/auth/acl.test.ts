@@ -1,6 +1,6 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: these are the placeholders of rules
 import { describe, expect, test } from 'bun:test'
-import { type AclEntry, type AclRequest, aclProblems, compileAcl, decide, decideByDefault } from './acl.ts'
+import { type AclEntry, type AclRequest, aclProblems, compileAcl, decide } from './acl.ts'
 import { type Labels, UnavailableError } from './authenticator.ts'
 import { parseAddress, parsePeer } from './ip.ts'
 
@@ -288,25 +288,6 @@ describe('rules', () => {
     const good = ['192.168.0.1', '192.168.0.0/16', '2001:db8::1', '2001:db8::/48'].map((ip) => entry({ ip }))
     expect(aclProblems(good)).toEqual([])
   })
-})
-
-test.each([
-  [
-    'an administrator may do everything',
-    { account: 'a', admin: true, type: 'repository', actions: ['*', 'delete'] },
-    ['*', 'delete'],
-  ],
-  [
-    'a user pulls and pushes',
-    { account: 'a', type: 'repository', actions: ['delete', 'pull', 'push'] },
-    ['pull', 'push'],
-  ],
-  ['a user lists the catalog', { account: 'a', type: 'registry', name: 'catalog', actions: ['*'] }, ['*']],
-  ['a user does nothing else to the registry', { account: 'a', type: 'registry', name: 'x', actions: ['*'] }, []],
-  ['a client without credentials may do nothing', { account: '', type: 'repository', actions: ['pull'] }, []],
-  ['not even with an administrator’s flag', { account: '', admin: true, type: 'repository', actions: ['pull'] }, []],
-])('without rules, %s', (_, asked, expected) => {
-  expect(decideByDefault({ admin: false, name: 'x', ...asked }).actions).toEqual(expected)
 })
 
 test.each([

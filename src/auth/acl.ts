@@ -1,5 +1,6 @@
 import { type Labels, UnavailableError } from './authenticator.ts'
-import { type Address, contains, type Network, parseNetwork } from './ip.ts'
+import type { Lack } from './authorizer.ts'
+import { type Address, contains, formatAddress, type Network, parseNetwork } from './ip.ts'
 import { type Fields, matches, patternProblem, type Subject } from './pattern.ts'
 
 /** One rule, in docker_auth's terms; conditions that are absent match everything. */
@@ -20,7 +21,14 @@ export interface AclEntry {
 
 /** Rules that were checked. */
 export interface Acl {
-  readonly rules: readonly { entry: AclEntry; network: Network | undefined }[]
+  readonly rules: readonly Rule[]
+}
+
+export interface Rule {
+  entry: AclEntry
+  network: Network | undefined
+  /** Whether a path element `**` of a glob stands for any number of elements (Berth's own rules; docker_auth's do not). */
+  deep: boolean
 }
 
 export interface AclRequest extends Fields {
@@ -52,13 +60,14 @@ export function aclProblems(entries: readonly AclEntry[]): string[] {
 }
 
 /** @throws Error with every problem, a line each. */
-export function compileAcl(entries: readonly AclEntry[]): Acl {
+export function compileAcl(entries: readonly AclEntry[], { deep = false }: { deep?: boolean } = {}): Acl {
   const problems = aclProblems(entries)
   if (problems.length > 0) throw new Error(problems.join('\n'))
   return {
     rules: entries.map((entry) => ({
       entry,
       network: entry.match.ip === undefined ? undefined : parseNetwork(entry.match.ip),
+      deep,
     })),
   }
 }
@@ -70,55 +79,82 @@ export function compileAcl(entries: readonly AclEntry[]): Acl {
  * @throws UnavailableError where a rule cannot be evaluated within bounds.
  */
 export function decide(acl: Acl, request: AclRequest): Decision {
-  for (const [index, { entry, network }] of acl.rules.entries()) {
-    if (ruleMatches(entry, network, request)) return { actions: intersect(entry.actions, request.actions), rule: index }
+  for (const [index, rule] of acl.rules.entries()) {
+    if (ruleMatches(rule, request)) return { actions: intersect(rule.entry.actions, request.actions), rule: index }
   }
   return { actions: [], rule: undefined }
 }
 
-function ruleMatches({ match }: AclEntry, network: Network | undefined, request: AclRequest): boolean {
-  if (network !== undefined && (request.ip === undefined || !contains(network, request.ip))) return false
-  const subject: Subject = { fields: request, labels: request.labels, rule: match }
+/** Conditions in the order in which they are looked at; the first that fails ends it. @throws as `decide`. */
+export function ruleMatches(rule: Rule, request: AclRequest): boolean {
+  return (
+    addressMatches(rule, request) &&
+    FIELDS.every((field) => fieldMatches(rule, request, field)) &&
+    labelsMatch(rule, request)
+  )
+}
+
+const FIELDS = ['account', 'type', 'name', 'service'] as const
+
+function addressMatches({ network }: Rule, { ip }: AclRequest): boolean {
+  return network === undefined || (ip !== undefined && contains(network, ip))
+}
+
+function fieldMatches(rule: Rule, request: AclRequest, field: (typeof FIELDS)[number]): boolean {
+  const pattern = rule.entry.match[field]
+  return pattern === undefined || bounded(() => matches(pattern, request[field], subjectOf(rule, request), true))
+}
+
+/** Each named label must have a value that matches; labels are not inserted into the patterns of labels. */
+function labelsMatch(rule: Rule, request: AclRequest): boolean {
+  const { labels } = rule.entry.match
+  if (labels === undefined) return true
+  return Object.entries(labels).every(([label, pattern]) => labelMatches(rule, request, label, pattern))
+}
+
+function labelMatches(rule: Rule, request: AclRequest, label: string, pattern: string): boolean {
+  const values = Object.hasOwn(request.labels, label) ? (request.labels[label] ?? []) : []
+  return values.some((value) => bounded(() => matches(pattern, value, subjectOf(rule, request), false)))
+}
+
+function subjectOf({ entry, deep }: Rule, request: AclRequest): Subject {
+  return { fields: request, labels: request.labels, rule: entry.match, deep }
+}
+
+function bounded(ask: () => boolean): boolean {
   try {
-    return (
-      (match.account === undefined || matches(match.account, request.account, subject, true)) &&
-      (match.type === undefined || matches(match.type, request.type, subject, true)) &&
-      (match.name === undefined || matches(match.name, request.name, subject, true)) &&
-      (match.service === undefined || matches(match.service, request.service, subject, true)) &&
-      labelsMatch(match.labels, subject)
-    )
+    return ask()
   } catch (cause) {
     throw new UnavailableError(cause instanceof RangeError ? cause.message : 'internal error', { cause })
   }
 }
 
-/** Each named label must have a value that matches; labels are not inserted into the patterns of labels. */
-function labelsMatch(wanted: Record<string, string> | undefined, subject: Subject): boolean {
-  return Object.entries(wanted ?? {}).every(([label, pattern]) => {
-    const values = Object.hasOwn(subject.labels, label) ? (subject.labels[label] ?? []) : []
-    return values.some((value) => matches(pattern, value, subject, false))
-  })
+/** Each condition that the request does not meet; empty when the rule matches. @throws as `decide`. */
+export function lacksOf(rule: Rule, request: AclRequest): Lack[] {
+  const { match } = rule.entry
+  const fields = FIELDS.filter((field) => !fieldMatches(rule, request, field)).map(
+    (field): Lack => ({ condition: field, wanted: match[field] ?? '', had: request[field] }),
+  )
+  const address: Lack[] = addressMatches(rule, request)
+    ? []
+    : [
+        {
+          condition: 'ip',
+          wanted: match.ip ?? '',
+          had: request.ip === undefined ? 'unknown' : formatAddress(request.ip),
+        },
+      ]
+  const labels = Object.entries(match.labels ?? {})
+    .filter(([label, pattern]) => !labelMatches(rule, request, label, pattern))
+    .map(([label, pattern]): Lack => {
+      const values = Object.hasOwn(request.labels, label) ? (request.labels[label] ?? []) : []
+      return { condition: `label ${label}`, wanted: pattern, had: values.join(', ') }
+    })
+  return [...fields, ...address, ...labels]
 }
 
-function intersect(granted: readonly string[], asked: readonly string[]): readonly string[] {
+/** What a rule's grant leaves of what was asked: a grant of exactly `["*"]` all of it, any other the intersection, sorted. */
+export function intersect(granted: readonly string[], asked: readonly string[]): readonly string[] {
   if (granted.length === 1 && granted[0] === '*') return asked
   return [...new Set(asked)].filter((action) => granted.includes(action)).sort()
-}
-
-export interface DefaultRequest {
-  account: string
-  admin: boolean
-  type: string
-  name: string
-  actions: readonly string[]
-}
-
-/**
- * Berth's own rules, where none are configured: administrators may do everything, other users pull and push in every
- * repository and list the catalog, a client without credentials nothing.
- */
-export function decideByDefault({ account, admin, type, name, actions }: DefaultRequest): Decision {
-  if (account === '') return { actions: [], rule: undefined }
-  if (admin || (type === 'registry' && name === 'catalog')) return { actions, rule: undefined }
-  return { actions: type === 'repository' ? intersect(['pull', 'push'], actions) : [], rule: undefined }
 }

@@ -1,12 +1,21 @@
-import { type KeyObject, sign } from 'node:crypto'
+import { createPublicKey, type KeyObject, sign } from 'node:crypto'
+import { algorithmFor } from './keys.ts'
 
-const ECDSA_SHA256 = '06082a8648ce3d040302'
+/** AlgorithmIdentifier (RFC 5758 section 3.2, RFC 8017 appendix A.2.4, RFC 8410 section 3) and what `sign` takes for it. */
+const SIGNATURES = {
+  ES256: { identifier: '06082a8648ce3d040302', hash: 'sha256' },
+  ES384: { identifier: '06082a8648ce3d040303', hash: 'sha384' },
+  ES512: { identifier: '06082a8648ce3d040304', hash: 'sha512' },
+  RS256: { identifier: '06092a864886f70d01010b0500', hash: 'sha256' },
+  EdDSA: { identifier: '06032b6570', hash: null },
+} as const
+
 const COMMON_NAME = '0603550403'
 const BASIC_CONSTRAINTS = '0603551d13'
 const KEY_USAGE = '0603551d0f'
 
 export interface SelfSigned {
-  /** P-256. */
+  /** Of any kind that signs tokens. */
   privateKey: KeyObject
   publicKey: KeyObject
   commonName: string
@@ -16,9 +25,15 @@ export interface SelfSigned {
   notAfter: Date
 }
 
-/** A self-signed X.509 version 3 certificate (RFC 5280 section 4.1) for an ECDSA P-256 key, as DER. */
+/**
+ * A self-signed X.509 version 3 certificate (RFC 5280 section 4.1), as DER.
+ * @throws Error for a key that signs no tokens.
+ */
 export function selfSignedCertificate(options: SelfSigned): Buffer {
-  const algorithm = sequence(hex(ECDSA_SHA256))
+  const kind = algorithmFor(createPublicKey(options.privateKey))
+  if (kind === undefined) throw new Error('a key of this kind signs no certificates here')
+  const { identifier, hash } = SIGNATURES[kind]
+  const algorithm = sequence(hex(identifier))
   const name = sequence(tlv(0x31, sequence(hex(COMMON_NAME), tlv(0x0c, Buffer.from(options.commonName)))))
   const critical = tlv(0x01, hex('ff'))
   const extensions = sequence(
@@ -37,7 +52,7 @@ export function selfSignedCertificate(options: SelfSigned): Buffer {
     options.publicKey.export({ format: 'der', type: 'spki' }),
     tlv(0xa3, extensions),
   )
-  const signature = sign('sha256', body, options.privateKey)
+  const signature = sign(hash, body, options.privateKey)
   return sequence(body, algorithm, tlv(0x03, Buffer.concat([hex('00'), signature])))
 }
 

@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'bun:test'
-import { RegistryError } from '../oci/error.ts'
 import { type Access, CATALOG, type GrantedAccess, repositoryAccess } from '../oci/scope.ts'
-import { type Outcome, UnavailableError } from './authenticator.ts'
+import { UnavailableError } from './authenticator.ts'
 import { basicChallenge, bearerChallenge, quote } from './challenge.ts'
 import { parseBasic, parseBearer } from './credentials.ts'
 import { type AccessRequest, createBasicGate, createOpenGate, createTokenGate, type Verdict } from './gate.ts'
+import type { Login } from './login.ts'
 import type { Verify } from './verify.ts'
 
 const pull = repositoryAccess('x', 'pull')
@@ -29,7 +29,7 @@ const verify: Verify = (token) => {
 }
 
 function request(authorization: string | undefined, needed: readonly Access[]): AccessRequest {
-  return { authorization, needed, base: () => 'https://reg.example:5000' }
+  return { authorization, needed, base: () => 'https://reg.example:5000', address: () => '10.0.0.1' }
 }
 
 const options = { verify, realm: 'https://localhost:5001/auth', realmPath: '/auth', service: 'Docker registry' }
@@ -154,17 +154,14 @@ describe('the token gate', () => {
 })
 
 describe('the basic gate', () => {
-  const authenticator = {
-    name: 'test',
-    async authenticate(account: string, password: string): Promise<Outcome> {
-      if (account === 'broken') throw new UnavailableError('the htpasswd file cannot be read')
-      if (account !== 'ann') return 'no-match'
-      return password === 'p:w' ? { kind: 'yes', labels: {} } : 'wrong-password'
-    },
+  const login: Login = async (account, password, address) => {
+    if (account === 'broken') throw new UnavailableError('the htpasswd file cannot be read')
+    if (account !== 'ann') return 'no-match'
+    return password === 'p:w' && address === '10.0.0.1' ? { kind: 'yes', labels: {} } : 'wrong-password'
   }
-  const gate = createBasicGate({ realm: 'Registry Realm', authenticator, anonymous: { kind: 'none' } })
+  const gate = createBasicGate({ realm: 'Registry Realm', login, anonymous: { kind: 'none' } })
   const own = { ...options, realm: undefined }
-  const openGate = createBasicGate({ realm: 'R', authenticator, anonymous: { kind: 'pull', tokens: own } })
+  const openGate = createBasicGate({ realm: 'R', login, anonymous: { kind: 'pull', tokens: own } })
   const basic = (text: string) => `Basic ${Buffer.from(text).toString('base64')}`
   const D = 'Basic realm="Registry Realm"'
   const OWN = 'Bearer realm="https://reg.example:5000/auth",service="Docker registry"'
@@ -190,9 +187,8 @@ describe('the basic gate', () => {
   })
 
   test('is unavailable while its source cannot answer', async () => {
-    const answer = gate.authorize(request(basic('broken:x'), []))
-    await expect(answer).rejects.toBeInstanceOf(RegistryError)
-    await expect(answer).rejects.toMatchObject({ code: 'UNAVAILABLE' })
+    const answer = Promise.resolve(gate.authorize(request(basic('broken:x'), [])))
+    expect(await answer.catch((error: unknown) => error)).toBeInstanceOf(UnavailableError)
   })
 })
 

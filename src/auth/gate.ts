@@ -1,8 +1,7 @@
-import { RegistryError } from '../oci/error.ts'
 import { type Access, covers, type GrantedAccess } from '../oci/scope.ts'
-import { type Authenticator, type Outcome, UnavailableError } from './authenticator.ts'
 import { basicChallenge, bearerChallenge, type ChallengeError } from './challenge.ts'
 import { parseBasic, parseBearer } from './credentials.ts'
+import type { Login } from './login.ts'
 import type { Verify } from './verify.ts'
 
 export interface AccessRequest {
@@ -12,6 +11,8 @@ export interface AccessRequest {
   needed: readonly Access[]
   /** `scheme://host` as the client sees it, for the realm; asked only where it is needed. */
   base: () => string
+  /** The client's address; undefined on a unix socket. Asked only where a password is shown. */
+  address: () => string | undefined
 }
 
 export interface Subject {
@@ -27,7 +28,10 @@ export type Verdict =
 
 /** Who may pass to the registry. Every request of `/v2/` goes through one. */
 export interface Gate {
-  /** @throws RegistryError UNAVAILABLE when it cannot find out, never for "no". */
+  /**
+   * @throws UnavailableError when it cannot find out, never for "no".
+   * @throws ThrottledError after too many failed logins.
+   */
   authorize(request: AccessRequest): Verdict | Promise<Verdict>
 }
 
@@ -45,7 +49,7 @@ export interface TokenGateOptions {
 export interface BasicGateOptions {
   /** Of the Basic challenge. */
   realm: string
-  authenticator: Authenticator
+  login: Login
   /**
    * Where clients without credentials may pull, `/v2/` challenges with Bearer: a client chooses its scheme there, and
    * one that chose none never sends its password. Both ways are accepted then.
@@ -109,7 +113,7 @@ export function createTokenGate(options: TokenGateOptions): { authorize(request:
 }
 
 /** User name and password with each request (RFC 7617). Whoever logs in may do everything. */
-export function createBasicGate({ realm, authenticator, anonymous }: BasicGateOptions): Gate {
+export function createBasicGate({ realm, login, anonymous }: BasicGateOptions): Gate {
   const tokens = anonymous.kind === 'pull' ? createTokenGate({ ...anonymous.tokens, anonymous: 'pull' }) : undefined
   const challenge = basicChallenge(realm)
   return {
@@ -119,20 +123,12 @@ export function createBasicGate({ realm, authenticator, anonymous }: BasicGateOp
         return tokens?.authorize(request) ?? { allowed: false, challenge, reason: 'basic credentials required' }
       }
       const { user, password } = credentials
-      const outcome = user === '' ? 'no-match' : await ask(authenticator, user, password)
+      const outcome = user === '' ? 'no-match' : await login(user, password, request.address())
       if (typeof outcome === 'object') return { allowed: true, subject: { name: user, granted: 'everything' } }
       const reason = `basic credentials refused: ${outcome}`
       const refused = tokens?.authorize({ ...request, authorization: undefined, needed: [] })
       if (refused === undefined || refused.allowed) return { allowed: false, challenge, reason }
       return { ...refused, reason }
     },
-  }
-}
-
-async function ask(authenticator: Authenticator, user: string, password: string): Promise<Outcome> {
-  try {
-    return await authenticator.authenticate(user, password)
-  } catch (cause) {
-    throw cause instanceof UnavailableError ? new RegistryError('UNAVAILABLE', { cause }) : cause
   }
 }

@@ -2,7 +2,8 @@ import { afterAll, describe, expect, test } from 'bun:test'
 import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { authenticatorSuite, HASH_123, HASH_BADMIN } from './authenticator.suite.ts'
+import { HASH_123, HASH_BADMIN } from './authenticator.suite.ts'
+import { hashedSuite } from './hashed.suite.ts'
 import { createHtpasswdAuthenticator, parseHtpasswd } from './htpasswd.ts'
 import { createPasswords, type Passwords } from './password.ts'
 
@@ -18,7 +19,7 @@ async function fileWith(text: string, passwords: Passwords = createPasswords({ n
   return { path, warnings, source: createHtpasswdAuthenticator({ path, passwords, admin: true, warn }) }
 }
 
-authenticatorSuite('htpasswd', async (passwords) => {
+hashedSuite('htpasswd', async (passwords) => {
   const { path, source } = await fileWith('', passwords)
   const users = new Map<string, string>()
   // As an editor does: a new file in the place of the old.

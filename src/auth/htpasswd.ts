@@ -1,6 +1,6 @@
 import { readFile, stat } from 'node:fs/promises'
 import { ANONYMOUS, type Authenticator, UnavailableError } from './authenticator.ts'
-import { hashKind, type Passwords } from './password.ts'
+import { hashKind, type Passwords, stampOf } from './password.ts'
 
 export interface HtpasswdOptions {
   path: string
@@ -53,20 +53,28 @@ export function createHtpasswdAuthenticator(options: HtpasswdOptions): Authentic
     }
   }
 
+  async function hashOf(account: string): Promise<string | undefined> {
+    let users: Snapshot['users']
+    try {
+      users = (await snapshot()).users
+    } catch (cause) {
+      throw new UnavailableError('the htpasswd file cannot be read', { cause })
+    }
+    return account === ANONYMOUS ? undefined : users.get(account)
+  }
+
   return {
     name: 'htpasswd',
     async authenticate(account, password) {
-      let users: Snapshot['users']
-      try {
-        users = (await snapshot()).users
-      } catch (cause) {
-        throw new UnavailableError('the htpasswd file cannot be read', { cause })
-      }
-      const hash = account === ANONYMOUS ? undefined : users.get(account)
+      const hash = await hashOf(account)
       if (hash === undefined) return 'no-match'
       const usable = hashKind(hash) === 'bcrypt' ? hash : undefined
       const right = await passwords.check({ source: 'htpasswd', account, password, hash: usable })
       return right ? { kind: 'yes', labels: {}, admin } : 'wrong-password'
+    },
+    async find(account) {
+      const hash = await hashOf(account)
+      return hash === undefined || hashKind(hash) !== 'bcrypt' ? undefined : { labels: {}, admin, stamp: stampOf(hash) }
     },
   }
 }

@@ -51,6 +51,13 @@ export function contains({ address, bits }: Network, candidate: Address): boolea
   return true
 }
 
+/** The usual text of an address; IPv6 without the `::` shortening. */
+export function formatAddress(address: Address): string {
+  if (address.length === 4) return address.join('.')
+  const groups = Array.from({ length: 8 }, (_, i) => ((address[2 * i] ?? 0) << 8) | (address[2 * i + 1] ?? 0))
+  return groups.map((group) => group.toString(16)).join(':')
+}
+
 function rawAddress(text: string): Uint8Array | undefined {
   const family = text.includes('%') ? 0 : isIP(text)
   if (family === 4) return Uint8Array.from(text.split('.'), Number)

@@ -4,7 +4,7 @@ const BASE32 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'
 
 /**
  * libtrust's fingerprint, which registry 2.x expects in `kid`: base32 of the first 30 bytes of SHA-256 of the
- * SubjectPublicKeyInfo, in 12 groups of 4 joined by `:`.
+ * SubjectPublicKeyInfo, in 12 groups of 4 joined by `:`. libtrust itself knows RSA and EC keys only; others are named alike.
  */
 export function libtrustId(key: KeyObject): string {
   const hash = createHash('sha256')
@@ -27,7 +27,7 @@ export function libtrustId(key: KeyObject): string {
   return groups.join(':')
 }
 
-/** RFC 7638 thumbprint (SHA-256, base64url), which registry 3 expects in `kid`. */
+/** RFC 7638 thumbprint (SHA-256, base64url; Ed25519: RFC 8037 appendix A.3), which registry 3 expects in `kid`. */
 export function thumbprint(key: KeyObject): string {
   return thumbprintOf(key, (coordinate) => coordinate)
 }

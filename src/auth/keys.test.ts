@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { selfSignedCertificate, toPem } from './certificate.ts'
 import { libtrustId, strippedThumbprint, thumbprint } from './key-id.ts'
-import { isSelfSigned, loadSigningKey, parseCertificates } from './keys.ts'
+import { compatibilityWarning, isSelfSigned, loadSigningKey, parseCertificates } from './keys.ts'
 import { makeOwnKey } from './own-key.ts'
 
 const folder = await mkdtemp(join(tmpdir(), 'berth-keys-'))
@@ -46,6 +46,13 @@ describe('the name of a key', () => {
     expect(thumbprint(specificationKey)).toBe('8qjioA3ZA7ti2JIE7c-U8smBFuZolQZvhSHDPU3hhB8')
     expect(strippedThumbprint(specificationKey)).toBe(thumbprint(specificationKey))
   })
+  test('RFC 8037 appendix A.3: Ed25519', () => {
+    const jwk = { kty: 'OKP', crv: 'Ed25519', x: '11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo' }
+    const key = createPublicKey({ format: 'jwk', key: jwk })
+    expect(thumbprint(key)).toBe('kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k')
+    expect(strippedThumbprint(key)).toBe(thumbprint(key))
+    expect(libtrustId(key)).toMatch(/^(?:[A-Z2-7]{4}:){11}[A-Z2-7]{4}$/)
+  })
   test('with a coordinate that begins with zero has a second form, as registry 3 computes it', () => {
     let key = generateKeyPairSync('ec', { namedCurve: 'P-256' }).publicKey
     for (let i = 0; i < 20_000 && !String(key.export({ format: 'jwk' }).x).startsWith('AA'); i++) {
@@ -65,8 +72,8 @@ const p256 = pair('P-256')
 function certificateFor({ publicKey, privateKey }: ReturnType<typeof pair>, commonName = 'x'): string {
   const notBefore = new Date('2020-01-01T00:00:00Z')
   const notAfter = new Date('2051-06-01T00:00:00Z')
-  // Signed as if P-256, whatever the key: these tests read the key alone.
-  const signer = privateKey.asymmetricKeyType === 'ec' ? privateKey : p256.privateKey
+  // P-224 signs no certificates here; these tests read the key alone.
+  const signer = privateKey.asymmetricKeyDetails?.namedCurve === 'secp224r1' ? p256.privateKey : privateKey
   const serial = Uint8Array.of(0x80, 1)
   return toPem(
     'CERTIFICATE',
@@ -82,14 +89,29 @@ describe('a signing pair', () => {
     ['P-256 signs ES256', 'P-256', 'ES256'],
     ['P-384 signs ES384', 'P-384', 'ES384'],
     ['P-521 signs ES512', 'P-521', 'ES512'],
+    // docker_auth refuses such a key (K6).
+    ['Ed25519 signs EdDSA', 'ed25519', 'EdDSA'],
   ] as const)('K2: %s', (_, kind, algorithm) => {
     const made = pair(kind)
-    expect(loadSigningKey(certificateFor(made), keyPem(made)).algorithm).toBe(algorithm)
+    const key = loadSigningKey(certificateFor(made), keyPem(made))
+    expect(key.algorithm).toBe(algorithm)
+    expect(key.certificates.map(isSelfSigned)).toEqual([true])
   })
 
-  test('K6: Ed25519 is refused', () => {
-    const made = pair('ed25519')
-    expect(() => loadSigningKey(certificateFor(made), keyPem(made))).toThrow('public key type ed25519 is not supported')
+  test('of another kind is refused, and the message says what is possible', () => {
+    const made = pair('P-224')
+    expect(() => loadSigningKey(certificateFor(made), keyPem(made))).toThrow(
+      'public key type ec secp224r1 is not supported: use RSA, EC with P-256, P-384 or P-521, or Ed25519',
+    )
+  })
+
+  test('with Ed25519 is worth a warning, and every other is not', () => {
+    const load = (kind: Parameters<typeof pair>[0]) => {
+      const made = pair(kind)
+      return loadSigningKey(certificateFor(made), keyPem(made))
+    }
+    expect(compatibilityWarning([load('rsa'), load('P-521')])).toBeUndefined()
+    expect(compatibilityWarning([load('P-256'), load('ed25519')])).toContain('registry 2.x and 3.0 cannot')
   })
 
   test('keys in the older forms are read, parameters before them too', () => {

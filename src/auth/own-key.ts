@@ -1,8 +1,16 @@
-import { createPublicKey, generateKeyPairSync, type KeyObject, randomBytes } from 'node:crypto'
-import { mkdir, open, readFile, rename } from 'node:fs/promises'
+import { createPublicKey, generateKeyPair, type KeyObject, randomBytes, type X509Certificate } from 'node:crypto'
+import { mkdir, open, readFile, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { selfSignedCertificate, toPem } from './certificate.ts'
-import { loadSigningKey, parsePrivateKey, type SigningKey } from './keys.ts'
+import {
+  loadSigningKey,
+  parseCertificates,
+  parsePrivateKey,
+  type SigningAlgorithm,
+  type SigningKey,
+  sameKey,
+} from './keys.ts'
 
 export const OWN_KEY_FILE = 'berth-token.key'
 export const OWN_CERTIFICATE_FILE = 'berth-token.crt'
@@ -11,11 +19,15 @@ const DAY = 86_400_000
 /** A clock a day behind must not refuse the certificate on its first day. */
 const BEFORE = DAY
 const LIFE = 3650 * DAY
+/** As `openssl req -newkey rsa` and the guides for registries make it. */
+const RSA_BITS = 2048
+
+const generate = promisify(generateKeyPair)
 
 /**
- * The signing pair that Berth makes for itself: `berth-token.key` (0600) and `berth-token.crt` (a self-signed P-256
- * certificate for the `rootcertbundle` of other registries) in the directory. Made once, synced before it is used, and
- * the same at each later start. The caller owns the directory.
+ * The signing pair that Berth makes for itself: `berth-token.key` (0600) and `berth-token.crt` (certificates for the
+ * `rootcertbundle` of other registries, a self-signed P-256 one at first) in the directory. Made once, synced before it
+ * is used, and the same at each later start. The caller owns the directory.
  *
  * @param now milliseconds since the epoch.
  * @throws Error when a file is damaged (it is never replaced) or cannot be written.
@@ -23,26 +35,61 @@ const LIFE = 3650 * DAY
 export async function makeOwnKey(directory: string, options: { now: () => number }): Promise<SigningKey> {
   await mkdir(directory, { recursive: true })
   const keyPath = join(directory, OWN_KEY_FILE)
-  const certificatePath = join(directory, OWN_CERTIFICATE_FILE)
   let keyPem = await readIfThere(keyPath)
   if (keyPem === undefined) {
-    const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
-    keyPem = privateKey.export({ format: 'pem', type: 'pkcs8' }).toString()
+    keyPem = pemOf(await generatePrivateKey('ES256'))
     await writeDurably(directory, OWN_KEY_FILE, keyPem, 0o600)
   }
-  let certificatePem = await readIfThere(certificatePath)
-  if (certificatePem === undefined) {
+  let bundle = await readIfThere(join(directory, OWN_CERTIFICATE_FILE))
+  if (bundle === undefined) {
     // Also after a crash between the two: the key stays what it is.
-    certificatePem = certify(
+    bundle = certify(
       parseOwn(keyPath, () => parsePrivateKey(keyPem)),
       options.now(),
     )
-    await writeDurably(directory, OWN_CERTIFICATE_FILE, certificatePem, 0o644)
+    await writeDurably(directory, OWN_CERTIFICATE_FILE, bundle, 0o644)
   }
-  return parseOwn(keyPath, () => loadSigningKey(certificatePem, keyPem))
+  return parseOwn(keyPath, () => loadFrom(bundle, keyPem))
 }
 
-function parseOwn<T>(path: string, parse: () => T): T {
+/** The file names certificates of other keys of the ring, too; after a crash the key's own may not be the first. */
+function loadFrom(bundle: string, keyPem: string): SigningKey {
+  const publicKey = createPublicKey(parsePrivateKey(keyPem))
+  const own = parseCertificates(bundle).find((certificate) => sameKey(certificate.publicKey, publicKey))
+  return loadSigningKey(own === undefined ? bundle : certificatePem(own), keyPem)
+}
+
+/** A pair of Berth's own, nowhere stored yet. */
+export async function newSigningKey(algorithm: SigningAlgorithm, now: number): Promise<SigningKey> {
+  const privateKey = await generatePrivateKey(algorithm)
+  return loadSigningKey(certify(privateKey, now), pemOf(privateKey))
+}
+
+async function generatePrivateKey(algorithm: SigningAlgorithm): Promise<KeyObject> {
+  switch (algorithm) {
+    case 'RS256':
+      return (await generate('rsa', { modulusLength: RSA_BITS })).privateKey
+    case 'EdDSA':
+      return (await generate('ed25519')).privateKey
+    case 'ES256':
+      return (await generate('ec', { namedCurve: 'P-256' })).privateKey
+    case 'ES384':
+      return (await generate('ec', { namedCurve: 'P-384' })).privateKey
+    case 'ES512':
+      return (await generate('ec', { namedCurve: 'P-521' })).privateKey
+  }
+}
+
+export function pemOf(privateKey: KeyObject): string {
+  return privateKey.export({ format: 'pem', type: 'pkcs8' }).toString()
+}
+
+export function certificatePem(certificate: X509Certificate): string {
+  return toPem('CERTIFICATE', certificate.raw)
+}
+
+/** @throws Error that names the file. */
+export function parseOwn<T>(path: string, parse: () => T): T {
   try {
     return parse()
   } catch (cause) {
@@ -67,7 +114,7 @@ function certify(privateKey: KeyObject, now: number): string {
   return toPem('CERTIFICATE', der)
 }
 
-async function readIfThere(path: string): Promise<string | undefined> {
+export async function readIfThere(path: string): Promise<string | undefined> {
   try {
     return await readFile(path, 'utf8')
   } catch (error) {
@@ -77,21 +124,32 @@ async function readIfThere(path: string): Promise<string | undefined> {
 }
 
 /** Bytes first (synced), then the name (synced): a crash leaves the whole file or none. */
-async function writeDurably(directory: string, name: string, text: string, mode: number): Promise<void> {
-  const temporary = join(directory, `.${name}.new`)
-  const file = await open(temporary, 'w', mode)
+export async function writeDurably(directory: string, name: string, text: string, mode: number): Promise<void> {
+  const temporary = join(directory, temporaryOf(name))
   try {
-    await file.chmod(mode)
-    await file.writeFile(text)
-    await file.sync()
-  } finally {
-    await file.close()
+    const file = await open(temporary, 'w', mode)
+    try {
+      await file.chmod(mode)
+      await file.writeFile(text)
+      await file.sync()
+    } finally {
+      await file.close()
+    }
+    await rename(temporary, join(directory, name))
+  } catch (error) {
+    // It may hold a private key that is wanted no more; the error that matters is the first.
+    await rm(temporary, { force: true }).catch(() => undefined)
+    throw error
   }
-  await rename(temporary, join(directory, name))
   const folder = await open(directory, 'r')
   try {
     await folder.sync()
   } finally {
     await folder.close()
   }
+}
+
+/** What a crash in the middle of `writeDurably` leaves behind. */
+export function temporaryOf(name: string): string {
+  return `.${name}.new`
 }

@@ -165,48 +165,20 @@ describe('an account that does not exist', () => {
   })
 })
 
-describe('a chain', () => {
-  const yes = { kind: 'yes', labels: {} } as const
-  const source = (outcome: 'no-match' | 'wrong-password' | typeof yes | Error) => {
-    const asked: string[] = []
-    return {
-      name: 'source',
-      asked,
-      authenticate: async (account: string) => {
-        asked.push(account)
-        if (outcome instanceof Error) throw outcome
-        return outcome
-      },
-    }
-  }
-  const passwords = createPasswords({ now: () => 0, verify: async () => false })
-
-  test('C1: stops at the first source that knows the user, even with a wrong password', async () => {
-    const second = source(yes)
-    expect(await createChain([source('wrong-password'), second], passwords).authenticate('admin', 'x')).toBe(
-      'wrong-password',
-    )
-    expect(second.asked).toEqual([])
-  })
-
-  test('C2: asks the next source for a user that the first does not know', async () => {
-    expect(await createChain([source('no-match'), source(yes)], passwords).authenticate('zed', 'x')).toEqual(yes)
-  })
-
-  test('C3, C4: a source that cannot answer ends the chain, and is named by its number', async () => {
-    const last = source(yes)
-    const failing = source(new UnavailableError('bad return code from command: 3'))
-    await expect(createChain([source('no-match'), failing, last], passwords).authenticate('zed', 'x')).rejects.toThrow(
-      'authn #2 returned error: bad return code from command: 3',
-    )
-    expect(last.asked).toEqual([])
-  })
-
-  test('an unexpected error does not show its text', async () => {
-    const failing = source(new Error('password hunter2 in /etc'))
-    await expect(createChain([failing], passwords).authenticate('zed', 'x')).rejects.toThrow(
-      'authn #1 returned error: internal error',
-    )
+describe('what is remembered', () => {
+  test('is known by the account alone, until it ends or all is forgotten', async () => {
+    let time = 0
+    const passwords = createPasswords({ now: () => time, rememberMs: 1000 })
+    expect(passwords.isRemembered('test', '123')).toBe(false)
+    await passwords.check({ source: 's', account: 'test', password: '123', hash: HASH_123 })
+    expect(passwords.isRemembered('test', '123')).toBe(true)
+    expect(passwords.isRemembered('test', '124')).toBe(false)
+    expect(passwords.isRemembered('other', '123')).toBe(false)
+    time = 1000
+    expect(passwords.isRemembered('test', '123')).toBe(false)
+    await passwords.check({ source: 's', account: 'test', password: '123', hash: HASH_123 })
+    passwords.forget()
+    expect(passwords.isRemembered('test', '123')).toBe(false)
   })
 })
 

@@ -18,6 +18,14 @@ export function hashKind(hash: string): HashKind | undefined {
   return ARGON2.test(hash) ? 'argon2' : undefined
 }
 
+/** `Known.stamp` of a password's hash: it names the hash without showing it. */
+export function stampOf(hash: string | undefined): string {
+  return new Bun.CryptoHasher('sha256')
+    .update(hash ?? '')
+    .digest('base64url')
+    .slice(0, 22)
+}
+
 /** A hash to store: bcrypt of cost 10, which every tool that reads htpasswd files can check. At most 72 bytes count. */
 export async function hashPassword(password: string): Promise<string> {
   const bytes = new TextEncoder().encode(password).subarray(0, BCRYPT_MAX_BYTES)
@@ -54,6 +62,8 @@ export interface Passwords {
    * @throws UnavailableError when too many verifications wait already.
    */
   check(check: PasswordCheck): Promise<boolean>
+  /** Whether that password was right for an account of that name a moment ago, in whatever source; costs next to nothing. */
+  isRemembered(account: string, password: string): boolean
   /** Takes the time of a verification, for an account that does not exist. @throws as `check`. */
   spend(password: string): Promise<void>
   /** Forgets every success: what `check` said before holds no more. */
@@ -79,6 +89,8 @@ export function createPasswords(options: PasswordOptions): Passwords {
   const encoder = new TextEncoder()
   const key = crypto.getRandomValues(new Uint8Array(32))
   const successes = new LRUCache<string, Success>({ max: rememberMax })
+  /** The last success of an account's name, in whatever source. */
+  const recent = new LRUCache<string, Pick<Success, 'generation' | 'mac' | 'until'>>({ max: rememberMax })
   /** Equal questions that are being answered share one verification. */
   const running = new Map<string, Promise<boolean>>()
   const waiting: (() => void)[] = []
@@ -105,6 +117,10 @@ export function createPasswords(options: PasswordOptions): Passwords {
     }
   }
 
+  function macOf(password: Uint8Array): Buffer {
+    return new Bun.CryptoHasher('sha256', key).update(password).digest()
+  }
+
   async function spend(password: string): Promise<void> {
     // An empty password is never right and costs nothing, for known and unknown accounts alike.
     if (password !== '') await slow(encoder.encode(password), decoy)
@@ -117,7 +133,7 @@ export function createPasswords(options: PasswordOptions): Passwords {
       return false
     }
     const bytes = encoder.encode(password)
-    const mac = new Bun.CryptoHasher('sha256', key).update(bytes).digest()
+    const mac = macOf(bytes)
     const id = `${source}\n${account}`
     const known = successes.get(id)
     if (known !== undefined && known.generation === generation && known.hash === hash && now() < known.until) {
@@ -132,7 +148,11 @@ export function createPasswords(options: PasswordOptions): Passwords {
     try {
       const right = await answer
       decoy = hash
-      if (right && rememberMs > 0) successes.set(id, { hash, generation: asked, mac, until: now() + rememberMs })
+      if (right && rememberMs > 0) {
+        const success = { hash, generation: asked, mac, until: now() + rememberMs }
+        successes.set(id, success)
+        recent.set(account, success)
+      }
       return right
     } finally {
       running.delete(question)
@@ -142,9 +162,15 @@ export function createPasswords(options: PasswordOptions): Passwords {
   return {
     check,
     spend,
+    isRemembered(account, password) {
+      const known = recent.get(account)
+      if (known === undefined || known.generation !== generation || now() >= known.until) return false
+      return timingSafeEqual(known.mac, macOf(encoder.encode(password)))
+    },
     forget() {
       generation++
       successes.clear()
+      recent.clear()
     },
   }
 }

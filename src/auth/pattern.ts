@@ -2,6 +2,7 @@ import { LRUCache } from 'lru-cache'
 import { RE2JS } from 're2js'
 import type { Labels } from './authenticator.ts'
 import { matchGlob } from './glob.ts'
+import { matchDeepGlob } from './grants.ts'
 
 /** The fields of a request that a rule can match and insert. */
 export interface Fields {
@@ -55,12 +56,13 @@ export function patternProblem(pattern: string): string | undefined {
 }
 
 /**
- * `/re/` is an RE2 expression found anywhere in the text; everything else is a glob (`matchGlob`) for the whole text.
+ * `/re/` is an RE2 expression found anywhere in the text; everything else is a glob (`matchGlob`, or `matchDeepGlob`
+ * where `deep`) for the whole text.
  * An expression that is not valid matches nothing.
  */
-export function matchesText(pattern: string, text: string): boolean {
+export function matchesText(pattern: string, text: string, deep = false): boolean {
   const expression = expressionOf(pattern)
-  if (expression === undefined) return matchGlob(pattern, text)
+  if (expression === undefined) return deep ? matchDeepGlob(pattern, text) : matchGlob(pattern, text)
   return regexOf(expression)?.test(text) ?? false
 }
 
@@ -70,6 +72,8 @@ export interface Subject {
   labels: Labels
   /** The rule's own patterns: `${account:1}` is a group of its `account` pattern. */
   rule: Partial<Record<Field, string | undefined>>
+  /** Whether `**` of a glob crosses slashes. */
+  deep: boolean
 }
 
 /**
@@ -80,8 +84,8 @@ export interface Subject {
  * @throws RangeError when there are too many combinations.
  */
 export function matches(pattern: string, text: string, subject: Subject, withLabels: boolean): boolean {
-  if (!pattern.includes('${')) return matchesText(pattern, text)
-  if (matchesText(fill(pattern, subject, undefined), text)) return true
+  if (!pattern.includes('${')) return matchesText(pattern, text, subject.deep)
+  if (matchesText(fill(pattern, subject, undefined), text, subject.deep)) return true
   const names = withLabels ? labelsIn(pattern, subject.labels) : []
   if (names.length === 0) return false
   const sets = names.map((name) => subject.labels[name] ?? [])
@@ -94,7 +98,7 @@ export function matches(pattern: string, text: string, subject: Subject, withLab
       chosen.set(names[i] ?? '', set[rest % set.length] ?? '')
       rest = Math.floor(rest / set.length)
     }
-    if (matchesText(fill(pattern, subject, chosen), text)) return true
+    if (matchesText(fill(pattern, subject, chosen), text, subject.deep)) return true
   }
   return false
 }

@@ -1,10 +1,11 @@
 import { expect, test } from 'bun:test'
-import { authenticatorSuite, HASH_123 } from './authenticator.suite.ts'
+import { HASH_123 } from './authenticator.suite.ts'
 import type { Outcome } from './authenticator.ts'
+import { hashedSuite } from './hashed.suite.ts'
 import { createPasswords } from './password.ts'
 import { createStaticAuthenticator, type StaticUser } from './static.ts'
 
-authenticatorSuite('static', async (passwords) => {
+hashedSuite('static', async (passwords) => {
   const users: Record<string, StaticUser> = Object.create(null)
   // A configuration is read once: each change makes a new source around the same memory of passwords.
   let current = createStaticAuthenticator({ users, passwords })

@@ -1,5 +1,5 @@
-import type { Authenticator, Labels } from './authenticator.ts'
-import { hashKind, type Passwords } from './password.ts'
+import { ANONYMOUS, type Authenticator, type Labels } from './authenticator.ts'
+import { hashKind, type Passwords, stampOf } from './password.ts'
 
 export interface StaticUser {
   /** bcrypt hash; undefined: any password is right (docker_auth's `name: {}`). */
@@ -25,6 +25,10 @@ export function createStaticAuthenticator(options: {
       const usable = hashKind(hash) === 'bcrypt' ? hash : undefined
       const right = await options.passwords.check({ source: 'static', account, password, hash: usable })
       return right ? { kind: 'yes', labels } : 'wrong-password'
+    },
+    async find(account) {
+      const user = account === ANONYMOUS ? undefined : users.get(account)
+      return user && { labels: user.labels, stamp: stampOf(user.passwordHash) }
     },
   }
 }

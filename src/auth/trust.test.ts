@@ -4,8 +4,20 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { selfSignedCertificate } from './certificate.ts'
-import { loadSigningKey } from './keys.ts'
-import { claims, es, NOW, now, other, reasonOf, token, trusted, verifier } from './token.samples.ts'
+import { loadSigningKey, type VerifyingKey } from './keys.ts'
+import {
+  claims,
+  es,
+  leaf64,
+  NOW,
+  now,
+  other,
+  otherLeaf64,
+  reasonOf,
+  token,
+  trusted,
+  verifier,
+} from './token.samples.ts'
 import { createSigner } from './token.ts'
 import { createTrust } from './trust.ts'
 
@@ -108,5 +120,69 @@ describe.skipIf(openssl === null)('a chain to the bundle (made with package open
     time += 25 * 86_400_000
     expect(reasonOf(check(await by('leaf', [leaf, middle, '']).then((text) => text)))).not.toBe('valid')
     expect(reasonOf(check(token({ ...times, jti: 'new' }, { x5c: [leaf, middle] })))).toContain('no valid chain')
+  })
+})
+
+describe('keys of Berth’s own that come and go', () => {
+  function setup() {
+    const clock = { time: NOW }
+    let keys: readonly VerifyingKey[] = [trusted]
+    const own = () => keys
+    const check = verifier({ own, rootCertBundle: undefined, jwks: undefined }, () => clock.time)
+    const become = (...list: VerifyingKey[]) => {
+      keys = list
+    }
+    return { clock, check, become }
+  }
+  const byOther = (changes: object = {}, header: object = {}) =>
+    token(changes, { kid: other.ids.rfc7638, ...header }, es(other.privateKey))
+
+  test('are trusted by kid, certificate and jwk from the moment that they are there', () => {
+    const { check, become } = setup()
+    const jwk = other.publicKey.export({ format: 'jwk' })
+    const texts = [byOther(), byOther({}, { x5c: [otherLeaf64] }), byOther({}, { kid: undefined, jwk })]
+    expect(texts.map((text) => check(text).kind)).toEqual(Array(3).fill('invalid_token'))
+    become(trusted, other)
+    expect(texts.map((text) => reasonOf(check(text)))).toEqual(Array(3).fill('valid'))
+    expect(reasonOf(check(token()))).toBe('valid')
+  })
+
+  test('take what was verified with them along, also what is remembered', () => {
+    const { check, become } = setup()
+    const text = token({ exp: NOW / 1000 + 999_999 })
+    expect(reasonOf(check(text))).toBe('valid')
+    become(other)
+    expect(reasonOf(check(text))).toContain('untrusted key')
+    expect(reasonOf(check(token({}, { x5c: [leaf64] })))).toContain('no valid chain')
+    expect(reasonOf(check(byOther()))).toBe('valid')
+  })
+
+  test('end at their time, also for what is remembered', () => {
+    const { check, become, clock } = setup()
+    become(other, { ...trusted, until: NOW + 5000 })
+    const texts = [token(), token({}, { x5c: [leaf64] })]
+    clock.time = NOW + 5000
+    expect(texts.map((text) => reasonOf(check(text)))).toEqual(['valid', 'valid'])
+    clock.time++
+    expect(texts.map((text) => check(text).kind)).toEqual(['invalid_token', 'invalid_token'])
+  })
+
+  test('are in force before an older certificate of the same key', () => {
+    const { check, become, clock } = setup()
+    become(trusted, { ...trusted, until: NOW - 1 })
+    expect(reasonOf(check(token()))).toBe('valid')
+    clock.time += 1000
+    expect(reasonOf(check(token({}, { x5c: [leaf64] })))).toBe('valid')
+  })
+
+  test('may not be named by anybody else’s file', () => {
+    const stolen = { ...other.publicKey.export({ format: 'jwk' }), kid: trusted.ids.libtrust }
+    const check = verifier({ own: () => [trusted], jwks: JSON.stringify({ keys: [stolen] }) })
+    expect(reasonOf(check(token()))).toBe('valid')
+    expect(reasonOf(check(byOther({}, { kid: trusted.ids.libtrust })))).toBe('unable to verify token signature')
+  })
+
+  test('without any there is nothing to trust', () => {
+    expect(() => createTrust({ own: () => [], now })).toThrow('at least one token signing key')
   })
 })

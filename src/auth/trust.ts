@@ -1,14 +1,17 @@
 import { createPublicKey, createSecretKey, type KeyObject, X509Certificate } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
-import { isValidAt, keyIds, parseCertificates, type SigningKey, sameKey } from './keys.ts'
+import { isValidAt, keyIds, parseCertificates, sameKey, type VerifyingKey } from './keys.ts'
 
 export interface TrustOptions {
   /** PEM text: each certificate is trusted itself, and as the root of `x5c` chains (distribution's `rootcertbundle`). */
   rootCertBundle?: string | undefined
   /** JWKS text (RFC 7517 section 5); a key is found by its `kid`, or by its thumbprint where it has none. */
   jwks?: string | undefined
-  /** Berth's own signing key. */
-  own?: SigningKey | undefined
+  /**
+   * Berth's own key, or its keys as they are now: the same array until one comes or goes (it is asked for each token),
+   * and of two certificates for one key the one in force first.
+   */
+  own?: VerifyingKey | (() => readonly VerifyingKey[]) | undefined
   /** Milliseconds since the epoch. */
   now: () => number
 }
@@ -18,7 +21,7 @@ export interface TrustedKey {
   /** The only algorithm that the key's owner allows (RFC 7517 section 4.4). */
   algorithm: string | undefined
   own: boolean
-  /** Milliseconds since the epoch at which the certificates of its chain end; undefined: no chain. */
+  /** Milliseconds since the epoch at which the trust in it ends; undefined: no end is known. */
   until?: number
 }
 
@@ -29,6 +32,8 @@ export interface Trust {
   byChain(x5c: unknown): TrustedKey
   /** The trusted key that a `jwk` header names or embeds (RFC 7515 section 4.1.3). @throws as `byChain`. */
   byJwk(jwk: unknown): TrustedKey | undefined
+  /** Another value when keys have come or gone: what was verified before may hold no more. */
+  version(): unknown
 }
 
 /** Certificates of one chain at most. */
@@ -36,7 +41,8 @@ const MAX_CHAIN = 10
 
 /** @throws Error when a text is damaged, or when there is no key at all. */
 export function createTrust(options: TrustOptions): Trust {
-  const { own, now } = options
+  const { now } = options
+  const own = createOwnKeys(options)
   const roots = options.rootCertBundle === undefined ? [] : parseCertificates(options.rootCertBundle)
   if (options.rootCertBundle !== undefined && roots.length === 0) {
     throw new Error('the rootcertbundle holds no "BEGIN CERTIFICATE" block')
@@ -44,19 +50,20 @@ export function createTrust(options: TrustOptions): Trust {
   const keys = new Map<string, TrustedKey>()
   for (const root of roots) addUnderIds(keys, { key: root.publicKey, algorithm: undefined, own: false })
   for (const [kid, key] of options.jwks === undefined ? [] : parseJwks(options.jwks)) keys.set(kid, key)
-  // Last, for nobody else's file may take a name of Berth's own key.
-  const ownKey = own === undefined ? undefined : { key: own.publicKey, algorithm: undefined, own: true }
-  if (ownKey !== undefined) addUnderIds(keys, ownKey)
-  if (keys.size === 0) throw new Error('token auth requires at least one token signing key')
+  if (keys.size === 0 && own.table().byId.size === 0) {
+    throw new Error('token auth requires at least one token signing key')
+  }
+  // First, for nobody else's file may take a name of Berth's own keys.
+  const byId = (kid: string) => own.valid(own.table().byId.get(kid)) ?? keys.get(kid)
 
-  const ownLeaf = own?.certificates[0]?.raw.toString('base64')
   /** Chains that held, and until when: every token of a server carries the same one. */
   const chains = new LRUCache<string, { trusted: TrustedKey; from: number; until: number }>({ max: 100 })
 
   function byChain(x5c: unknown): TrustedKey {
     if (!isTextList(x5c) || x5c.length === 0 || x5c.length > MAX_CHAIN) throw new Error('malformed x5c header')
     // Its own certificate is Berth's trust in itself, whatever its dates.
-    if (ownKey !== undefined && x5c[0] === ownLeaf) return ownKey
+    const mine = own.valid(own.table().byLeaf.get(x5c[0] ?? ''))
+    if (mine !== undefined) return mine
     const id = x5c.join(' ')
     const time = now()
     const known = chains.get(id)
@@ -72,25 +79,67 @@ export function createTrust(options: TrustOptions): Trust {
   }
 
   return {
-    byId: (kid) => keys.get(kid),
+    byId,
     byChain,
+    version: () => own.table(),
     byJwk(jwk) {
       if (!isRecord(jwk)) throw new Error('malformed jwk header')
       if (jwk.x5c !== undefined) return byChain(jwk.x5c)
-      const named = typeof jwk.kid === 'string' ? keys.get(jwk.kid) : undefined
-      return named ?? embedded(keys, jwk)
+      const named = typeof jwk.kid === 'string' ? byId(jwk.kid) : undefined
+      return named ?? embedded(byId, jwk)
     },
   }
 }
 
-function embedded(keys: ReadonlyMap<string, TrustedKey>, jwk: Record<string, unknown>): TrustedKey | undefined {
+interface OwnTable {
+  byId: ReadonlyMap<string, TrustedKey>
+  /** By the base64 of the certificate. */
+  byLeaf: ReadonlyMap<string, TrustedKey>
+}
+
+function createOwnKeys({ own, now }: TrustOptions): {
+  /** The same object so long as the keys are the same. */
+  table(): OwnTable
+  /** The key, unless the trust in it has ended. */
+  valid(trusted: TrustedKey | undefined): TrustedKey | undefined
+} {
+  const fixed = typeof own === 'object' ? [own] : []
+  const list = typeof own === 'function' ? own : () => fixed
+  let seen = list()
+  let made = tableOf(seen)
+  return {
+    table() {
+      const keys = list()
+      if (keys !== seen) {
+        made = tableOf(keys)
+        seen = keys
+      }
+      return made
+    },
+    valid: (trusted) => (trusted?.until !== undefined && now() > trusted.until ? undefined : trusted),
+  }
+}
+
+function tableOf(keys: readonly VerifyingKey[]): OwnTable {
+  const byId = new Map<string, TrustedKey>()
+  const byLeaf = new Map<string, TrustedKey>()
+  for (const { publicKey, ids, certificates, until } of keys) {
+    const trusted = { key: publicKey, algorithm: undefined, own: true, ...(until === undefined ? {} : { until }) }
+    const leaf = certificates[0]?.raw.toString('base64')
+    if (leaf !== undefined && !byLeaf.has(leaf)) byLeaf.set(leaf, trusted)
+    for (const id of Object.values(ids)) if (!byId.has(id)) byId.set(id, trusted)
+  }
+  return { byId, byLeaf }
+}
+
+function embedded(byId: (kid: string) => TrustedKey | undefined, jwk: Record<string, unknown>): TrustedKey | undefined {
   let key: KeyObject
   try {
     key = createPublicKey({ key: jwk, format: 'jwk' })
   } catch (cause) {
     throw new Error('malformed jwk header', { cause })
   }
-  const trusted = keys.get(keyIds(key).rfc7638)
+  const trusted = byId(keyIds(key).rfc7638)
   return trusted !== undefined && sameKey(trusted.key, key) ? trusted : undefined
 }
 

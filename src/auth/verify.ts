@@ -3,8 +3,8 @@ import type { GrantedAccess } from '../oci/scope.ts'
 import { ALGORITHMS, signatureHolds } from './signature.ts'
 import { isRecord, type Trust, type TrustedKey } from './trust.ts'
 
-/** Clocks may differ by this, in seconds, as in distribution. */
-const LEEWAY = 60
+/** Clocks may differ by this, in milliseconds, as in distribution: so long a token is taken after its end. */
+export const LEEWAY_MS = 60_000
 /** Characters of remembered tokens at most. */
 const CACHE_SIZE = 8 * 1024 * 1024
 const CACHE_ENTRIES = 20_000
@@ -42,13 +42,20 @@ export type Verify = (token: string) => Verification
  * section 5.2; RFC 7519 section 7.2). Synchronous; a token that was seen before costs a map lookup until it expires.
  */
 export function createVerify(options: VerifyOptions): Verify {
-  const { now } = options
+  const { now, trust } = options
+  let version = trust.version()
   const cache = new LRUCache<string, VerifiedToken>({
     max: CACHE_ENTRIES,
     maxSize: CACHE_SIZE,
     sizeCalculation: (_, token) => token.length,
   })
   return (token) => {
+    const latest = trust.version()
+    if (latest !== version) {
+      // What a key that is gone has signed must go with it, whenever the token says that it ends.
+      cache.clear()
+      version = latest
+    }
     const known = cache.get(token)
     if (known !== undefined) {
       const time = now()
@@ -82,7 +89,7 @@ function verifyToken(token: string, options: VerifyOptions): VerifiedToken {
   const input = Buffer.from(token.slice(0, head.length + 1 + body.length), 'latin1')
   if (!holds(algorithm, trusted, input, decode(tail))) throw new Error('unable to verify token signature')
   const verified = checkClaims(parseObject(body), trusted.own, options)
-  // A chain that ends before the token ends it for the memory, too.
+  // A chain or key that ends before the token ends it for the memory, too.
   return { ...verified, until: Math.min(verified.until, trusted.until ?? Number.POSITIVE_INFINITY) }
 }
 
@@ -119,8 +126,8 @@ function checkClaims(claims: Record<string, unknown>, own: boolean, options: Ver
   if (!audiences.includes(options.service)) throw new Error(`token intended for another audience: ${show(aud)}`)
   if (typeof sub !== 'string') throw malformed()
   // A token without `exp` has expired: distribution reads it as 0.
-  const until = (seconds(exp ?? 0) + LEEWAY) * 1000
-  const from = (nbf === undefined || nbf === null ? 0 : seconds(nbf) - LEEWAY) * 1000
+  const until = seconds(exp ?? 0) * 1000 + LEEWAY_MS
+  const from = nbf === undefined || nbf === null ? 0 : seconds(nbf) * 1000 - LEEWAY_MS
   const time = options.now()
   const clock = new Date(time).toISOString()
   if (time > until) throw new Error(`token not to be used after ${show(exp)} - currently ${clock}`)

@@ -1,0 +1,57 @@
+import { ANONYMOUS, type Authenticator, type Labels, UnavailableError } from './authenticator.ts'
+import { type CommandOptions, createCommand } from './command.ts'
+
+const BAD_OUTPUT = 'bad output from command: expected nothing or {"labels": {"NAME": ["VALUE"]}}'
+
+/**
+ * A program that knows users (docker_auth's `ext_auth`). It reads `ACCOUNT PASSWORD` without a line end and exits with 0 for
+ * yes (then it may write `{"labels": {"NAME": ["VALUE"]}}`), 1 for a wrong password, 2 for an account that it does not know.
+ * A client without credentials is one space.
+ *
+ * Unlike docker_auth it is not asked what it would read as something else: an account with white space or control
+ * characters, or a password without an account (a shell's `read` takes its first word for the account), is not known here,
+ * and a password with a line break or NUL is wrong. The latter is not "not known", because then a later source could let
+ * in an account that this program would have refused.
+ */
+export function createExternalAuthenticator(options: CommandOptions): Authenticator {
+  const command = createCommand(options)
+  return {
+    name: 'ext_auth',
+    async authenticate(account, password) {
+      if (/[\p{White_Space}\p{Cc}]/u.test(account)) return 'no-match'
+      if (account === ANONYMOUS && password !== '') return 'no-match'
+      if (/[\0\n\r]/.test(password)) return 'wrong-password'
+      const { exitCode, stdout } = await command.run(`${account} ${password}`, password)
+      if (exitCode === 0) return { kind: 'yes', labels: labelsOf(stdout) }
+      if (exitCode === 1) return 'wrong-password'
+      if (exitCode === 2) return 'no-match'
+      throw new UnavailableError(`bad return code from command: ${exitCode}`)
+    },
+    close: () => command.close(),
+  }
+}
+
+/** @throws UnavailableError for anything but labels; it does not repeat the output, which may hold a secret. */
+function labelsOf(stdout: string): Labels {
+  if (stdout.trim() === '') return {}
+  let answer: unknown
+  try {
+    answer = JSON.parse(stdout)
+  } catch {
+    // The cause would quote the output.
+    throw new UnavailableError(BAD_OUTPUT)
+  }
+  if (!isRecord(answer)) throw new UnavailableError(BAD_OUTPUT)
+  // Other members are none of our business, and Go, which such programs were written for, takes the name in any case.
+  const labels = Object.entries(answer).findLast(([name]) => name.toLowerCase() === 'labels')?.[1] ?? {}
+  if (!isRecord(labels) || !Object.values(labels).every(isTexts)) throw new UnavailableError(BAD_OUTPUT)
+  return labels as Labels
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function isTexts(value: unknown): value is string[] {
+  return Array.isArray(value) && value.every((item) => typeof item === 'string')
+}
