@@ -1,4 +1,5 @@
 import { UnavailableError } from '../auth/authenticator.ts'
+import { ThrottledError } from '../auth/login.ts'
 import { type ErrorCode, RegistryError } from '../oci/error.ts'
 import { InterruptedUpload } from '../registry/uploads.ts'
 import { InterruptedBody } from './body.ts'
@@ -57,6 +58,10 @@ function asRegistryError(error: unknown): RegistryError {
   if (error instanceof RegistryError) return error
   if (error instanceof UnavailableError)
     return new RegistryError('UNAVAILABLE', { detail: error.message, cause: error })
+  if (error instanceof ThrottledError) {
+    const detail = `${error.message} (in ${error.seconds} s)`
+    return new RegistryError('TOOMANYREQUESTS', { detail, cause: error })
+  }
   return new RegistryError('UNKNOWN', { cause: error })
 }
 
@@ -64,6 +69,7 @@ export function errorResponse(error: unknown, headers: Record<string, string> = 
   const { status, body } = answerOf(error)
   const more: Record<string, string> = { 'Content-Type': JSON_TYPE, ...headers }
   if (status === 503) more['Retry-After'] ??= RETRY_AFTER
+  if (error instanceof ThrottledError) more['Retry-After'] = String(error.seconds)
   return new Response(body, { status, headers: more })
 }
 

@@ -3,13 +3,24 @@ import { createConnection } from 'node:net'
 import { basename, dirname } from 'node:path'
 import { RegistryError } from '../oci/error.ts'
 import { errorResponse } from './errors.ts'
+import { preferLastSocket } from './handover.ts'
 import type { Connection, Fetch } from './server.ts'
 
 export type Address = { kind: 'tcp'; hostname: string; port: number } | { kind: 'unix'; path: string }
 
+/** PEM files of a server's certificate and key. */
+export interface Tls {
+  certificate: string
+  key: string
+  minVersion: 'TLSv1.2' | 'TLSv1.3'
+  /** Suites of TLS 1.2 and curves, in OpenSSL's names, separated by colons; not there: every safe one. */
+  ciphers?: string
+  curves?: string
+}
+
 export interface ListenOptions {
   address: Address
-  tls?: { certificate: string; key: string; minVersion: 'TLSv1.2' | 'TLSv1.3' } | undefined
+  tls?: Tls | undefined
   fetch: Fetch
   /** Called once a request is answered (its body may still be on its way); undefined: nobody wants to know. */
   onAnswer?: ((request: Request, response: Response, peer: string | undefined) => void) | undefined
@@ -22,12 +33,19 @@ export interface Listener {
   port: number | undefined
   /** Whether it listens on every address of the machine. */
   everywhere: boolean
+  /**
+   * Answers new connections with these files' certificate as it is now; open ones go on with the old one. Resolves to whether
+   * anything changed. @throws Error with a text for the user when they cannot be used: the old certificate stays.
+   */
+  renew(tls: Tls): Promise<boolean>
   /** Takes no new connection, lets running requests finish for up to `drainMs`, then ends what is left. */
   stop(drainMs: number): Promise<void>
 }
 
 /** Seconds without a byte in either direction after which a connection is closed, unless a handler takes its time. */
 const IDLE_SECONDS = 120
+/** Milliseconds in which connections that wait in a socket's queue are taken from it. */
+const HANDOVER_MS = 100
 /** Bytes of a unix socket's path that the kernel takes. */
 const MAX_SOCKET_PATH = 100
 
@@ -35,7 +53,7 @@ const MAX_SOCKET_PATH = 100
 export async function listen(options: ListenOptions): Promise<Listener> {
   const { address, tls, fetch, onAnswer, onError } = options
   const secure = tls !== undefined
-  const secured = tls === undefined ? {} : { tls: await tlsOptions(tls) }
+  let secrets = tls === undefined ? undefined : await tlsOptions(tls)
   const socket = address.kind === 'unix' ? await openSocketPath(address.path) : undefined
 
   const handle = (request: Request, server: Bun.Server<undefined>): Response | Promise<Response> => {
@@ -64,21 +82,53 @@ export async function listen(options: ListenOptions): Promise<Listener> {
     development: false as const,
     error: (error: unknown) => lateFailure(error, onError),
   }
+  const open = (hostname: string, port: number, shared: boolean): Bun.Server<undefined> => {
+    const secured = secrets === undefined ? {} : { tls: secrets }
+    return Bun.serve({ ...common, ...secured, idleTimeout: IDLE_SECONDS, reusePort: shared, hostname, port })
+  }
   let server: Bun.Server<undefined>
+  let hostname = address.kind === 'tcp' ? address.hostname : ''
   try {
     if (address.kind === 'unix') {
       const path = socket?.path ?? address.path
       server = Bun.serve({ ...common, unix: path })
       chmodSync(path, 0o600)
     } else {
-      const { port } = address
       // Outside development the runtime would share the port with another process, and neither would notice.
-      const exclusive = { idleTimeout: IDLE_SECONDS, reusePort: false }
-      const serveOn = (hostname: string) => Bun.serve({ ...common, ...secured, ...exclusive, hostname, port })
-      server = onEveryAddress(address.hostname, serveOn)
+      server = onEveryAddress(hostname, (name) => {
+        hostname = name
+        return open(name, address.port, false)
+      })
+      // A certificate is renewed by a second socket on the same port, which both must allow. The first proved the port free.
+      if (secure) server = await reopen(server, (port) => open(hostname, port, true))
     }
   } catch (error) {
     throw listenError(address, error)
+  }
+  /** Sockets of earlier certificates, whose connections may still be in use. */
+  const retired: Bun.Server<undefined>[] = []
+
+  let renewing = Promise.resolve(false)
+
+  async function renew(next: Tls): Promise<boolean> {
+    const fresh = await tlsOptions(next)
+    if (secrets === undefined || JSON.stringify(fresh) === JSON.stringify(secrets)) return false
+    const before = secrets
+    secrets = fresh
+    const old = server
+    try {
+      server = open(hostname, old.port ?? 0, true)
+    } catch (error) {
+      secrets = before
+      const reason = error instanceof Error ? error.message : String(error)
+      throw new Error(`cannot use the TLS certificate ${next.certificate}: ${reason}`, { cause: error })
+    }
+    // What has begun to connect to the old socket gets its answer there.
+    preferLastSocket(old.port ?? 0)
+    await Bun.sleep(HANDOVER_MS)
+    void old.stop()
+    retired.push(old)
+    return true
   }
 
   const url = address.kind === 'unix' ? `unix:${address.path}` : urlOf(address.hostname, server.port ?? 0, secure)
@@ -86,14 +136,32 @@ export async function listen(options: ListenOptions): Promise<Listener> {
     url,
     port: server.port,
     everywhere: address.kind === 'tcp' && isEvery(address.hostname),
+    renew(next) {
+      renewing = renewing.then(
+        () => renew(next),
+        () => renew(next),
+      )
+      return renewing
+    },
     async stop(drainMs) {
       const deadline = performance.now() + drainMs
-      void server.stop()
-      while (server.pendingRequests > 0 && performance.now() < deadline) await Bun.sleep(20)
-      await server.stop(true)
+      const servers = [...retired, server]
+      for (const each of servers) void each.stop()
+      const busy = () => servers.some((each) => each.pendingRequests > 0)
+      while (busy() && performance.now() < deadline) await Bun.sleep(20)
+      for (const each of servers) await each.stop(true)
       socket?.remove()
     },
   }
+}
+
+async function reopen(
+  server: Bun.Server<undefined>,
+  open: (port: number) => Bun.Server<undefined>,
+): Promise<Bun.Server<undefined>> {
+  const port = server.port ?? 0
+  await server.stop(true)
+  return open(port)
 }
 
 /** `::` takes IPv4 too; a machine without IPv6 has `0.0.0.0` for it. */
@@ -126,7 +194,7 @@ function lateFailure(error: unknown, onError: (error: unknown) => void): Respons
 /** The runtime takes the numbers of the protocol (RFC 8446 section 4.2.1), not their names. */
 const MIN_VERSION = { 'TLSv1.2': 0x0303, 'TLSv1.3': 0x0304 } as const
 
-async function tlsOptions(tls: { certificate: string; key: string; minVersion: 'TLSv1.2' | 'TLSv1.3' }) {
+async function tlsOptions(tls: Tls) {
   const read = async (what: string, path: string) => {
     try {
       return await Bun.file(path).text()
@@ -135,7 +203,13 @@ async function tlsOptions(tls: { certificate: string; key: string; minVersion: '
     }
   }
   const [cert, key] = await Promise.all([read('certificate', tls.certificate), read('key', tls.key)])
-  return { cert, key, minVersion: MIN_VERSION[tls.minVersion] }
+  return {
+    cert,
+    key,
+    minVersion: MIN_VERSION[tls.minVersion],
+    ...(tls.ciphers === undefined ? {} : { ciphers: tls.ciphers }),
+    ...(tls.curves === undefined ? {} : { ecdhCurve: tls.curves }),
+  }
 }
 
 function listenError(address: Address, error: unknown): Error {

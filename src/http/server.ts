@@ -1,12 +1,12 @@
-import type { Gate, Verdict } from '../auth/gate.ts'
+import type { Gate, Subject, Verdict } from '../auth/gate.ts'
 import { RegistryError } from '../oci/error.ts'
 import { parseRepositoryName } from '../oci/name.ts'
-import { type Access, covers, pullable } from '../oci/scope.ts'
+import { type Access, pullable } from '../oci/scope.ts'
 import type { Log } from '../telemetry/log.ts'
 import { type Call, parseQuery } from './call.ts'
 import { answerOf, errorResponse } from './errors.ts'
 import { originOf } from './origin.ts'
-import { isNear } from './peer.ts'
+import { type ClientAddressOf, isNear } from './peer.ts'
 import { type Method, neededAccess, parseTarget, type Resource, type Route } from './routes.ts'
 
 /** What the listener knows of a request's connection. */
@@ -26,6 +26,7 @@ export interface ServerDeps {
   /** External base URL, without a slash at its end. */
   host: string | undefined
   relativeUrls: boolean
+  clientAddress: ClientAddressOf
   headers: Readonly<Record<string, readonly string[]>>
   readOnly: boolean
   deleteEnabled: boolean
@@ -80,6 +81,7 @@ export function createServer(deps: ServerDeps): Fetch {
       authorization: request.headers.get('authorization') ?? undefined,
       needed,
       base: () => origin(request, connection),
+      address: () => deps.clientAddress(connection.peer(), request.headers.get('x-forwarded-for')),
     })
     const proceed = (known: Verdict) => {
       const subject = admitted(known, resource)
@@ -116,20 +118,12 @@ export function createServer(deps: ServerDeps): Fetch {
     // Without credentials it is a client's ordinary first step.
     const level = request.headers.has('authorization') ? 'info' : 'debug'
     log[level]('not authorized', { method: request.method, path, reason: verdict.reason })
-    // The record of registry:2, which clients print: what was needed, or null where a login was all.
-    const detail =
-      needed.length === 0
-        ? null
-        : needed.map(({ type, name, action }) => ({ Type: type, Class: '', Name: name, Action: action }))
-    const missing = verdict.subject === undefined ? undefined : lacking(needed, verdict.subject.granted)
-    if (missing !== undefined) log.debug('insufficient scope', { missing })
+    const detail = needed.length === 0 ? null : needed.map((access) => lackRecord(access, verdict.subject))
     return errorResponse(new RegistryError('UNAUTHORIZED', { detail }), { 'WWW-Authenticate': verdict.challenge })
   }
 
   function origin(request: Request, connection: Connection): string {
-    if (deps.host !== undefined) return deps.host
-    const { headers } = request
-    const found = originOf({ headers, secure: connection.secure, believed: isNear(connection.peer()) })
+    const found = originFor(request, connection, deps.host)
     if (found === undefined) throw new BadHost()
     return found
   }
@@ -183,6 +177,12 @@ export function createServer(deps: ServerDeps): Fetch {
   }
 }
 
+/** Scheme and host that the client used, or those that the configuration says (`host`); undefined without a usable Host. */
+export function originFor(request: Request, connection: Connection, host: string | undefined): string | undefined {
+  if (host !== undefined) return host
+  return originOf({ headers: request.headers, secure: connection.secure, believed: isNear(connection.peer()) })
+}
+
 /** Docker registry API v2, "API Version Check": on every answer. */
 const VERSION_HEADER = 'Docker-Distribution-Api-Version'
 const VERSION = 'registry/2.0'
@@ -215,8 +215,15 @@ function unsupported(message: string): RegistryError {
   return new RegistryError('UNSUPPORTED', { detail: message })
 }
 
-function lacking(needed: readonly Access[], granted: 'everything' | Parameters<typeof covers>[0]): Access[] {
-  return granted === 'everything' ? [] : needed.filter((access) => !covers(granted, access))
+/**
+ * registry:2's record of what was needed, which clients print. Where a token was shown that holds, `Granted` says what it
+ * has for that resource, so that its user sees which action was missing.
+ */
+function lackRecord({ type, name, action }: Access, subject: Subject | undefined): Record<string, unknown> {
+  const record = { Type: type, Class: '', Name: name, Action: action }
+  if (subject === undefined || subject.granted === 'everything') return record
+  const own = subject.granted.filter((entry) => entry.type === type && entry.name === name)
+  return { ...record, Granted: [...new Set(own.flatMap(({ actions }) => actions))] }
 }
 
 function allowed(routes: readonly Route[]): string {

@@ -5,7 +5,7 @@ import type { TokenEndpointOptions } from './token.ts'
 describe('the client’s address', () => {
   const seen = async (endpoint: Partial<TokenEndpointOptions>, forwarded: string | undefined, peer?: string) => {
     const acl = ['1.2.3.4', '5.6.7.8', '2001:db8::1'].map((ip) => rule({ ip }, [ip]))
-    const { call } = setup({ server: { acl: [...acl, rule({}, ['other'])] }, endpoint })
+    const { call } = setup({ acl: [...acl, rule({}, ['other'])], endpoint })
     const headers = forwarded === undefined ? {} : { 'X-Forwarded-For': forwarded }
     const scope = 'scope=repository:x:1.2.3.4,5.6.7.8,2001,other'
     const response = await call(`/auth?${scope}`, as('admin:badmin', { headers }), peer)
@@ -42,7 +42,7 @@ describe('the client’s address', () => {
   })
 
   test('is unknown on a unix socket, and rules for addresses do not match', async () => {
-    const { tokenServer } = setup({ server: { acl: [rule({ ip: '0.0.0.0/0' }, ['*'])] } })
+    const { tokenServer } = setup({ acl: [rule({ ip: '0.0.0.0/0' }, ['*'])] })
     const scopes = [{ type: 'repository', name: 'x', actions: ['pull'] }]
     const { access } = await tokenServer.issue({
       account: 'open',

@@ -1,10 +1,14 @@
 import { generateKeyPairSync } from 'node:crypto'
-import type { AclEntry } from '../../auth/acl.ts'
+import { type AclEntry, compileAcl } from '../../auth/acl.ts'
+import { createAclAuthorizer } from '../../auth/acl-authorizer.ts'
+import type { Authenticator } from '../../auth/authenticator.ts'
 import { selfSignedCertificate, toPem } from '../../auth/certificate.ts'
 import { createChain } from '../../auth/chain.ts'
 import { loadSigningKey } from '../../auth/keys.ts'
+import { createLogin } from '../../auth/login.ts'
 import { createPasswords } from '../../auth/password.ts'
 import { createStaticAuthenticator, type StaticUser } from '../../auth/static.ts'
+import type { Throttle } from '../../auth/throttle.ts'
 import { createTokenServer, type TokenEvent, type TokenServerOptions } from '../../auth/token-server.ts'
 import { createTokenEndpoint, type TokenEndpointOptions } from './token.ts'
 
@@ -42,21 +46,30 @@ export const passwords = createPasswords({ now })
 
 export interface Setup {
   users?: Record<string, StaticUser>
+  acl?: readonly AclEntry[]
+  /** In place of `users`. */
+  sources?: readonly Authenticator[]
+  throttle?: Throttle
   server?: Partial<TokenServerOptions>
   endpoint?: Partial<TokenEndpointOptions>
 }
 
-export function setup({ users = usersA, server = {}, endpoint = {} }: Setup = {}) {
+export function setup({ users = usersA, acl = aclA, sources, throttle, server = {}, endpoint = {} }: Setup = {}) {
+  const compiled = compileAcl(acl)
+  const chain = createChain(sources ?? [createStaticAuthenticator({ users, passwords })], passwords)
   const events: TokenEvent[] = []
   let ids = 0
   const tokenServer = createTokenServer({
     issuer: 'Acme auth server',
     expiration: 900,
-    key,
+    key: () => key,
     keyId: 'libtrust',
     x5c: 'never',
-    authenticator: createChain([createStaticAuthenticator({ users, passwords })], passwords),
-    acl: aclA,
+    login: createLogin({ chain, passwords, throttle }),
+    chain,
+    authorizers: [createAclAuthorizer('acl', () => compiled)],
+    mode: 'first-match',
+    adminsMayAll: false,
     anonymous: 'none',
     now,
     newId: () => String(++ids),
@@ -79,7 +92,7 @@ export function setup({ users = usersA, server = {}, endpoint = {} }: Setup = {}
 }
 
 export const A = setup()
-export const B = setup({ users: usersB, server: { acl: aclB } })
+export const B = setup({ users: usersB, acl: aclB })
 
 export const basic = (credentials: string) => ({ authorization: `Basic ${btoa(credentials)}` })
 export const as = (credentials: string, init: RequestInit = {}): RequestInit => ({
