@@ -1,92 +1,74 @@
+import { chainOf, refreshTokensOf, type Services, signInAccountsOf } from './app-accounts.ts'
+import { auditRowOf } from './app-audit.ts'
+import type { Clock } from './app-clock.ts'
 import { readGiven } from './app-files.ts'
-import { createChain } from './auth/chain.ts'
-import { createDatabaseAuthenticator } from './auth/database.ts'
+import type { Keys } from './app-keys.ts'
+import { createSources } from './app-sources.ts'
+import { type Chain, createChain } from './auth/chain.ts'
 import { createBasicGate, createOpenGate, createTokenGate, type Gate } from './auth/gate.ts'
 import { createHtpasswdAuthenticator } from './auth/htpasswd.ts'
-import { loadSigningKey, type SigningKey } from './auth/keys.ts'
-import { makeOwnKey } from './auth/own-key.ts'
+import { jwksOf } from './auth/jwks.ts'
+import { createLogin, type Login } from './auth/login.ts'
 import type { Passwords } from './auth/password.ts'
-import { createStaticAuthenticator } from './auth/static.ts'
-import { createTokenServer, type TokenEvent, type TokenServer } from './auth/token-server.ts'
+import { createSignInProviders } from './auth/sign-in-providers.ts'
+import { createThrottle, type Throttle } from './auth/throttle.ts'
+import { createTokenServer, type TokenServer } from './auth/token-server.ts'
 import { createTrust } from './auth/trust.ts'
 import { createVerify } from './auth/verify.ts'
-import type { Config, TokenServerConfig } from './config/config.ts'
+import type { Config, ThrottleConfig, TokenServerConfig } from './config/config.ts'
 import { unreadable } from './config/files.ts'
-import { type ClientAddressOf, createClientAddress, plainAddress } from './http/peer.ts'
-import { type Fetch, type ServerDeps, splitUrl } from './http/server.ts'
-import { createTokenEndpoint } from './http/token/token.ts'
-import type { Metadata } from './metadata/metadata.ts'
+import { type ClientAddressOf, createClientAddress } from './http/peer.ts'
+import { type Fetch, originFor, type ServerDeps, splitUrl } from './http/server.ts'
+import { createSignIn, type SignInPages } from './http/sign-in/sign-in.ts'
+import { createJwksEndpoint, JWKS_PATH } from './http/token/jwks.ts'
+import { createTokenEndpoint, type TokenEndpointOptions } from './http/token/token.ts'
+import type { AuditRow, Metadata } from './metadata/metadata.ts'
 import type { Log } from './telemetry/log.ts'
 
-export interface Clock {
-  /** Milliseconds since the epoch. */
-  now: () => number
-  /** Unique for ever. */
-  newId: () => string
-}
-
-interface IdentityDeps extends Clock {
-  metadata: Metadata
+/** What outlives a change of the configuration. */
+export interface IdentityDeps extends Clock {
+  /** Both undefined for a token server without a data directory. */
+  metadata: Metadata | undefined
+  services: Services | undefined
   passwords: Passwords
+  keys: Keys
+  throttleOf: (config: ThrottleConfig) => Throttle | undefined
+  /** Whether the data directory stays: refresh tokens must outlive a restart. */
+  keepsData: boolean
+  record: (row: AuditRow) => void
   log: Log
 }
 
+/** Who may do what, as one configuration has it. */
 export interface Identity {
   gate: Gate
   /** Answers the token endpoint's paths on the registry's own listener. */
   embedded: NonNullable<ServerDeps['elsewhere']>
+  /** The token server on a listener of its own. */
   standalone: Fetch | undefined
+  /** For the admin API; undefined where nobody logs in. */
+  login: Login | undefined
+  chain: Pick<Chain, 'find'> | undefined
+  server: TokenServer | undefined
+  close(): Promise<void>
 }
 
-/** Who may do what: the gate, and the token server where it runs here. */
+const NOBODY = { login: undefined, chain: undefined, server: undefined, standalone: undefined }
+const nowhere: Identity['embedded'] = () => undefined
+
+/** The gate of the registry, and the token server where it runs here. @throws Error with a text for the user */
 export async function createIdentity(config: Config, deps: IdentityDeps): Promise<Identity> {
   const { auth } = config
+  if (auth.kind === 'none') return { ...NOBODY, gate: createOpenGate(), embedded: nowhere, close: async () => {} }
+  if (auth.kind === 'htpasswd') return await createHtpasswdIdentity(config, auth, deps)
+
   const { now } = deps
-  const realmPath = `${config.http.prefix}auth`
-  const nowhere: Identity['embedded'] = () => undefined
-  const clientAddress = createClientAddress(config.http.trustedProxies)
-  if (auth.kind === 'none') return { gate: createOpenGate(), embedded: nowhere, standalone: undefined }
-
-  if (auth.kind === 'htpasswd') {
-    // Not a reason to refuse: the file may come later (each login looks), and Debian's own config names a folder.
-    const fault = unreadable(auth.path)
-    if (fault !== undefined) {
-      deps.log.warn(`nobody can log in: auth.htpasswd.path ${auth.path} ${fault}; make it with: htpasswd -Bc FILE USER`)
-    }
-    const warn = (message: string, fields: Record<string, unknown>) => deps.log.warn(message, fields)
-    const htpasswd = createHtpasswdAuthenticator({ path: auth.path, passwords: deps.passwords, admin: true, warn })
-    // A chain makes a name that nobody has as slow as a wrong password.
-    const authenticator = createChain([htpasswd], deps.passwords)
-    if (auth.anonymous === 'none') {
-      const gate = createBasicGate({ realm: auth.realm, authenticator, anonymous: { kind: 'none' } })
-      return { gate, embedded: nowhere, standalone: undefined }
-    }
-    // Clients without credentials can only choose Bearer: a token server of our own asks the same file.
-    const key = await makeOwnKey(config.data.directory, { now })
-    const server = createTokenServer({
-      ...HTPASSWD_TOKENS,
-      key,
-      authenticator,
-      now,
-      newId: deps.newId,
-    })
-    const verify = createVerify({
-      trust: createTrust({ own: key, now }),
-      service: auth.realm,
-      issuer: server.issuer,
-      now,
-    })
-    const tokens = { verify, realm: undefined, realmPath, service: auth.realm }
-    const gate = createBasicGate({ realm: auth.realm, authenticator, anonymous: { kind: 'pull', tokens } })
-    return { gate, embedded: embed(server, config.http.prefix, { ...EMBEDDED, clientAddress }), standalone: undefined }
-  }
-
   const { tokenServer } = config
-  const own = tokenServer === undefined ? undefined : await tokenServerOf(tokenServer, { ...deps, data: config.data })
+  const own = tokenServer === undefined ? undefined : await createTokenIdentity(behind(config, tokenServer), deps)
   const trust = createTrust({
     rootCertBundle: readGiven('auth.token.rootcertbundle', auth.rootCertBundle),
     jwks: readGiven('auth.token.jwks', auth.jwks),
-    own: own?.key,
+    own: own === undefined ? undefined : deps.keys.all,
     now,
   })
   const verify = createVerify({
@@ -100,100 +82,218 @@ export async function createIdentity(config: Config, deps: IdentityDeps): Promis
   const gate = createTokenGate({
     verify,
     realm: auth.realm,
-    realmPath: auth.realmPath ?? realmPath,
+    realmPath: auth.realmPath ?? `${config.http.prefix}auth`,
     service: auth.service,
     anonymous: auth.anonymous,
   })
-  if (own === undefined || tokenServer === undefined) return { gate, embedded: nowhere, standalone: undefined }
+  if (own === undefined || tokenServer === undefined) {
+    return { ...NOBODY, gate, embedded: nowhere, close: async () => {} }
+  }
   return {
+    ...own,
     gate,
-    embedded: embed(own.server, config.http.prefix, { ...tokenServer, clientAddress }),
-    standalone:
-      tokenServer.listen === undefined ? undefined : endpointOf(own.server, { ...tokenServer, clientAddress }),
+    embedded: own.embed(config),
+    standalone: tokenServer.listen === undefined ? undefined : own.standalone,
   }
 }
 
-const EMBEDDED = { hsts: false, realIpHeader: undefined, realIpPos: 0 }
+/** Both listeners stand behind the same proxies. */
+function behind(config: Config, tokenServer: TokenServerConfig): TokenServerConfig {
+  return { ...tokenServer, trustedProxies: [...tokenServer.trustedProxies, ...config.http.trustedProxies] }
+}
+
+/** The token server of one configuration. */
+export async function createTokenIdentity(
+  config: TokenServerConfig,
+  deps: IdentityDeps,
+): Promise<Omit<Identity, 'gate' | 'embedded'> & { standalone: Fetch; embed(config: Config): Identity['embedded'] }> {
+  const { passwords, services, metadata, keys, log, now } = deps
+  await keys.use(config)
+  const sources = await createSources(config, { passwords, metadata, rules: services?.rules, log, now })
+  try {
+    const chain = chainOf(sources.authenticators, passwords, services, now)
+    const login = createLogin({ chain, passwords, throttle: deps.throttleOf(config.throttle) })
+    const { issue, lifeMs } = config.refreshTokens
+    const refreshes = issue === 'always' || (issue === 'auto' && deps.keepsData)
+    const server = createTokenServer({
+      issuer: config.issuer,
+      expiration: config.expiration,
+      key: keys.current,
+      keyId: config.keyId,
+      x5c: config.x5c,
+      login,
+      chain,
+      authorizers: sources.authorizers,
+      mode: config.aclMode,
+      adminsMayAll: sources.ownRules,
+      anonymous: config.anonymous,
+      refreshTokens: services !== undefined && refreshes ? refreshTokensOf(services, lifeMs, now) : undefined,
+      now,
+      newId: deps.newId,
+      record: (event) => deps.record(auditRowOf(event, now())),
+    })
+    const signIn = (pathPrefix: string) => signInOf(config, pathPrefix, chain, deps)
+    const standalone = {
+      ...config,
+      signIn: signIn(config.pathPrefix),
+      clientAddress: createClientAddress(config.trustedProxies),
+      host: undefined,
+    }
+    return {
+      server,
+      login,
+      chain,
+      standalone: pagesOf(server, keys, now, standalone),
+      embed: ({ http: { prefix, host, trustedProxies } }) => {
+        const clientAddress = createClientAddress(trustedProxies)
+        const options = { ...config, signIn: signIn(prefix.slice(0, -1)), clientAddress, host: trimmed(host) }
+        return embed(server, keys, now, prefix, options)
+      },
+      close: sources.close,
+    }
+  } catch (error) {
+    await sources.close()
+    throw error
+  }
+}
+
+function signInOf(
+  config: TokenServerConfig,
+  pathPrefix: string,
+  chain: Chain,
+  { metadata, services, now, log, record }: IdentityDeps,
+): SignInPages | undefined {
+  if (config.signIn.length === 0 || metadata === undefined || services === undefined) return undefined
+  return createSignIn({
+    providers: createSignInProviders(config.signIn, { now, warn: (message) => log.warn(message) }),
+    accounts: signInAccountsOf({ metadata, services, chain: () => chain, now }),
+    now,
+    pathPrefix,
+    hsts: config.hsts,
+    record({ outcome, source, account, address = '', detail }) {
+      const row = { at: now(), kind: 'sign-in', account, source, address, outcome, detail } as const
+      record({ ...row, service: '', asked: '', granted: '', rules: '' })
+    },
+  })
+}
+
+/** Users of a file, who may do everything. */
+async function createHtpasswdIdentity(
+  config: Config,
+  auth: Extract<Config['auth'], { kind: 'htpasswd' }>,
+  deps: IdentityDeps,
+): Promise<Identity> {
+  const { now, passwords, keys } = deps
+  // Not a reason to refuse: the file may come later (each login looks), and Debian's own config names a folder.
+  const fault = unreadable(auth.path)
+  if (fault !== undefined) {
+    deps.log.warn(`nobody can log in: auth.htpasswd.path ${auth.path} ${fault}; make it with: htpasswd -Bc FILE USER`)
+  }
+  const warn = (message: string, fields: Record<string, unknown>) => deps.log.warn(message, fields)
+  const htpasswd = createHtpasswdAuthenticator({ path: auth.path, passwords, admin: true, warn })
+  // A chain makes a name that nobody has as slow as a wrong password.
+  const chain = createChain([htpasswd], passwords)
+  const login = createLogin({ chain, passwords, throttle: deps.throttleOf(HTPASSWD_THROTTLE) })
+  const common = { ...NOBODY, login, chain, close: () => chain.close() }
+  if (auth.anonymous === 'none') {
+    const gate = createBasicGate({ realm: auth.realm, login, anonymous: { kind: 'none' } })
+    return { ...common, gate, embedded: nowhere }
+  }
+  // Clients without credentials can only choose Bearer: a token server of our own asks the same file.
+  await keys.use({ certificate: undefined, key: undefined, expiration: HTPASSWD_TOKENS.expiration })
+  const server = createTokenServer({
+    ...HTPASSWD_TOKENS,
+    key: keys.current,
+    login,
+    chain,
+    now,
+    newId: deps.newId,
+    record: (event) => deps.record(auditRowOf(event, now())),
+  })
+  const verify = createVerify({
+    trust: createTrust({ own: keys.all, now }),
+    service: auth.realm,
+    issuer: server.issuer,
+    now,
+  })
+  const { prefix, trustedProxies } = config.http
+  const tokens = { verify, realm: undefined, realmPath: `${prefix}auth`, service: auth.realm }
+  const gate = createBasicGate({ realm: auth.realm, login, anonymous: { kind: 'pull', tokens } })
+  const endpoint = { hsts: false, realIpHeader: undefined, realIpPos: 0, signIn: undefined, host: undefined }
+  const clientAddress = createClientAddress(trustedProxies)
+  const embedded = embed(server, keys, now, prefix, { ...endpoint, clientAddress })
+  return { ...common, server, gate, embedded }
+}
+
+const HTPASSWD_THROTTLE: ThrottleConfig = { enabled: true, perAccount: 5, perAddress: 50, windowMs: 300_000 }
 
 const HTPASSWD_TOKENS = {
   issuer: 'Berth',
   expiration: 900,
   keyId: 'rfc7638',
   x5c: 'auto',
-  acl: undefined,
+  authorizers: [],
+  mode: 'first-match',
+  adminsMayAll: true,
   anonymous: 'pull',
 } as const
 
-export async function tokenServerOf(
-  config: TokenServerConfig,
-  deps: Clock & { log: Log; passwords: Passwords; metadata: Metadata | undefined; data: Config['data'] },
-): Promise<{ server: TokenServer; key: SigningKey }> {
-  const { passwords, metadata, now, newId, log } = deps
-  const certificate = readGiven('token.certificate', config.certificate)
-  const keyText = readGiven('token.key', config.key)
-  const key =
-    certificate === undefined || keyText === undefined
-      ? await makeOwnKey(deps.data.directory, { now })
-      : loadSigningKey(certificate, keyText)
-  const sources = [
-    ...(config.users === undefined ? [] : [createStaticAuthenticator({ users: config.users, passwords })]),
-    ...(config.databaseUsers && metadata !== undefined
-      ? [createDatabaseAuthenticator({ users: metadata.users, passwords })]
-      : []),
-  ]
-  const server = createTokenServer({
-    issuer: config.issuer,
-    expiration: config.expiration,
-    key,
-    keyId: config.keyId,
-    x5c: config.x5c,
-    authenticator: createChain(sources, passwords),
-    acl: config.acl,
-    anonymous: config.anonymous,
-    now,
-    newId,
-    record: (event) => log.info(`token ${event.kind}`, auditFields(event, config.acl === undefined)),
-  })
-  return { server, key }
-}
-
-/** Scopes of one decision that the log shows; a request can ask for thousands. */
-const LOGGED_SCOPES = 20
-
-function auditFields(event: TokenEvent, byDefaultRules: boolean): Record<string, unknown> {
-  const { account, service, address, scopes } = event
-  const spell = (list: readonly { type: string; name: string; actions: readonly string[] }[]) =>
-    list
-      .slice(0, LOGGED_SCOPES)
-      .map(({ type, name, actions }) => `${type}:${name}:${actions.join(',')}`.slice(0, 300))
-      .join(' ')
-  const fields = { account, service, address: address === undefined ? '' : plainAddress(address), asked: spell(scopes) }
-  if (event.kind === 'refused') return { ...fields, reason: event.reason }
-  const rules = event.rules.slice(0, LOGGED_SCOPES).map((rule) => rule ?? (byDefaultRules ? 'default' : 'none'))
-  return { ...fields, granted: spell(event.access), rules: rules.join(' ') }
-}
-
-export interface EndpointOptions extends Pick<TokenServerConfig, 'pathPrefix' | 'hsts' | 'realIpHeader' | 'realIpPos'> {
+interface PagesOptions extends Omit<TokenEndpointOptions, 'server'> {
+  signIn: SignInPages | undefined
   /** Who asks, where no header of the token server's own (`real_ip_header`) says so. */
   clientAddress: ClientAddressOf
+  /** External base URL, without a slash at its end. */
+  host: string | undefined
 }
 
-export function endpointOf(server: TokenServer, { clientAddress, ...options }: EndpointOptions): Fetch {
-  const endpoint = createTokenEndpoint({ server, ...options })
+/** Everything that a token server answers on a listener of its own. */
+function pagesOf(server: TokenServer, keys: Keys, now: () => number, options: PagesOptions): Fetch {
+  const { signIn, clientAddress, host } = options
+  const endpoint = createTokenEndpoint({ ...options, server })
+  const jwks = createJwksEndpoint(() => jwksOf(keys.all(), now()))
+  const jwksPaths = new Set([JWKS_PATH, `${options.pathPrefix}${JWKS_PATH}`])
   return (request, connection) => {
+    const { path, query } = splitUrl(request.url)
+    if (jwksPaths.has(path)) return jwks(request)
     const peer = clientAddress(connection.peer(), request.headers.get('x-forwarded-for'))
-    return endpoint(request, { peer, ...splitUrl(request.url) })
+    if (signIn?.paths.has(path) !== true) return endpoint(request, { peer, path, query })
+    return signIn.handle(request, { path, query, base: originFor(request, connection, host), address: peer })
   }
 }
 
-/** On the registry's listener the token endpoint has its two paths; everything else there is not its business. */
+/** On the registry's listener the token server has its few paths; everything else there is not its business. */
 function embed(
   server: TokenServer,
+  keys: Keys,
+  now: () => number,
   prefix: string,
-  options: Omit<EndpointOptions, 'pathPrefix'>,
+  options: Omit<PagesOptions, 'pathPrefix'>,
 ): Identity['embedded'] {
-  const path = `${prefix}auth`
-  const paths = new Set([path, `${path}/token`])
-  const endpoint = endpointOf(server, { ...options, pathPrefix: prefix.slice(0, -1) })
-  return (request, connection, asked) => (paths.has(asked) ? endpoint(request, connection) : undefined)
+  const { signIn } = options
+  const pages = pagesOf(server, keys, now, { ...options, pathPrefix: prefix.slice(0, -1) })
+  // Not the index: that is the registry's root.
+  const more = [...(signIn?.paths ?? [])].filter((path) => path !== prefix)
+  const paths = new Set([
+    `${prefix}auth`,
+    `${prefix}auth/token`,
+    JWKS_PATH,
+    `${prefix.slice(0, -1)}${JWKS_PATH}`,
+    ...more,
+  ])
+  return (request, connection, asked) => (paths.has(asked) ? pages(request, connection) : undefined)
+}
+
+function trimmed(host: string | undefined): string | undefined {
+  return host?.replace(/\/+$/, '')
+}
+
+/** Keeps what was counted for as long as the limits stay the same. */
+export function createThrottles(now: () => number): (config: ThrottleConfig) => Throttle | undefined {
+  let known: { limits: string; throttle: Throttle } | undefined
+  return (config) => {
+    if (!config.enabled) return undefined
+    const limits = JSON.stringify(config)
+    if (known?.limits !== limits) known = { limits, throttle: createThrottle({ now, ...config }) }
+    return known.throttle
+  }
 }

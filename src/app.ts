@@ -1,12 +1,14 @@
 import { randomUUID } from 'node:crypto'
+import type { Clock } from './app-clock.ts'
 import { openData } from './app-data.ts'
 import { bootId } from './app-files.ts'
-import { type Clock, createIdentity, endpointOf, tokenServerOf } from './app-identity.ts'
+import { openFoundation } from './app-foundation.ts'
+import { createIdentity, type Identity } from './app-identity.ts'
+import { OPERATOR_CALLER } from './app-operator.ts'
 import { policyOf } from './app-policy.ts'
-import { type Accounts, createAccounts } from './auth/accounts.ts'
-import { createPasswords } from './auth/password.ts'
-import type { Config, TokenServerConfig } from './config/config.ts'
-import { createControl } from './http/api/control.ts'
+import { API_PATH, GRACE } from './app-token.ts'
+import type { Accounts } from './auth/accounts.ts'
+import type { Config } from './config/config.ts'
 import { createClientAddress } from './http/peer.ts'
 import { createRoutes } from './http/routes.ts'
 import { createServer, type Fetch } from './http/server.ts'
@@ -33,13 +35,28 @@ export interface App {
   fetch: Fetch
   /** The token server, where it has a listener of its own. */
   tokens: Fetch | undefined
+  /** The API for whoever may open the control socket. */
   control: (request: Request) => Promise<Response>
   accounts: Accounts
   /** Whether users of the database may log in. */
   hasAccounts: boolean
   /** Ends uploads that nobody went on with; it happens by itself every hour. */
   expireUploads(): Promise<void>
+  /**
+   * Puts another configuration in force, except for its data, listeners and log. Requests under way end as they began.
+   * @throws Error with a text for the user; the configuration before stays.
+   */
+  reconfigure(config: Config): Promise<void>
+  /** After a tool has moved the audit file away. */
+  reopen(): Promise<void>
   close(): Promise<void>
+}
+
+/** One configuration in force. */
+interface Front {
+  config: Config
+  identity: Identity
+  fetch: Fetch
 }
 
 /** The composition root: the only place that names concrete adapters. @throws Error with a text for the user. */
@@ -54,44 +71,89 @@ export async function createApp(
     const storage = await openFilesystem({ directory: config.data.directory })
     owned.closers.push(() => storage.close())
 
-    const passwords = createPasswords({ now })
-    const identity = await createIdentity(config, { metadata, passwords, log, now, newId })
+    let policy = policyOf(config.validation)
     const blobs = createBlobs({ metadata, storage, now })
     const uploads = createUploads({ metadata, storage, now, newId, bootId: bootId(), onBlob: blobs.forget })
-    const manifests = createManifests({ metadata, now, policy: policyOf(config.validation) })
-    const routes = createRoutes({
-      blobs: createBlobHandlers({ blobs }),
-      manifests: createManifestHandlers({ manifests }),
-      uploads: createUploadHandlers({ uploads, blobs, chunkMinLength: config.uploads.chunkMinLength }),
-      tags: createTagsHandlers({ tags: createTags({ metadata }), maxTags: config.tags.maxTags }),
-      referrers: createReferrersHandlers({ referrers: createReferrers({ metadata }) }),
-      catalog: createCatalogHandlers({ catalog: createCatalog({ metadata }), maxEntries: config.catalog.maxEntries }),
-    })
+    const manifests = createManifests({ metadata, now, policy: () => policy })
     const expiry = startExpiringUploads({ uploads, log, now })
     owned.closers.push(() => expiry.stop())
-    const accounts = createAccounts({ metadata, now })
-    const onPassword = async (name: string) => {
-      passwords.forget()
-      await deps.onPassword(name)
+    const tags = createTags({ metadata })
+    const referrers = createReferrers({ metadata })
+    const catalog = createCatalog({ metadata })
+
+    let front: Front | undefined
+    const current = (): Front => {
+      if (front === undefined) throw new Error('nothing is configured yet')
+      return front
     }
-    return {
-      fetch: createServer({
+    const foundation = await openFoundation({
+      ...deps,
+      metadata,
+      directory: config.data.directory,
+      keepsData: true,
+      audit: () => front?.config.tokenServer?.audit ?? config.tokenServer?.audit ?? DEFAULT_AUDIT,
+    })
+    owned.closers.push(foundation.close)
+    const { services } = foundation
+    if (services === undefined) throw new Error('a registry has a database')
+
+    const api = foundation.api(() => current().identity)
+
+    async function open(next: Config): Promise<Front> {
+      const identity = await createIdentity(next, foundation.deps)
+      const { prefix, host, trustedProxies, relativeUrls, headers } = next.http
+      const clientAddress = createClientAddress(trustedProxies)
+      const basePath = `${prefix.slice(0, -1)}${API_PATH}`
+      const routes = createRoutes({
+        blobs: createBlobHandlers({ blobs }),
+        manifests: createManifestHandlers({ manifests }),
+        uploads: createUploadHandlers({ uploads, blobs, chunkMinLength: next.uploads.chunkMinLength }),
+        tags: createTagsHandlers({ tags, maxTags: next.tags.maxTags }),
+        referrers: createReferrersHandlers({ referrers }),
+        catalog: createCatalogHandlers({ catalog, maxEntries: next.catalog.maxEntries }),
+      })
+      const fetch = createServer({
         routes,
         gate: identity.gate,
         log,
-        prefix: config.http.prefix,
-        host: config.http.host?.replace(/\/+$/, ''),
-        relativeUrls: config.http.relativeUrls,
-        headers: config.http.headers,
-        readOnly: config.readOnly,
-        deleteEnabled: config.delete.enabled,
-        elsewhere: identity.embedded,
-      }),
-      tokens: identity.standalone,
-      control: createControl({ accounts, onPassword }),
-      accounts,
+        prefix,
+        host: host?.replace(/\/+$/, ''),
+        relativeUrls,
+        clientAddress,
+        headers,
+        readOnly: next.readOnly,
+        deleteEnabled: next.delete.enabled,
+        elsewhere(request, connection, path) {
+          if (api === undefined || !path.startsWith(`${basePath}/`)) {
+            return identity.embedded(request, connection, path)
+          }
+          const address = clientAddress(connection.peer(), request.headers.get('x-forwarded-for'))
+          return api(request, { address, basePath })
+        },
+      })
+      return { config: next, identity, fetch }
+    }
+
+    front = await open(config)
+    owned.closers.push(() => current().identity.close())
+    return {
+      fetch: (request, connection) => current().fetch(request, connection),
+      tokens:
+        front.identity.standalone === undefined
+          ? undefined
+          : (request, connection) => (current().identity.standalone ?? notThere)(request, connection),
+      control: async (request) => (await api?.(request, { caller: OPERATOR_CALLER })) ?? notThere(),
+      accounts: services.accounts,
       hasAccounts: config.tokenServer?.databaseUsers === true,
       expireUploads: expiry.run,
+      async reconfigure(next) {
+        const opened = await open(next)
+        const before = current()
+        policy = policyOf(next.validation)
+        front = opened
+        setTimeout(() => void before.identity.close(), GRACE).unref()
+      },
+      reopen: foundation.reopen,
       close: owned.close,
     }
   } catch (error) {
@@ -100,35 +162,10 @@ export async function createApp(
   }
 }
 
-/** The token server alone. */
-export async function createTokenApp(
-  config: { tokenServer: TokenServerConfig; data: Config['data'] },
-  deps: Clock & { log: Log },
-): Promise<{ fetch: Fetch; close(): Promise<void> }> {
-  const { tokenServer } = config
-  const needsData = tokenServer.databaseUsers || tokenServer.key === undefined
-  const owned = needsData ? await openData(config.data) : undefined
-  try {
-    const passwords = createPasswords({ now: deps.now })
-    const server = await tokenServerOf(tokenServer, {
-      ...deps,
-      passwords,
-      metadata: owned?.metadata,
-      data: config.data,
-    })
-    const clientAddress = createClientAddress([])
-    return { fetch: endpointOf(server.server, { ...tokenServer, clientAddress }), close: async () => owned?.close() }
-  } catch (error) {
-    await owned?.close()
-    throw error
-  }
-}
+const DAY = 86_400_000
+/** Where no token server is configured: changes by administrators are still recorded. */
+const DEFAULT_AUDIT = { keepMs: 30 * DAY, keepRows: 1_000_000, file: undefined }
 
-/** The data directory of a server that does not run. @throws Error while one runs. */
-export async function openAccounts(
-  data: Config['data'],
-  now: () => number,
-): Promise<{ accounts: Accounts; close(): Promise<void> }> {
-  const { metadata, close } = await openData(data)
-  return { accounts: createAccounts({ metadata, now }), close }
+function notThere(): Response {
+  return new Response('Not found\n', { status: 404 })
 }

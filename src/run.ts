@@ -1,11 +1,15 @@
-import { chmodSync, existsSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { createApp, createTokenApp, openAccounts, systemClock } from './app.ts'
-import type { Config, LogConfig, TokenServerConfig } from './config/config.ts'
+import { createApp, systemClock } from './app.ts'
+import type { Config } from './config/config.ts'
+import { watchedFiles } from './config/files.ts'
 import { createAccessLog } from './http/access-log.ts'
-import { type Listener, listen, shortSocketPath } from './http/listen.ts'
+import { type Listener, listen } from './http/listen.ts'
+import type { FileWatch } from './jobs/watch-files.ts'
+import { controlAddress } from './run-control.ts'
+import { existing, forgetPassword, openLog, PASSWORD_FILE, writeSecret } from './run-files.ts'
+import { type ConfigSource, startReloading } from './run-reload.ts'
 import { createLineWriter } from './telemetry/line-writer.ts'
-import { createLog, type Log } from './telemetry/log.ts'
 
 /** A server that runs. */
 export interface Running {
@@ -16,27 +20,30 @@ export interface Running {
   open: boolean
   /** Where users of the database may log in: what is known of the first administrator's password. */
   admin: { password: string | undefined; passwordFile: string | undefined } | undefined
+  /** Reads the configuration again, changed or not, and opens the audit file anew. */
+  reload(): Promise<void>
   stop(): Promise<void>
 }
 
-const SOCKET = 'berth.sock'
 /** Where registry:2 keeps which repository has what. */
 const FOREIGN_TREE = 'docker/registry/v2/repositories'
-const PASSWORD_FILE = 'berth-admin-password'
-/** Milliseconds that running requests of a token server alone get to finish. */
-const DRAIN = 30_000
 /** Milliseconds that lines of the access log may wait. */
 const ACCESS_LOG_DELAY = 200
 
 /** Opens the data directory and all listeners. @throws Error with a text for the user; nothing is left running then. */
-export async function startApp(config: Config, options: { adminPassword: string | undefined }): Promise<Running> {
+export async function startApp(
+  config: Config,
+  options: { adminPassword: string | undefined; source?: ConfigSource<Config> },
+): Promise<Running> {
   const data = resolve(config.data.directory)
   const passwordFile = join(data, PASSWORD_FILE)
   const { log, flush } = openLog(config.log)
   const listeners: Listener[] = []
+  let watch: FileWatch | undefined
   let closeApp = async () => {}
   let flushAccess = () => {}
   const stop = async (drainMs: number) => {
+    watch?.stop()
     // Side by side, for each waits for its own requests.
     await Promise.all(listeners.map((listener) => listener.stop(drainMs)))
     await closeApp()
@@ -66,8 +73,7 @@ export async function startApp(config: Config, options: { adminPassword: string 
       return listener
     }
 
-    const control = { kind: 'unix', path: join(data, SOCKET) } as const
-    await open({ address: control, fetch: (request) => app.control(request), onError })
+    await open({ address: controlAddress(data), fetch: (request) => app.control(request), onError })
     const { tokenServer } = config
     const tokens =
       app.tokens === undefined || tokenServer?.listen === undefined
@@ -82,6 +88,21 @@ export async function startApp(config: Config, options: { adminPassword: string 
     if (app.hasAccounts && password === undefined && options.adminPassword !== undefined) {
       log.warn('BERTH_ADMIN_PASSWORD only counts for a new registry; berth user passwd admin changes the password')
     }
+    let current = config
+    watch =
+      options.source &&
+      startReloading({
+        source: options.source,
+        named: () => watchedFiles(current),
+        log,
+        async apply(next) {
+          for (const key of fixedParts(current, next)) log.warn(`a change of ${key} needs a restart`)
+          await app.reconfigure(next)
+          if (next.http.tls !== undefined) await registry.renew(next.http.tls)
+          if (next.tokenServer?.tls !== undefined) await tokens?.renew(next.tokenServer.tls)
+          current = next
+        },
+      })
     return {
       registry,
       tokens,
@@ -90,6 +111,10 @@ export async function startApp(config: Config, options: { adminPassword: string 
       admin: app.hasAccounts
         ? { password: made ? password : undefined, passwordFile: existing(passwordFile) }
         : undefined,
+      reload: async () => {
+        await app.reopen()
+        await watch?.trigger()
+      },
       stop: () => stop(config.http.drainTimeoutMs),
     }
   } catch (error) {
@@ -98,73 +123,16 @@ export async function startApp(config: Config, options: { adminPassword: string 
   }
 }
 
-/** `berth auth`: the token server alone. */
-export async function startTokenServer(config: {
-  tokenServer: TokenServerConfig
-  data: Config['data']
-  log: LogConfig
-}): Promise<{ url: string; stop(): Promise<void> }> {
-  const { tokenServer } = config
-  if (tokenServer.listen === undefined) throw new Error('server.addr is required')
-  const { log, flush } = openLog(config.log)
-  const app = await createTokenApp(config, { ...systemClock, log })
-  try {
-    const listener = await listen({
-      address: tokenServer.listen,
-      tls: tokenServer.tls,
-      fetch: app.fetch,
-      onError: (error) => log.error('request failed', { error }),
-    })
-    return {
-      url: listener.url,
-      async stop() {
-        await listener.stop(DRAIN)
-        await app.close()
-        flush()
-      },
-    }
-  } catch (error) {
-    await app.close()
-    throw error
-  }
-}
-
-/** The socket of the server that owns a data directory, in a spelling that the kernel takes. @throws Error when the directory is missing. */
-export function controlSocketOf(data: Config['data']): { path: string; close: () => void } {
-  return shortSocketPath(join(resolve(data.directory), SOCKET))
-}
-
-/** Changes a password while no server runs. Resolves to false when there is no such user. */
-export async function setPasswordOffline(data: Config['data'], name: string, password: string): Promise<boolean> {
-  const { accounts, close } = await openAccounts(data, systemClock.now)
-  try {
-    const changed = await accounts.setPassword(name, password)
-    if (changed) forgetPassword(join(resolve(data.directory), PASSWORD_FILE), name)
-    return changed
-  } finally {
-    await close()
-  }
-}
-
-function openLog(config: LogConfig): { log: Log; flush: () => void } {
-  const writer = createLineWriter(2, 0)
-  const { level, formatter, fields } = config
-  return {
-    log: createLog({ level, formatter, fields, now: systemClock.now, write: writer.write }),
-    flush: writer.flush,
-  }
-}
-
-function forgetPassword(passwordFile: string, name: string): void {
-  if (name === 'admin') rmSync(passwordFile, { force: true })
-}
-
-function existing(path: string): string | undefined {
-  return Bun.file(path).size > 0 ? path : undefined
-}
-
-function writeSecret(path: string, text: string): void {
-  rmSync(path, { force: true })
-  writeFileSync(path, text, { mode: 0o600, flag: 'wx' })
-  chmodSync(path, 0o600)
+/** What was opened at the start and stays as it is. */
+function fixedParts(before: Config, after: Config): string[] {
+  const parts: [string, (config: Config) => unknown][] = [
+    ['the data directory', ({ data }) => data],
+    ['http.addr', ({ http }) => http.listen],
+    ['http.tls (on or off)', ({ http }) => http.tls === undefined],
+    ["the token server's server.addr", ({ tokenServer }) => tokenServer?.listen],
+    ["the token server's certificate (on or off)", ({ tokenServer }) => tokenServer?.tls === undefined],
+    ['audit.file', ({ tokenServer }) => tokenServer?.audit.file],
+    ['log', ({ log }) => log],
+  ]
+  return parts.filter(([, part]) => JSON.stringify(part(before)) !== JSON.stringify(part(after))).map(([name]) => name)
 }

@@ -17,8 +17,8 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   http: ['registry/', 'auth/', 'oci/', 'telemetry/'],
   jobs: ['registry/', 'metadata/metadata.ts', 'oci/', 'telemetry/'],
   'app.ts': ['oci/', 'config/', 'telemetry/', 'storage/', 'metadata/', 'registry/', 'auth/', 'http/', 'jobs/', 'app'],
-  'run.ts': ['config/', 'telemetry/', 'http/', 'app.ts'],
-  cli: ['run.ts', 'config/', 'oci/', 'http/api/'],
+  'run.ts': ['config/', 'telemetry/', 'http/', 'jobs/watch-files.ts', 'app'],
+  cli: ['run', 'config/', 'oci/', 'http/api/'],
   'main.ts': ['cli/'],
 }
 
@@ -51,7 +51,7 @@ function importsOf(file: string, kind: 'all' | 'values'): string[] {
 
 function layerOf(file: string): string {
   if (file.includes('/')) return file.slice(0, file.indexOf('/'))
-  return file.startsWith('app') ? 'app.ts' : file
+  return ['app.ts', 'run.ts'].find((layer) => file.startsWith(layer.slice(0, 3))) ?? file
 }
 
 function withoutComments(text: string): string {

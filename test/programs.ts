@@ -12,9 +12,12 @@ export const PACKAGES = {
   dockerd: 'docker.io',
   htpasswd: 'apache2-utils',
   jq: 'jq',
+  mariadbd: 'mariadb-server',
   openssl: 'openssl',
   podman: 'podman',
+  postgres: 'postgresql',
   skopeo: 'skopeo',
+  slapd: 'slapd',
   strace: 'strace',
   wrk: 'wrk',
 } as const

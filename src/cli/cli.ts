@@ -1,8 +1,14 @@
 import { Command, CommanderError } from 'commander'
+import { aclCommand } from './acl.ts'
+import { auditCommand } from './audit.ts'
 import { authCommand } from './auth.ts'
 import { configCommand } from './config.ts'
 import { CommandError } from './error.ts'
+import { groupCommand } from './group.ts'
+import { keyCommand } from './key.ts'
+import { robotCommand } from './robot.ts'
 import { serveCommand } from './serve.ts'
+import { tokenCommand } from './token.ts'
 import { userCommand } from './user.ts'
 import { VERSION, versionCommand } from './version.ts'
 
@@ -15,6 +21,12 @@ export async function run(args: readonly string[]): Promise<number> {
     .addCommand(serveCommand())
     .addCommand(authCommand())
     .addCommand(userCommand())
+    .addCommand(groupCommand())
+    .addCommand(robotCommand())
+    .addCommand(tokenCommand())
+    .addCommand(aclCommand())
+    .addCommand(auditCommand())
+    .addCommand(keyCommand())
     .addCommand(configCommand())
     .addCommand(versionCommand())
   for (const command of everyCommand(program)) command.exitOverride()

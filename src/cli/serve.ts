@@ -1,8 +1,8 @@
 import { Command, Option } from 'commander'
 import { startApp } from '../run.ts'
 import { banner } from './banner.ts'
-import { type ConfigFlags, configOf } from './load.ts'
-import { untilSignal } from './signal.ts'
+import { type ConfigFlags, configOf, sourceOf } from './load.ts'
+import { onHangup, untilSignal } from './signal.ts'
 
 export function serveCommand(): Command {
   return new Command('serve')
@@ -16,9 +16,11 @@ export function serveCommand(): Command {
     .option('--auth-config <file>', "token server's configuration in docker_auth's format")
     .addOption(new Option('--compat <mode>', 'refuse unknown keys instead of warning').choices(['strict']))
     .action(async (file: string | undefined, flags: ConfigFlags) => {
-      const config = configOf(file ?? process.env.REGISTRY_CONFIGURATION_PATH, flags)
-      const app = await startApp(config, { adminPassword: process.env.BERTH_ADMIN_PASSWORD })
+      const path = file ?? process.env.REGISTRY_CONFIGURATION_PATH
+      const adminPassword = process.env.BERTH_ADMIN_PASSWORD
+      const app = await startApp(configOf(path, flags), { adminPassword, source: sourceOf(path, flags) })
       process.stderr.write(banner(app, process.env.BERTH_COMMAND ?? 'berth'))
+      onHangup(app.reload)
       await untilSignal()
       await app.stop()
     })

@@ -11,3 +11,8 @@ export function untilSignal(): Promise<void> {
   process.on('SIGINT', onSignal)
   return promise
 }
+
+/** Does the work at each SIGHUP, as servers that are asked to read their configuration again do. It must not reject. */
+export function onHangup(work: () => Promise<void>): void {
+  process.on('SIGHUP', () => void work())
+}

@@ -1,50 +1,170 @@
-import { existsSync } from 'node:fs'
-import { join } from 'node:path'
+import { randomBytes } from 'node:crypto'
 import { Command } from 'commander'
-import { controlSocketOf, setPasswordOffline } from '../run.ts'
+import type { UserDetailView, UsersView, UserView } from '../http/api/schemas.ts'
+import {
+  type AdminContext,
+  type AdminFlags,
+  adminOptions,
+  ofProcess,
+  pageOptions,
+  segment,
+  withApi,
+} from './control.ts'
 import { CommandError } from './error.ts'
-import { configOf } from './load.ts'
-import { readPassword } from './password-prompt.ts'
+import { labelsCell, show, tell, timeCell } from './table.ts'
+import { collect, parseLabels } from './values.ts'
 
-export function userCommand(): Command {
-  const passwd = new Command('passwd')
-    .description('give a user a new password, whether the server runs or not')
-    .argument('<name>')
-    .option('--data <dir>', "the server's data directory")
-    .option('--config <config.yml>', "the server's configuration file, which names the data directory")
-    .action(async (name: string, flags: { data?: string; config?: string }) => {
-      const { data } = configOf(flags.config, flags.data === undefined ? {} : { data: flags.data })
-      if (!existsSync(join(data.metadata, 'berth.db'))) {
-        throw new CommandError(`there is no registry in ${data.directory}; name its data directory with --data DIR`)
-      }
-      const password = await readPassword(`New password for ${name}: `)
-      const answer = await overSocket(controlSocketOf(data), name, password)
-      if (answer === undefined && !(await setPasswordOffline(data, name, password))) {
-        throw new CommandError(`there is no user ${name}`)
-      }
-      process.stderr.write(`The password of ${name} is changed.\n`)
-    })
-  return new Command('user').description('manage users').addCommand(passwd)
+interface PasswordFlags extends AdminFlags {
+  passwordStdin?: true
+  generate?: true
+  /** False with `--no-password`. */
+  password?: boolean
 }
 
-/** Undefined when no server runs there. @throws CommandError with what the server says. */
-async function overSocket(
-  socket: { path: string; close: () => void },
-  name: string,
-  password: string,
-): Promise<'changed' | undefined> {
-  let response: Response
-  try {
-    response = await fetch(`http://berth/v1/users/${encodeURIComponent(name)}/password`, {
-      method: 'PUT',
-      body: JSON.stringify({ password }),
-      unix: socket.path,
+interface UserFlags extends PasswordFlags {
+  admin?: boolean
+  enable?: true
+  disable?: true
+  /** False with `--no-labels`. */
+  labels?: boolean
+  label?: string[]
+  description?: string
+  group?: string[]
+}
+
+export function userCommand(context: AdminContext = ofProcess): Command {
+  const command = new Command('user').description('manage users')
+
+  pageOptions(command.command('list').alias('ls').description('list users')).action(
+    async (flags: AdminFlags & { limit: string; last?: string }) => {
+      const query = { limit: flags.limit, last: flags.last }
+      await withApi(context, flags, async (ask) => {
+        show(context, flags, await ask<UsersView>('GET', '/users', { query }), usersTable)
+      })
+    },
+  )
+
+  passwordOptions(adminOptions(command.command('add').description('make a user').argument('<name>')))
+    .option('--no-password', 'it logs in with tokens alone')
+    .option('--admin', 'an administrator')
+    .option('--label <name=value>', 'a label that rules can match; may be repeated', collect)
+    .option('--group <group>', 'a group that it joins; may be repeated', collect)
+    .option('--description <text>')
+    .action(async (name: string, flags: UserFlags) => {
+      const password = flags.password === false ? undefined : await choosePassword(context, flags, name)
+      const { admin, description, group: groups } = flags
+      const labels = flags.label === undefined ? undefined : parseLabels(flags.label)
+      const body = { name, password, admin, description, labels, groups }
+      await withApi(context, flags, async (ask) => {
+        tell(context, flags, await ask<UserView>('POST', '/users', { body }), `The user ${name} is made.`)
+      })
+      if (flags.generate === true) context.out(`${password}\n`)
     })
-  } catch {
-    return undefined
-  } finally {
-    socket.close()
+
+  adminOptions(command.command('show').description('show a user with its groups').argument('<name>')).action(
+    async (name: string, flags: AdminFlags) => {
+      await withApi(context, flags, async (ask) => {
+        show(context, flags, await ask<UserDetailView>('GET', `/users/${segment(name)}`), userTable)
+      })
+    },
+  )
+
+  adminOptions(command.command('set').description('change a user; what is not named stays').argument('<name>'))
+    .option('--admin', 'an administrator')
+    .option('--no-admin', 'no administrator')
+    .option('--enable', 'may log in')
+    .option('--disable', 'may not log in; its tokens do not count')
+    .option('--label <name=value>', 'all its labels; may be repeated', collect)
+    .option('--no-labels', 'without labels')
+    .option('--description <text>')
+    .action(async (name: string, flags: UserFlags) => {
+      const { admin, description } = flags
+      const disabled = disabledOf(flags)
+      const labels = flags.label !== undefined ? parseLabels(flags.label) : flags.labels === false ? {} : undefined
+      const body = { admin, disabled, labels, description }
+      if (Object.values(body).every((value) => value === undefined)) throw new CommandError('name what is to change')
+      await withApi(context, flags, async (ask) => {
+        const answer = await ask<UserView>('PATCH', `/users/${segment(name)}`, { body })
+        tell(context, flags, answer, `The user ${name} is changed.`)
+      })
+    })
+
+  adminOptions(
+    command.command('rm').description('remove users, with their memberships and tokens').argument('<name...>'),
+  ).action(async (names: string[], flags: AdminFlags) => {
+    await withApi(context, flags, async (ask) => {
+      for (const name of names) {
+        tell(context, flags, await ask('DELETE', `/users/${segment(name)}`), `The user ${name} is removed.`)
+      }
+    })
+  })
+
+  passwordOptions(
+    adminOptions(
+      command
+        .command('passwd')
+        .description('give a user a new password, whether the server runs or not')
+        .argument('<name>'),
+    ),
+  ).action(async (name: string, flags: PasswordFlags) => {
+    const password = await choosePassword(context, flags, name)
+    await withApi(context, flags, async (ask) => {
+      const answer = await ask('PUT', `/users/${segment(name)}/password`, { body: { password } })
+      tell(context, flags, answer, `The password of ${name} is changed.`)
+    })
+    if (flags.generate === true) context.out(`${password}\n`)
+  })
+  return command
+}
+
+function passwordOptions(command: Command): Command {
+  return command
+    .option('--password-stdin', 'the password is the first line of standard input')
+    .option('--generate', 'make a password, and print it this once')
+}
+
+/** @throws CommandError */
+async function choosePassword(context: AdminContext, flags: PasswordFlags, name: string): Promise<string> {
+  if (flags.generate !== true) {
+    // Before anybody types, and without holding the data directory while they do.
+    context.configOf(flags)
+    return await context.readPassword(`New password for ${name}: `)
   }
-  if (response.ok) return 'changed'
-  throw new CommandError((await response.text()).trim())
+  if (flags.passwordStdin === true) throw new CommandError('choose one of --generate and --password-stdin')
+  if (flags.format === 'json') throw new CommandError('--generate prints the password alone, not as JSON')
+  return randomBytes(18).toString('base64url')
+}
+
+/** @throws CommandError */
+export function disabledOf({ enable, disable }: { enable?: true; disable?: true }): boolean | undefined {
+  if (enable === true && disable === true) throw new CommandError('choose one of --enable and --disable')
+  return disable === true ? true : enable === true ? false : undefined
+}
+
+function usersTable({ users }: UsersView): string[][] {
+  const rows = users.map(({ name, admin, disabled, hasPassword, source, labels, description }) => [
+    name,
+    admin ? 'admin' : 'user',
+    disabled ? 'disabled' : 'enabled',
+    hasPassword ? 'yes' : 'no',
+    source,
+    labelsCell(labels),
+    description,
+  ])
+  return [['NAME', 'ROLE', 'STATE', 'PASSWORD', 'SOURCE', 'LABELS', 'DESCRIPTION'], ...rows]
+}
+
+function userTable(user: UserDetailView): string[][] {
+  return [
+    ['Name', user.name],
+    ['Role', user.admin ? 'admin' : 'user'],
+    ['State', user.disabled ? 'disabled' : 'enabled'],
+    ['Password', user.hasPassword ? 'yes' : 'no'],
+    ['Source', user.source],
+    ['Groups', user.groups.join(', ')],
+    ['Labels', labelsCell(user.labels)],
+    ['Description', user.description],
+    ['Created', timeCell(user.createdAt)],
+    ['Changed', timeCell(user.updatedAt)],
+  ]
 }

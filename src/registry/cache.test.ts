@@ -84,7 +84,7 @@ describe('a manifest', () => {
       },
       tags: { delete: async () => digest },
     } as unknown as Metadata
-    const manifests = createManifests({ metadata, policy, now })
+    const manifests = createManifests({ metadata, policy: () => policy, now })
     const early = manifests.find('app', 'v1')
     await change(manifests)
     slow.resolve(stored('early'))

@@ -39,8 +39,8 @@ const CACHED_BYTES = 32 * 1024 * 1024
 /** Per missing reference an error is answered; past this many they are only counted. */
 const LISTED_MISSING = 100
 
-export function createManifests(deps: { metadata: Metadata; policy: Policy; now: () => number }): Manifests {
-  const { metadata, policy, now } = deps
+export function createManifests(deps: { metadata: Metadata; policy: () => Policy; now: () => number }): Manifests {
+  const { metadata, now } = deps
   const cache = new LRUCache<string, StoredManifest>({
     maxSize: CACHED_BYTES,
     sizeCalculation: (manifest, key) => manifest.bytes.byteLength + key.length + 500,
@@ -81,7 +81,7 @@ export function createManifests(deps: { metadata: Metadata; policy: Policy; now:
         throw new RegistryError('DIGEST_INVALID', { detail: { expected: reference, actual: digest } })
       }
       const manifest = parseManifest(bytes, contentType)
-      const references = referencesOf(manifest, policy)
+      const references = referencesOf(manifest, deps.policy())
       const outcome = await withFaults(() =>
         metadata.manifests.put({
           repository,

@@ -150,6 +150,16 @@ describe('a token', () => {
   })
 })
 
+test('a refusal says what was needed, and what the token has of it', async () => {
+  const headers = bearer(tokenOf(issuer, [repository(IMAGE, 'pull'), repository('other', '*')]))
+  const answer = await ask(port, 'POST', `/v2/${IMAGE}/blobs/uploads/`, { headers, body: '' })
+  const needed = (action: string) => ({ Type: 'repository', Class: '', Name: IMAGE, Action: action, Granted: ['pull'] })
+  const errors = [
+    { code: 'UNAUTHORIZED', message: 'authentication required', detail: [needed('pull'), needed('push')] },
+  ]
+  expect(JSON.parse(answer.text)).toEqual({ errors })
+})
+
 /** The same token for another user. */
 function alter(token: string): string {
   const [header = '', claims = '', signature = ''] = token.split('.')

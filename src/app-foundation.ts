@@ -1,0 +1,126 @@
+import { createServices, type Services } from './app-accounts.ts'
+import { type AuditTrail, openAudit } from './app-audit.ts'
+import type { Clock } from './app-clock.ts'
+import { createThrottles, type Identity, type IdentityDeps } from './app-identity.ts'
+import { createKeys, type Keys } from './app-keys.ts'
+import { parseBasic } from './auth/credentials.ts'
+import { createPasswords } from './auth/password.ts'
+import type { AuditConfig } from './config/config.ts'
+import {
+  type AclExplanation,
+  type AclQuestion,
+  type Api,
+  type Identity as CallerIdentity,
+  createApi,
+} from './http/api/api.ts'
+import { startPeriodic } from './jobs/periodic.ts'
+import { startPruningAccounts } from './jobs/prune-accounts.ts'
+import type { Metadata } from './metadata/metadata.ts'
+import type { Log } from './telemetry/log.ts'
+
+/** Everything about accounts that outlives a change of the configuration. */
+export interface Foundation {
+  deps: IdentityDeps
+  services: Services | undefined
+  /** The admin API, which asks the identity of the moment; undefined without a database. */
+  api(current: () => Pick<Identity, 'login' | 'chain' | 'server'>): Api | undefined
+  /** After a tool has moved the audit file away. */
+  reopen(): Promise<void>
+  close(): Promise<void>
+}
+
+export interface FoundationDeps extends Clock {
+  /** Undefined: a token server without a data directory. */
+  metadata: Metadata | undefined
+  /** Of the keys and the audit file. */
+  directory: string
+  keepsData: boolean
+  audit: () => AuditConfig
+  log: Log
+  onPassword?: (name: string) => Promise<void>
+}
+
+/** Milliseconds between two looks at the ring of keys. */
+const TEND_KEYS = 60_000
+
+export async function openFoundation(options: FoundationDeps): Promise<Foundation> {
+  const { metadata, directory, log, now, newId } = options
+  const trail: AuditTrail = await openAudit(options.audit(), { metadata, directory, log, now })
+  const { record } = trail
+  const passwords = createPasswords({ now })
+  const keys = createKeys({ directory, log, now })
+  const { onPassword } = options
+  const services =
+    metadata === undefined
+      ? undefined
+      : createServices({ metadata, passwords, log, now, record, ...(onPassword === undefined ? {} : { onPassword }) })
+  const tending = startPeriodic({
+    everyMs: TEND_KEYS,
+    work: keys.tend,
+    failure: 'the keys of tokens could not be tended',
+    log,
+  })
+  const pruning =
+    metadata === undefined || services === undefined
+      ? undefined
+      : startPruningAccounts({
+          audit: metadata.audit,
+          removeEndedTokens: services.tokens.removeEnded,
+          keep: options.audit,
+          log,
+          now,
+        })
+  const throttleOf = createThrottles(now)
+  return {
+    deps: { metadata, services, passwords, keys, throttleOf, keepsData: options.keepsData, record, log, now, newId },
+    services,
+    api: (current) =>
+      metadata === undefined || services === undefined
+        ? undefined
+        : createApi({
+            ...services,
+            audit: metadata.audit,
+            whoIs: (request, address) => whoIs(current().login, request, address),
+            findAccount: async (account, source) => {
+              const known = await current().chain?.find(account)
+              return known !== undefined && (source === undefined || known.source === source) ? known : undefined
+            },
+            explain: (question) => explain(current().server, question),
+            keys: { list: async () => keys.list(), rotate: rotating(keys) },
+            log,
+            now,
+          }),
+    reopen: trail.reopen,
+    async close() {
+      await Promise.all([tending.stop(), pruning?.stop(), services?.tokens.flush().catch(() => {})])
+      await trail.close()
+    },
+  }
+}
+
+async function whoIs(login: Identity['login'], request: Request, address: string | undefined): Promise<CallerIdentity> {
+  const credentials = parseBasic(request.headers.get('authorization') ?? undefined)
+  if (credentials === undefined) return request.headers.has('authorization') ? 'refused' : 'anonymous'
+  const { user: account, password } = credentials
+  const outcome = account === '' ? undefined : await login?.(account, password, address)
+  if (typeof outcome !== 'object') return 'refused'
+  const token = outcome.token === undefined ? {} : { token: { limited: outcome.limits !== undefined } }
+  return { account, source: outcome.source ?? '', admin: outcome.admin === true, ...token }
+}
+
+async function explain(server: Identity['server'], question: AclQuestion): Promise<AclExplanation> {
+  if (server === undefined) throw new Error('there is no token server')
+  const { account, scope, service, ip: address, labels } = question
+  const { decisions } = await server.explain({ account, scopes: [scope], service, address, labels })
+  const [decision] = decisions
+  return { granted: decision?.actions ?? [], rule: decision?.rule, trace: decision?.traces ?? [] }
+}
+
+/** Whether there is a ring is known only once the keys are in use. */
+function rotating(keys: Keys): ReturnType<Keys['rotate']> {
+  return async (rotation) => {
+    const rotate = keys.rotate()
+    if (rotate === undefined) throw new Error('the keys are those of the configuration')
+    return await rotate(rotation)
+  }
+}

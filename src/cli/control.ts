@@ -1,0 +1,147 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { type Command, Option } from 'commander'
+import type { Config } from '../config/config.ts'
+import type { Control } from '../run-control.ts'
+import { CommandError } from './error.ts'
+import { configOf } from './load.ts'
+import { readPassword } from './password-prompt.ts'
+
+export interface AdminFlags {
+  data?: string
+  config?: string
+  authConfig?: string
+  format?: 'table' | 'json'
+}
+
+/** What the commands need of the process, as arguments for tests. */
+export interface AdminContext {
+  /** The configuration that the flags name. @throws CommandError where it has no data directory */
+  configOf(flags: AdminFlags): Config
+  open(config: Config): Promise<Control>
+  out(text: string): void
+  error(text: string): void
+  setExitCode(code: number): void
+  /** @throws CommandError */
+  readPassword(prompt: string): Promise<string>
+  /** Milliseconds since the epoch. */
+  now(): number
+}
+
+export const ofProcess: AdminContext = {
+  configOf: configOfFlags,
+  async open(config) {
+    // Not at the start of the program: help and wrong usage need none of it.
+    const { openControl } = await import('../run-control.ts')
+    return await openControl(config)
+  },
+  out: (text) => process.stdout.write(text),
+  error: (text) => process.stderr.write(text),
+  setExitCode: (code) => {
+    process.exitCode = code
+  },
+  readPassword,
+  now: Date.now,
+}
+
+function configOfFlags({ config: file, data, authConfig }: AdminFlags): Config {
+  const config = configOf(file, {
+    ...(data === undefined ? {} : { data }),
+    ...(authConfig === undefined ? {} : { authConfig }),
+  })
+  if (!existsSync(join(config.data.metadata, 'berth.db'))) {
+    throw new CommandError(`there is no registry in ${config.data.directory}; name its data directory with --data DIR`)
+  }
+  return config
+}
+
+export function adminOptions(command: Command): Command {
+  return command
+    .option('--data <dir>', "the server's data directory")
+    .option('--config <config.yml>', "the server's configuration file, which names the data directory")
+    .option('--auth-config <file>', "the token server's configuration file, where the server has one")
+    .addOption(
+      new Option('--format <format>', "table, or json: the API's own answer")
+        .choices(['table', 'json'])
+        .default('table'),
+    )
+}
+
+/** For commands that show a page of a list. */
+export function pageOptions(command: Command): Command {
+  return adminOptions(command)
+    .option('--limit <n>', 'rows at most, up to 1000', '1000')
+    .option('--last <row>', 'only what comes after this one')
+}
+
+export interface Answer<T> {
+  /** As the server wrote it. */
+  text: string
+  json: T
+  /** Query of the Link to what follows, where there is more. */
+  next: URLSearchParams | undefined
+}
+
+export interface AskOptions {
+  query?: Record<string, string | undefined>
+  body?: unknown
+  headers?: Record<string, string>
+}
+
+/** @throws CommandError with the server's own words when it refuses. */
+export type Ask = <T>(method: string, path: string, options?: AskOptions) => Promise<Answer<T>>
+
+/** Opens the API for a command, and closes it however the command ends. */
+export async function withApi(
+  context: AdminContext,
+  flags: AdminFlags,
+  work: (ask: Ask) => Promise<void>,
+): Promise<void> {
+  const control = await context.open(context.configOf(flags))
+  try {
+    await work((method, path, options) => askOnce(control, method, path, options))
+  } finally {
+    await control.close()
+  }
+}
+
+async function askOnce<T>(
+  control: Control,
+  method: string,
+  path: string,
+  { query = {}, body, headers = {} }: AskOptions = {},
+): Promise<Answer<T>> {
+  const given = new URLSearchParams()
+  for (const [name, value] of Object.entries(query)) if (value !== undefined) given.set(name, value)
+  const search = given.size === 0 ? '' : `?${given}`
+  const json = body === undefined ? {} : { body: JSON.stringify(body) }
+  const type: Record<string, string> = body === undefined ? {} : { 'Content-Type': 'application/json' }
+  const url = `http://berth/api/v1${path}${search}`
+  const response = await control.fetch(new Request(url, { method, headers: { ...type, ...headers }, ...json }))
+  const text = await response.text()
+  if (!response.ok) throw new CommandError(refusal(response.status, text))
+  const next = /^<[^>]*\?([^>]*)>; rel="next"$/.exec(response.headers.get('link') ?? '')?.[1]
+  return {
+    text,
+    json: (text === '' ? undefined : JSON.parse(text)) as T,
+    next: next === undefined ? undefined : new URLSearchParams(next),
+  }
+}
+
+/** The words of a problem (RFC 9457), and each further error on a line of its own. */
+function refusal(status: number, text: string): string {
+  try {
+    const problem = JSON.parse(text) as { detail?: unknown; errors?: { path: string; message: string }[] }
+    const errors = (problem.errors ?? []).map(({ path, message }) => (path === '' ? message : `${path}: ${message}`))
+    const detail = String(problem.detail ?? `the server answers ${status}`)
+    return errors.length < 2 ? detail : [detail, ...errors].join('\n  ')
+  } catch {
+    return `the server answers ${status}`
+  }
+}
+
+/** A part of a path. */
+export function segment(text: string): string {
+  if (text === '' || text === '.' || text === '..') throw new CommandError(`${JSON.stringify(text)} is no name`)
+  return encodeURIComponent(text)
+}

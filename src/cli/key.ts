@@ -1,0 +1,39 @@
+import { Command, Option } from 'commander'
+import type { KeysView, KeyView } from '../http/api/schemas.ts'
+import { type AdminContext, type AdminFlags, adminOptions, ofProcess, withApi } from './control.ts'
+import { show, tell, timeCell } from './table.ts'
+
+const ALGORITHMS = ['RS256', 'ES256', 'ES384', 'ES512', 'EdDSA']
+
+export function keyCommand(context: AdminContext = ofProcess): Command {
+  const command = new Command('key').description('manage the key that signs tokens')
+
+  adminOptions(command.command('list').alias('ls').description('list keys that are trusted')).action(
+    async (flags: AdminFlags) => {
+      await withApi(context, flags, async (ask) => {
+        show(context, flags, await ask<KeysView>('GET', '/keys'), keysTable)
+      })
+    },
+  )
+
+  adminOptions(
+    command.command('rotate').description('sign with a new key; what the old one signed counts until it ends'),
+  )
+    .addOption(new Option('--algorithm <name>', 'without it that of the key now').choices(ALGORITHMS))
+    .option('--now', 'without the time in which other registries learn of it: for a key that somebody stole')
+    .action(async (flags: AdminFlags & { algorithm?: string; now?: true }) => {
+      const body = { algorithm: flags.algorithm, immediately: flags.now }
+      await withApi(context, flags, async (ask) => {
+        const answer = await ask<KeyView>('POST', '/keys/rotate', { body })
+        const { id, signsFrom, state } = answer.json
+        const when = state === 'next' && signsFrom !== null ? `from ${timeCell(signsFrom)} on` : 'from now on'
+        tell(context, flags, answer, `The key ${id} signs ${when}.`)
+      })
+    })
+  return command
+}
+
+function keysTable({ keys }: KeysView): string[][] {
+  const rows = keys.map((key) => [key.id, key.algorithm, key.state, timeCell(key.signsFrom), timeCell(key.endsAt)])
+  return [['ID', 'ALGORITHM', 'STATE', 'SIGNS FROM', 'TRUSTED UNTIL'], ...rows]
+}

@@ -1,0 +1,70 @@
+import type { AdminContext, AdminFlags, Answer } from './control.ts'
+
+/** What a terminal would obey, or show as something else: control characters, and those that turn the direction of text. */
+const HIDDEN = /[\p{Cc}\p{Cf}\u2028\u2029]/gu
+
+/** Names come from strangers, too: none may move the cursor of whoever reads the log. */
+export function printable(text: string): string {
+  return text.replace(HIDDEN, escaped)
+}
+
+function escaped(character: string): string {
+  return `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`
+}
+
+/** Columns two spaces apart, without space at the ends of lines. */
+export function formatTable(rows: readonly (readonly string[])[]): string {
+  const cells = rows.map((row) => row.map(printable))
+  const widths: number[] = []
+  for (const row of cells) {
+    for (const [column, cell] of row.entries()) widths[column] = Math.max(widths[column] ?? 0, Bun.stringWidth(cell))
+  }
+  const pad = (cell: string, column: number) => cell + ' '.repeat((widths[column] ?? 0) - Bun.stringWidth(cell))
+  return cells.map((row) => `${row.map(pad).join('  ').trimEnd()}\n`).join('')
+}
+
+/** The same JSON; what JSON leaves as it is and a terminal would obey is escaped. */
+export function printableJson(text: string): string {
+  const safe = text.replace(HIDDEN, (character) => {
+    if (character === '\n' || character === '\t' || character === '\r') return character
+    return [...Array(character.length).keys()]
+      .map((index) => `\\u${character.charCodeAt(index).toString(16).padStart(4, '0')}`)
+      .join('')
+  })
+  return safe.endsWith('\n') ? safe : `${safe}\n`
+}
+
+/** Shows an answer as `--format` wants it. */
+export function show<T>(
+  context: AdminContext,
+  flags: AdminFlags,
+  answer: Answer<T>,
+  rows: (json: T) => readonly (readonly string[])[],
+): void {
+  context.out(flags.format === 'json' ? printableJson(answer.text) : formatTable(rows(answer.json)))
+  const [name, value] =
+    answer.next?.get('before') == null ? ['last', answer.next?.get('last')] : ['before', answer.next.get('before')]
+  if (value != null) context.error(`There is more: add --${name} ${shellWord(printable(value))}\n`)
+}
+
+/** What has happened: for people on standard error; a program reads the answer. */
+export function tell<T>(context: AdminContext, flags: AdminFlags, answer: Answer<T>, message: string): void {
+  if (flags.format === 'json' && answer.text !== '') context.out(printableJson(answer.text))
+  context.error(`${printable(message)}\n`)
+}
+
+/** `2026-01-02T03:04:05.678Z` without the fraction. */
+export function timeCell(iso: string | null, none = '-'): string {
+  return iso === null ? none : iso.replace(/\.\d+Z$/, 'Z')
+}
+
+/** `team=a,b role=x` */
+export function labelsCell(labels: Record<string, readonly string[]>): string {
+  return Object.entries(labels)
+    .map(([label, values]) => `${label}=${values.join(',')}`)
+    .join(' ')
+}
+
+export function shellWord(text: string): string {
+  return /^[\w./@:+-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`
+}

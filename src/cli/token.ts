@@ -1,0 +1,99 @@
+import { Command, Option } from 'commander'
+import type { RevokedView, TokenMadeView, TokensView } from '../http/api/schemas.ts'
+import {
+  type AdminContext,
+  type AdminFlags,
+  adminOptions,
+  ofProcess,
+  pageOptions,
+  segment,
+  withApi,
+} from './control.ts'
+import { CommandError } from './error.ts'
+import { show, tell, timeCell } from './table.ts'
+import { collect, parseExpiry } from './values.ts'
+
+interface ListFlags extends AdminFlags {
+  limit: string
+  last?: string
+  account?: string
+  kind?: string
+}
+
+interface CreateFlags extends AdminFlags {
+  name: string
+  scope?: string[]
+  expires: string
+  source?: string
+}
+
+export function tokenCommand(context: AdminContext = ofProcess): Command {
+  const command = new Command('token').description('manage tokens that stand for a password')
+
+  pageOptions(command.command('list').alias('ls').description('list tokens'))
+    .option('--account <account>', 'of this account alone')
+    .addOption(new Option('--kind <kind>', 'of this kind alone').choices(['personal', 'refresh']))
+    .action(async (flags: ListFlags) => {
+      const { limit, last, account, kind } = flags
+      await withApi(context, flags, async (ask) => {
+        const answer = await ask<TokensView>('GET', '/tokens', { query: { limit, last, account, kind } })
+        show(context, flags, answer, tokensTable)
+      })
+    })
+
+  adminOptions(
+    command
+      .command('create')
+      .alias('add')
+      .description('make a token for a user or robot, and print it this once')
+      .argument('<account>'),
+  )
+    .option('--name <text>', 'what it is for', 'command line')
+    .option('--scope <type:name:actions>', 'what it may do at most; may be repeated', collect)
+    .option('--expires <end>', 'when it ends: 90d, 12h, 4w, 1y, a date, or never', 'never')
+    .option('--source <name>', 'the source of users that knows the account, where several do')
+    .action(async (account: string, flags: CreateFlags) => {
+      const { name, scope: limits, source } = flags
+      const body = { account, source, name, limits, expiresAt: parseExpiry(flags.expires, context.now()) }
+      await withApi(context, flags, async (ask) => {
+        const answer = await ask<TokenMadeView>('POST', '/tokens', { body })
+        const { id, expiresAt } = answer.json.token
+        const end = expiresAt === null ? 'never' : `at ${timeCell(expiresAt)}`
+        tell(context, flags, answer, `The token ${id} of ${account} is shown this once. It ends ${end}.`)
+        if (flags.format !== 'json') context.out(`${answer.json.secret}\n`)
+      })
+    })
+
+  adminOptions(command.command('revoke').alias('rm').description('end tokens').argument('[id...]'))
+    .option('--all <account>', 'all tokens of an account')
+    .action(async (ids: string[], flags: AdminFlags & { all?: string }) => {
+      const { all } = flags
+      if ((all === undefined) === (ids.length === 0))
+        throw new CommandError('name tokens by their ids, or --all ACCOUNT')
+      await withApi(context, flags, async (ask) => {
+        for (const id of ids) {
+          tell(context, flags, await ask('DELETE', `/tokens/${segment(id)}`), `The token ${id} has ended.`)
+        }
+        if (all === undefined) return
+        const answer = await ask<RevokedView>('DELETE', '/tokens', { query: { account: all } })
+        const { revoked } = answer.json
+        tell(context, flags, answer, `${revoked} ${revoked === 1 ? 'token' : 'tokens'} of ${all} ended.`)
+      })
+    })
+  return command
+}
+
+function tokensTable({ tokens }: TokensView): string[][] {
+  const rows = tokens.map((token) => [
+    token.id,
+    token.account,
+    token.source,
+    token.kind,
+    token.name,
+    token.limits?.join(' ') ?? '-',
+    token.ended ? 'ended' : timeCell(token.expiresAt, 'never'),
+    timeCell(token.lastUsedAt, 'never'),
+    token.lastUsedFrom ?? '',
+  ])
+  return [['ID', 'ACCOUNT', 'SOURCE', 'KIND', 'NAME', 'LIMITS', 'ENDS', 'LAST USED', 'FROM'], ...rows]
+}

@@ -1,0 +1,31 @@
+import { chmodSync, rmSync, writeFileSync } from 'node:fs'
+import { systemClock } from './app.ts'
+import type { LogConfig } from './config/config.ts'
+import { createLineWriter } from './telemetry/line-writer.ts'
+import { createLog, type Log } from './telemetry/log.ts'
+
+/** In the data directory, until the first administrator changes it. */
+export const PASSWORD_FILE = 'berth-admin-password'
+
+export function openLog(config: LogConfig): { log: Log; flush: () => void } {
+  const writer = createLineWriter(2, 0)
+  const { level, formatter, fields } = config
+  return {
+    log: createLog({ level, formatter, fields, now: systemClock.now, write: writer.write }),
+    flush: writer.flush,
+  }
+}
+
+export function forgetPassword(passwordFile: string, name: string): void {
+  if (name === 'admin') rmSync(passwordFile, { force: true })
+}
+
+export function existing(path: string): string | undefined {
+  return Bun.file(path).size > 0 ? path : undefined
+}
+
+export function writeSecret(path: string, text: string): void {
+  rmSync(path, { force: true })
+  writeFileSync(path, text, { mode: 0o600, flag: 'wx' })
+  chmodSync(path, 0o600)
+}

@@ -1,0 +1,50 @@
+import type { Problem } from './config/problem.ts'
+import { type FileWatch, watchFiles } from './jobs/watch-files.ts'
+import type { Log } from './telemetry/log.ts'
+
+/** Where a configuration comes from, and how it is read again. */
+export interface ConfigSource<C> {
+  /** Files that it is written in. */
+  files: readonly string[]
+  /** Never throws: what is wrong is in the result. */
+  load(): { config: C | undefined; problems: readonly Problem[]; warnings: readonly Problem[] }
+}
+
+/**
+ * Puts a changed configuration in force: its own files are watched, and those that it names. One that cannot be used is
+ * logged with all its problems, and the one before stays.
+ * @param apply throws an Error with a text for the operator when the configuration cannot be put in force.
+ */
+export function startReloading<C>(options: {
+  source: ConfigSource<C>
+  /** What the configuration of the moment names. */
+  named: () => readonly string[]
+  apply: (config: C) => Promise<void>
+  log: Log
+}): FileWatch {
+  const { source, named, apply, log } = options
+
+  async function reload(): Promise<void> {
+    const { config, problems, warnings } = source.load()
+    for (const warning of warnings) log.warn(`configuration: ${textOf(warning)}`)
+    for (const problem of problems) log.error(`configuration: ${textOf(problem)}`)
+    if (config === undefined) {
+      log.error('the changed configuration cannot be used; the one before stays in force')
+      return
+    }
+    try {
+      await apply(config)
+      log.info('the configuration was read again and is in force')
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error)
+      log.error(`the changed configuration cannot be put in force; the one before stays: ${reason}`)
+    }
+  }
+
+  return watchFiles({ paths: () => [...new Set([...source.files, ...named()])], onChange: reload })
+}
+
+function textOf({ where, path, message, fix }: Problem): string {
+  const place = [where, path].filter((part) => part !== '').join(': ')
+  return [place === '' ? message : `${place} ${message}`, fix].filter((part) => part !== undefined).join(' ')
+}

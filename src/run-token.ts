@@ -1,0 +1,84 @@
+import { resolve } from 'node:path'
+import { systemClock } from './app.ts'
+import { createTokenApp } from './app-token.ts'
+import type { Config, LogConfig, TokenServerConfig } from './config/config.ts'
+import { watchedFiles } from './config/files.ts'
+import { type Listener, listen } from './http/listen.ts'
+import type { FileWatch } from './jobs/watch-files.ts'
+import { controlAddress } from './run-control.ts'
+import { openLog } from './run-files.ts'
+import { type ConfigSource, startReloading } from './run-reload.ts'
+
+/** Milliseconds that running requests get to finish. */
+const DRAIN = 30_000
+
+export interface TokenServerSetup {
+  tokenServer: TokenServerConfig
+  data: Config['data']
+  log: LogConfig
+}
+
+/** `berth auth`: the token server alone. @throws Error with a text for the user; nothing is left running then. */
+export async function startTokenServer(
+  config: TokenServerSetup,
+  options: { dataGiven: boolean; source?: ConfigSource<TokenServerSetup> },
+): Promise<{ url: string; reload(): Promise<void>; stop(): Promise<void> }> {
+  const { tokenServer } = config
+  if (tokenServer.listen === undefined) throw new Error('server.addr is required')
+  const { log, flush } = openLog(config.log)
+  const app = await createTokenApp({ ...config, dataGiven: options.dataGiven }, { ...systemClock, log })
+  const listeners: Listener[] = []
+  let watch: FileWatch | undefined
+  const stop = async (drainMs: number) => {
+    watch?.stop()
+    await Promise.all(listeners.map((listener) => listener.stop(drainMs)))
+    await app.close()
+    flush()
+  }
+  try {
+    const onError = (error: unknown) => log.error('request failed', { error })
+    const { control } = app
+    if (control !== undefined) {
+      const address = controlAddress(resolve(config.data.directory))
+      listeners.push(await listen({ address, fetch: (request) => control(request), onError }))
+    }
+    const listener = await listen({ address: tokenServer.listen, tls: tokenServer.tls, fetch: app.fetch, onError })
+    listeners.push(listener)
+    let current = config
+    watch =
+      options.source &&
+      startReloading({
+        source: options.source,
+        named: () => watchedFiles(current),
+        log,
+        async apply(next) {
+          for (const key of fixedParts(current, next)) log.warn(`a change of ${key} needs a restart`)
+          await app.reconfigure(next.tokenServer)
+          if (next.tokenServer.tls !== undefined) await listener.renew(next.tokenServer.tls)
+          current = next
+        },
+      })
+    return {
+      url: listener.url,
+      reload: async () => {
+        await app.reopen()
+        await watch?.trigger()
+      },
+      stop: () => stop(DRAIN),
+    }
+  } catch (error) {
+    await stop(0)
+    throw error
+  }
+}
+
+/** What was opened at the start and stays as it is. */
+function fixedParts(before: TokenServerSetup, after: TokenServerSetup): string[] {
+  const parts: [string, (setup: TokenServerSetup) => unknown][] = [
+    ['server.addr', ({ tokenServer }) => tokenServer.listen],
+    ['server.certificate (on or off)', ({ tokenServer }) => tokenServer.tls === undefined],
+    ['audit.file', ({ tokenServer }) => tokenServer.audit.file],
+    ['log', ({ log }) => log],
+  ]
+  return parts.filter(([, part]) => JSON.stringify(part(before)) !== JSON.stringify(part(after))).map(([name]) => name)
+}
