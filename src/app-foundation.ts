@@ -2,7 +2,7 @@ import { createServices, type Services } from './app-accounts.ts'
 import { type AuditTrail, openAudit } from './app-audit.ts'
 import type { Clock } from './app-clock.ts'
 import { createThrottles, type Identity, type IdentityDeps } from './app-identity.ts'
-import { createKeys, type Keys } from './app-keys.ts'
+import { createKeys } from './app-keys.ts'
 import { parseBasic } from './auth/credentials.ts'
 import { createPasswords } from './auth/password.ts'
 import type { AuditConfig } from './config/config.ts'
@@ -86,7 +86,13 @@ export async function openFoundation(options: FoundationDeps): Promise<Foundatio
               return known !== undefined && (source === undefined || known.source === source) ? known : undefined
             },
             explain: (question) => explain(current().server, question),
-            keys: { list: async () => keys.list(), rotate: rotating(keys) },
+            keys: {
+              list: async () => keys.list(),
+              // Another after a reload that brought a pair of the operator's, or took it away.
+              get rotate() {
+                return keys.rotate()
+              },
+            },
             log,
             now,
           }),
@@ -114,13 +120,4 @@ async function explain(server: Identity['server'], question: AclQuestion): Promi
   const { decisions } = await server.explain({ account, scopes: [scope], service, address, labels })
   const [decision] = decisions
   return { granted: decision?.actions ?? [], rule: decision?.rule, trace: decision?.traces ?? [] }
-}
-
-/** Whether there is a ring is known only once the keys are in use. */
-function rotating(keys: Keys): ReturnType<Keys['rotate']> {
-  return async (rotation) => {
-    const rotate = keys.rotate()
-    if (rotate === undefined) throw new Error('the keys are those of the configuration')
-    return await rotate(rotation)
-  }
 }

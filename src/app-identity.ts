@@ -131,6 +131,7 @@ export async function createTokenIdentity(
       now,
       newId: deps.newId,
       record: (event) => deps.record(auditRowOf(event, now())),
+      warn: (message, cause) => log.warn(message, { error: cause }),
     })
     const signIn = (pathPrefix: string) => signInOf(config, pathPrefix, chain, deps)
     const standalone = {

@@ -71,7 +71,7 @@ export function createKeys(deps: { directory: string; log: Log; now: () => numbe
     all: () => (configured === undefined ? inUse().all() : history.all()),
     list,
     rotate() {
-      if (configured !== undefined) return undefined
+      if (configured !== undefined || ring === undefined) return undefined
       return async ({ algorithm, immediately }) => {
         const { key } = await inUse().rotate({
           algorithm: algorithm ?? inUse().current().algorithm,

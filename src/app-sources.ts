@@ -57,7 +57,8 @@ export async function createSources(config: TokenServerConfig, deps: SourcesDeps
     }
     if (config.extAuth !== undefined) authenticators.push(createExternalAuthenticator({ ...config.extAuth, warn }))
     for (const { kind } of config.signIn) {
-      if (metadata !== undefined) authenticators.push(createWebUsers({ kind, users: metadata.users, passwords }))
+      if (metadata === undefined) continue
+      authenticators.push(createWebUsers({ kind, users: metadata.users, groups: metadata.groups, passwords }))
     }
     if (config.ldap !== undefined) authenticators.push(createLdapAuthenticator({ ...config.ldap, warn }))
     if (config.mongoUsers !== undefined) {

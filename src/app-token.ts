@@ -12,7 +12,8 @@ export interface TokenApp {
   fetch: Fetch
   /** The API for whoever may open the control socket; undefined without a data directory. */
   control: ((request: Request) => Promise<Response>) | undefined
-  hasAccounts: boolean
+  /** Where users of the database may log in: makes the first administrator, as `Accounts.ensureAdmin`. */
+  ensureAdmin: ((wanted: string | undefined) => Promise<string | undefined>) | undefined
   /** Puts another configuration in force. @throws Error with a text for the user; the one before stays. */
   reconfigure(config: TokenServerConfig): Promise<void>
   reopen(): Promise<void>
@@ -27,7 +28,7 @@ export const GRACE = 30_000
 /** The token server alone. @throws Error with a text for the user */
 export async function createTokenApp(
   config: { tokenServer: TokenServerConfig; data: Config['data']; dataGiven: boolean },
-  deps: Clock & { log: Log },
+  deps: Clock & { log: Log; onPassword?: (name: string) => Promise<void> },
 ): Promise<TokenApp> {
   let { tokenServer } = config
   const owned = config.dataGiven || needsData(tokenServer) ? await openData(config.data) : undefined
@@ -59,7 +60,7 @@ export async function createTokenApp(
         return api(request, { address, basePath })
       },
       control: api && ((request) => api(request, { caller: OPERATOR_CALLER })),
-      hasAccounts: tokenServer.databaseUsers,
+      ensureAdmin: tokenServer.databaseUsers ? foundation.services?.accounts.ensureAdmin : undefined,
       async reconfigure(next) {
         if (owned === undefined && needsData(next)) {
           throw new Error('what the configuration asks for now needs a data directory; restart to open it')

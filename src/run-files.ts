@@ -16,6 +16,24 @@ export function openLog(config: LogConfig): { log: Log; flush: () => void } {
   }
 }
 
+/**
+ * Makes the first administrator where there is none, and keeps a password that nobody chose in a file until it is changed.
+ * Resolves to that password.
+ */
+export async function firstAdmin(
+  ensureAdmin: (wanted: string | undefined) => Promise<string | undefined>,
+  options: { wanted: string | undefined; passwordFile: string; log: Log },
+): Promise<string | undefined> {
+  const { wanted, passwordFile, log } = options
+  const password = await ensureAdmin(wanted)
+  if (password === undefined && wanted !== undefined) {
+    log.warn('BERTH_ADMIN_PASSWORD only counts for a new registry; berth user passwd admin changes the password')
+  }
+  if (password === undefined || wanted !== undefined) return undefined
+  writeSecret(passwordFile, `${password}\n`)
+  return password
+}
+
 export function forgetPassword(passwordFile: string, name: string): void {
   if (name === 'admin') rmSync(passwordFile, { force: true })
 }
@@ -24,7 +42,7 @@ export function existing(path: string): string | undefined {
   return Bun.file(path).size > 0 ? path : undefined
 }
 
-export function writeSecret(path: string, text: string): void {
+function writeSecret(path: string, text: string): void {
   rmSync(path, { force: true })
   writeFileSync(path, text, { mode: 0o600, flag: 'wx' })
   chmodSync(path, 0o600)

@@ -1,4 +1,4 @@
-import { resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import { systemClock } from './app.ts'
 import { createTokenApp } from './app-token.ts'
 import type { Config, LogConfig, TokenServerConfig } from './config/config.ts'
@@ -6,7 +6,7 @@ import { watchedFiles } from './config/files.ts'
 import { type Listener, listen } from './http/listen.ts'
 import type { FileWatch } from './jobs/watch-files.ts'
 import { controlAddress } from './run-control.ts'
-import { openLog } from './run-files.ts'
+import { existing, firstAdmin, forgetPassword, openLog, PASSWORD_FILE } from './run-files.ts'
 import { type ConfigSource, startReloading } from './run-reload.ts'
 
 /** Milliseconds that running requests get to finish. */
@@ -21,12 +21,14 @@ export interface TokenServerSetup {
 /** `berth auth`: the token server alone. @throws Error with a text for the user; nothing is left running then. */
 export async function startTokenServer(
   config: TokenServerSetup,
-  options: { dataGiven: boolean; source?: ConfigSource<TokenServerSetup> },
-): Promise<{ url: string; reload(): Promise<void>; stop(): Promise<void> }> {
+  options: { dataGiven: boolean; adminPassword: string | undefined; source?: ConfigSource<TokenServerSetup> },
+): Promise<{ url: string; passwordFile: string | undefined; reload(): Promise<void>; stop(): Promise<void> }> {
   const { tokenServer } = config
   if (tokenServer.listen === undefined) throw new Error('server.addr is required')
   const { log, flush } = openLog(config.log)
-  const app = await createTokenApp({ ...config, dataGiven: options.dataGiven }, { ...systemClock, log })
+  const passwordFile = join(resolve(config.data.directory), PASSWORD_FILE)
+  const onPassword = async (name: string) => forgetPassword(passwordFile, name)
+  const app = await createTokenApp({ ...config, dataGiven: options.dataGiven }, { ...systemClock, log, onPassword })
   const listeners: Listener[] = []
   let watch: FileWatch | undefined
   const stop = async (drainMs: number) => {
@@ -44,6 +46,9 @@ export async function startTokenServer(
     }
     const listener = await listen({ address: tokenServer.listen, tls: tokenServer.tls, fetch: app.fetch, onError })
     listeners.push(listener)
+    if (app.ensureAdmin !== undefined) {
+      await firstAdmin(app.ensureAdmin, { wanted: options.adminPassword, passwordFile, log })
+    }
     let current = config
     watch =
       options.source &&
@@ -60,6 +65,7 @@ export async function startTokenServer(
       })
     return {
       url: listener.url,
+      passwordFile: app.ensureAdmin === undefined ? undefined : existing(passwordFile),
       reload: async () => {
         await app.reopen()
         await watch?.trigger()

@@ -7,7 +7,7 @@ import { createAccessLog } from './http/access-log.ts'
 import { type Listener, listen } from './http/listen.ts'
 import type { FileWatch } from './jobs/watch-files.ts'
 import { controlAddress } from './run-control.ts'
-import { existing, forgetPassword, openLog, PASSWORD_FILE, writeSecret } from './run-files.ts'
+import { existing, firstAdmin, forgetPassword, openLog, PASSWORD_FILE } from './run-files.ts'
 import { type ConfigSource, startReloading } from './run-reload.ts'
 import { createLineWriter } from './telemetry/line-writer.ts'
 
@@ -82,12 +82,10 @@ export async function startApp(
     const { listen: address, tls } = config.http
     const registry = await open({ address, tls, fetch: app.fetch, onAnswer, onError })
     // Last, for a start that fails leaves nobody with a password that was never shown.
-    const password = app.hasAccounts ? await app.accounts.ensureAdmin(options.adminPassword) : undefined
-    const made = password !== undefined && options.adminPassword === undefined
-    if (made) writeSecret(passwordFile, `${password}\n`)
-    if (app.hasAccounts && password === undefined && options.adminPassword !== undefined) {
-      log.warn('BERTH_ADMIN_PASSWORD only counts for a new registry; berth user passwd admin changes the password')
-    }
+    const { adminPassword: wanted } = options
+    const password = app.hasAccounts
+      ? await firstAdmin(app.accounts.ensureAdmin, { wanted, passwordFile, log })
+      : undefined
     let current = config
     watch =
       options.source &&
@@ -108,9 +106,7 @@ export async function startApp(
       tokens,
       data,
       open: config.auth.kind === 'none',
-      admin: app.hasAccounts
-        ? { password: made ? password : undefined, passwordFile: existing(passwordFile) }
-        : undefined,
+      admin: app.hasAccounts ? { password, passwordFile: existing(passwordFile) } : undefined,
       reload: async () => {
         await app.reopen()
         await watch?.trigger()

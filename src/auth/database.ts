@@ -45,7 +45,8 @@ export function createDatabaseAuthenticator(options: {
   }
 }
 
-async function ask<T>(question: () => Promise<T>): Promise<T> {
+/** Asks the database of users. @throws UnavailableError */
+export async function ask<T>(question: () => Promise<T>): Promise<T> {
   try {
     return await question()
   } catch (cause) {

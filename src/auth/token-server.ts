@@ -37,6 +37,8 @@ export interface TokenServerOptions {
   newId: () => string
   /** Told of every decision, for the audit log. */
   record?: (event: TokenEvent) => void
+  /** Told why a question could not be answered, for the log: clients hear less. */
+  warn?: (message: string, cause: unknown) => void
 }
 
 /** OAuth2's refresh tokens, which clients store in place of passwords (distribution, "Oauth2 Token Authentication"). */
@@ -159,8 +161,13 @@ export function createTokenServer(options: TokenServerOptions): TokenServer {
       return await question()
     } catch (cause) {
       if (cause instanceof ThrottledError) throw new TokenError('throttled', cause.message, { cause })
-      throw new TokenError('unavailable', `Authentication failed (${textOf(cause)})`, { cause })
+      throw unavailable(`Authentication failed (${textOf(cause)})`, cause)
     }
+  }
+
+  function unavailable(text: string, cause: unknown): TokenError {
+    options.warn?.(text, cause)
+    return new TokenError('unavailable', text, { cause })
   }
 
   async function authenticate(request: TokenRequest): Promise<{ account: string; user: Yes }> {
@@ -209,7 +216,7 @@ export function createTokenServer(options: TokenServerOptions): TokenServer {
       return ruling instanceof Promise ? await ruling : ruling
     } catch (cause) {
       const text = `Authorization failed (authz #${index + 1} returned error: ${textOf(cause)})`
-      throw new TokenError('unavailable', text, { cause })
+      throw unavailable(text, cause)
     }
   }
 

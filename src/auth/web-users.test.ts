@@ -18,6 +18,7 @@ function sourceOf(found: UserRow | undefined | Error) {
         return found
       },
     },
+    groups: { of: async () => ['ops'] },
     passwords: { spend: async (password) => void spent.push(password) },
   })
   return { source, spent }
@@ -40,7 +41,10 @@ test.each([
 })
 
 test('they are found with their labels, unless they are disabled', async () => {
-  expect(await sourceOf(row).source.find?.('ann')).toMatchObject({ labels: { teams: ['dev'] }, admin: false })
+  expect(await sourceOf(row).source.find?.('ann')).toMatchObject({
+    labels: { teams: ['dev'], groups: ['ops'] },
+    admin: false,
+  })
   expect(await sourceOf({ ...row, disabled: true }).source.find?.('ann')).toBeUndefined()
   expect(await sourceOf({ ...row, disabled: true }).source.authenticate('ann', 'x')).toBe('wrong-password')
   expect(await sourceOf(undefined).source.find?.('ann')).toBeUndefined()

@@ -1,7 +1,7 @@
-import type { UserRow, Users } from '../metadata/metadata.ts'
-import { ANONYMOUS, type Authenticator, UnavailableError } from './authenticator.ts'
-import type { Passwords } from './password.ts'
-import { stampOf } from './password.ts'
+import type { Groups, UserRow, Users } from '../metadata/metadata.ts'
+import { ANONYMOUS, type Authenticator } from './authenticator.ts'
+import { ask, withGroups } from './database.ts'
+import { type Passwords, stampOf } from './password.ts'
 
 /**
  * Accounts that people made by signing in with one provider (`github`, `oidc` …). They have no password here, only
@@ -10,18 +10,14 @@ import { stampOf } from './password.ts'
 export function createWebUsers(options: {
   kind: string
   users: Pick<Users, 'find'>
+  groups: Pick<Groups, 'of'>
   passwords: Pick<Passwords, 'spend'>
 }): Authenticator {
-  const { kind, users, passwords } = options
+  const { kind, users, groups, passwords } = options
 
   async function rowOf(account: string): Promise<UserRow | undefined> {
-    if (account === ANONYMOUS) return undefined
-    try {
-      const row = await users.find(account)
-      return row?.kind === 'user' && row.source === kind ? row : undefined
-    } catch (cause) {
-      throw new UnavailableError('the user database does not answer', { cause })
-    }
+    const row = account === ANONYMOUS ? undefined : await ask(() => users.find(account))
+    return row?.kind === 'user' && row.source === kind ? row : undefined
   }
 
   return {
@@ -34,7 +30,8 @@ export function createWebUsers(options: {
     async find(account) {
       const row = await rowOf(account)
       if (row === undefined || row.disabled) return undefined
-      return { labels: row.labels, admin: row.admin, stamp: stampOf(undefined) }
+      const labels = withGroups(row.labels, await ask(() => groups.of(account)))
+      return { labels, admin: row.admin, stamp: stampOf(undefined) }
     },
   }
 }

@@ -12,8 +12,12 @@ export function authCommand(): Command {
     .addOption(new Option('--compat <mode>', 'refuse unknown keys instead of warning').choices(['strict']))
     .action(async (file: string, flags: ConfigFlags) => {
       const { dataGiven, ...config } = tokenConfigOf(file, flags)
-      const server = await startTokenServer(config, { dataGiven, source: tokenSourceOf(file, flags) })
+      const adminPassword = process.env.BERTH_ADMIN_PASSWORD
+      const server = await startTokenServer(config, { dataGiven, adminPassword, source: tokenSourceOf(file, flags) })
       process.stderr.write(`token server listening on ${server.url}\n`)
+      if (server.passwordFile !== undefined) {
+        process.stderr.write(`The password of the user admin is in ${server.passwordFile} until you change it.\n`)
+      }
       onHangup(server.reload)
       await untilSignal()
       await server.stop()

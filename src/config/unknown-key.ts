@@ -4,7 +4,8 @@ import { isFrom } from './places.ts'
 
 /**
  * What an unknown key leads to. In the two foreign formats it is a warning, as their own decoders pass over it, except
- * where passing over it would widen access (`users`, `acl[].match`, `auth`, or what may be meant as that) or lose data (`storage`); in Berth's own sections,
+ * where passing over it would widen access (`users`, `acl[].match`, who may sign in, `auth`, or what may be meant as that)
+ * or lose data (`storage`); in Berth's own sections,
  * and in strict mode, it is a problem.
  */
 export interface UnknownKeyRule {
@@ -14,6 +15,9 @@ export interface UnknownKeyRule {
 
 /** Top-level keys that must not be passed over. */
 const DECISIVE = ['auth', 'storage']
+/** Sections of sign-in in the browser, and their keys that keep people out. */
+const SIGN_IN = ['google_auth', 'github_auth', 'gitlab_auth', 'oidc_auth']
+const LIMITING = ['organization', 'domain']
 const OWN_SECTIONS = ['tokenserver', 'metadata', 'uploads']
 
 export function isUnknownKeyRefused(rule: UnknownKeyRule, path: Path, source: Source): boolean {
@@ -22,6 +26,9 @@ export function isUnknownKeyRefused(rule: UnknownKeyRule, path: Path, source: So
   if (first === 'tokenserver' && second === 'acl' && (path.length === 2 || path[3] === 'match')) return true
   // A misspelt `password` would leave a user whom any password lets in.
   if (first === 'tokenserver' && second === 'users') return true
+  // A misspelt `organization` would let everybody in who has an account at the provider.
+  const isSignIn = first === 'tokenserver' && SIGN_IN.includes(String(second)) && path.length === 3
+  if (isSignIn && nearestName(String(path[2]), LIMITING) !== undefined) return true
   if (isFrom(source, rule.authFile)) return false
   if ((first === 'auth' || first === 'storage') && path.length <= 2) return true
   // A misspelt `auth` would leave the registry open, a misspelt `storage` its data elsewhere.

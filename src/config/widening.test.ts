@@ -10,6 +10,11 @@ describe('what would let more people in than was meant is refused', () => {
     ['a user written twice', { authFile: `${SERVER}users:\n  a: {password: "${HASH}"}\n  a: {}\nacl: []\n` }],
     ['users written twice', { authFile: `${SERVER}users: {}\nusers: {a: {}}\nacl: []\n` }],
     ['rules written twice', { authFile: `${SERVER}users: {}\nacl: []\nacl: [{match: {}, actions: ["*"]}]\n` }],
+    [
+      'a misspelt organization, without which everybody may sign in',
+      { authFile: `${SERVER}github_auth: {client_id: c, client_secret: s, organisation: o}\nacl: []\n` },
+    ],
+    ['a misspelt domain', { authFile: `${SERVER}google_auth: {client_id: c, client_secret: s, domian: d}\nacl: []\n` }],
     ['auth.none that says no', { env: { REGISTRY_AUTH_NONE: 'false' } }],
     ['auth.none that is empty', { env: { REGISTRY_AUTH_NONE: '' } }],
     ['a misspelt auth', { file: 'version: 0.1\natuh: {htpasswd: {realm: r, path: /p}}\nstorage: {filesystem: {}}\n' }],
