@@ -201,7 +201,7 @@ async function createHtpasswdIdentity(
     return { ...common, gate, embedded: nowhere }
   }
   // Clients without credentials can only choose Bearer: a token server of our own asks the same file.
-  await keys.use({ certificate: undefined, key: undefined, expiration: HTPASSWD_TOKENS.expiration })
+  await keys.use({ ...HTPASSWD_TOKENS, certificate: undefined, key: undefined })
   const server = createTokenServer({
     ...HTPASSWD_TOKENS,
     key: keys.current,

@@ -1,7 +1,8 @@
 import { readGiven } from './app-files.ts'
+import { checkKey } from './auth/key-check.ts'
 import { createKeyHistory } from './auth/key-history.ts'
 import { type KeyRing, openKeyRing } from './auth/key-ring.ts'
-import { compatibilityWarning, loadSigningKey, type SigningKey, type VerifyingKey } from './auth/keys.ts'
+import { loadSigningKey, type SigningKey, type VerifyingKey } from './auth/keys.ts'
 import { LEEWAY_MS } from './auth/verify.ts'
 import type { TokenServerConfig } from './config/config.ts'
 import type { KeyInfo, KeyRotation } from './http/api/api.ts'
@@ -16,7 +17,7 @@ const LONGEST_TOKEN_MS = DAY
 /** The keys that sign, over reloads of the configuration. */
 export interface Keys {
   /** Reads the configured pair, or Berth's own. @throws Error with a text for the user; the pair before stays. */
-  use(config: Pick<TokenServerConfig, 'certificate' | 'key' | 'expiration'>): Promise<void>
+  use(config: Pick<TokenServerConfig, 'certificate' | 'key' | 'expiration' | 'keyId' | 'x5c'>): Promise<void>
   current(): SigningKey
   all(): readonly VerifyingKey[]
   list(): KeyInfo[]
@@ -52,7 +53,7 @@ export function createKeys(deps: { directory: string; log: Log; now: () => numbe
   }
 
   return {
-    async use({ certificate, key, expiration }) {
+    async use({ certificate, key, expiration, keyId, x5c }) {
       const certificateText = readGiven('token.certificate', certificate)
       const keyText = readGiven('token.key', key)
       if (certificateText === undefined || keyText === undefined) {
@@ -64,8 +65,10 @@ export function createKeys(deps: { directory: string; log: Log; now: () => numbe
         configured = loadSigningKey(certificateText, keyText)
         history.use(configured, expiration * 1000)
       }
-      const warning = compatibilityWarning([configured ?? inUse().current()])
-      if (warning !== undefined) log.warn(warning)
+      const signing = configured ?? inUse().current()
+      for (const { message, fix } of checkKey({ key: signing, keyId, x5c, bundle: undefined, now: now() })) {
+        log.warn(fix === undefined ? message : `${message}. ${fix}`)
+      }
     },
     current: () => configured ?? inUse().current(),
     all: () => (configured === undefined ? inUse().all() : history.all()),

@@ -1,6 +1,6 @@
 import { sign as cryptoSign } from 'node:crypto'
 import type { GrantedAccess } from '../oci/scope.ts'
-import { carriedCertificates, isValidAt, type KeyIdForm, type SigningKey } from './keys.ts'
+import { carriedCertificates, type KeyIdForm, type SigningKey } from './keys.ts'
 
 /** The claims of a registry token (distribution, "Docker Registry v2 Bearer token specification"); times in seconds. */
 export interface Claims {
@@ -62,11 +62,6 @@ export function createSigner({ key, keyId, x5c, now }: SignerOptions): Signer {
 
 function encode(value: object): string {
   return Buffer.from(JSON.stringify(value)).toString('base64url')
-}
-
-/** Whether every certificate that tokens would carry is valid; a start can warn when not. */
-export function chainIsValid(key: SigningKey, now: number): boolean {
-  return carriedCertificates(key).every((certificate) => isValidAt(certificate, now))
 }
 
 const pool = new BigUint64Array(512)

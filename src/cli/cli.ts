@@ -3,6 +3,7 @@ import { aclCommand } from './acl.ts'
 import { auditCommand } from './audit.ts'
 import { authCommand } from './auth.ts'
 import { configCommand } from './config.ts'
+import { doctorCommand } from './doctor.ts'
 import { CommandError } from './error.ts'
 import { groupCommand } from './group.ts'
 import { keyCommand } from './key.ts'
@@ -28,6 +29,7 @@ export async function run(args: readonly string[]): Promise<number> {
     .addCommand(auditCommand())
     .addCommand(keyCommand())
     .addCommand(configCommand())
+    .addCommand(doctorCommand())
     .addCommand(versionCommand())
   for (const command of everyCommand(program)) command.exitOverride()
   try {
