@@ -10,6 +10,7 @@ import { createThrottle } from './throttle.ts'
 function setup() {
   let time = 1_000_000
   let verifications = 0
+  let guesses = 0
   const now = () => time
   const passwords = createPasswords({
     now,
@@ -29,7 +30,7 @@ function setup() {
     },
   }
   const throttle = createThrottle({ now, perAccount: 3, perAddress: 8, windowMs: 300_000 })
-  const login = createLogin({ chain: createChain([shaky], passwords), passwords, throttle })
+  const login = createLogin({ chain: createChain([shaky], passwords), passwords, throttle, now })
   const ask = async (account: string, password: string, address = '10.0.0.1'): Promise<string> => {
     try {
       const outcome = await login(account, password, address === 'none' ? undefined : address)
@@ -38,8 +39,9 @@ function setup() {
       return error instanceof ThrottledError ? `wait ${error.seconds}` : String(error)
     }
   }
+  /** That many guesses, each another one. */
   const times = async (count: number, account: string, password: string, address?: string) => {
-    for (let i = 0; i < count; i++) await ask(account, password, address)
+    for (let i = 0; i < count; i++) await ask(account, `${password} ${guesses++}`, address)
   }
   return {
     ask,
@@ -62,7 +64,7 @@ describe('a login', () => {
     expect(await ask('test', '123')).toBe('wait 1')
     expect(verifications()).toBe(before)
     pass(1000)
-    expect(await ask('test', 'guess')).toBe('wrong-password')
+    expect(await ask('test', 'another guess')).toBe('wrong-password')
     pass(1000)
     expect(await ask('test', '123')).toBe('wait 1')
     pass(1000)
@@ -99,9 +101,9 @@ describe('a login', () => {
   })
 
   test('that could not be judged is no failure', async () => {
-    const { ask, times, goDown } = setup()
+    const { ask, goDown } = setup()
     goDown(true)
-    await times(10, 'test', '123')
+    for (let i = 0; i < 10; i++) await ask('test', '123')
     goDown(false)
     expect(await ask('test', '123')).toBe('yes')
   })
@@ -111,6 +113,28 @@ describe('a login', () => {
     await times(20, 'test', 'guess', 'none')
     expect(await ask('test', '123', 'none')).toStartWith('wait ')
     expect(await ask('someone', 'x', 'none')).toBe('no-match')
+  })
+
+  test('with the same wrong password again and again is one guess, and its owner is not kept waiting', async () => {
+    const { ask, pass, verifications } = setup()
+    for (let i = 0; i < 50; i++) {
+      expect(await ask('test', 'old password')).toBe('wrong-password')
+      expect(await ask('test', 'old password')).toBe('wrong-password')
+      pass(1000)
+    }
+    expect(verifications()).toBe(50)
+    expect(await ask('test', '123')).toBe('yes')
+  })
+
+  test('with a password that was wrong a while ago is looked at again', async () => {
+    const { ask, pass, verifications } = setup()
+    await ask('test', 'soon right')
+    const before = verifications()
+    await ask('test', 'soon right')
+    expect(verifications()).toBe(before)
+    pass(1000)
+    await ask('test', 'soon right')
+    expect(verifications()).toBe(before + 1)
   })
 
   test('of nobody is none', async () => {

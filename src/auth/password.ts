@@ -1,6 +1,7 @@
 import { timingSafeEqual } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
 import { UnavailableError } from './authenticator.ts'
+import { createPasswordThreads, type VerifyPassword } from './password-threads.ts'
 
 /** bcrypt, as `htpasswd -B` ($2y$), Go ($2a$) and Bun ($2b$) write it. */
 const BCRYPT = /^\$2[aby]\$\d\d\$[./A-Za-z0-9]{53}$/
@@ -39,13 +40,17 @@ export interface PasswordOptions {
   rememberMs?: number
   /** Remembered accounts at most. Default 10,000. */
   rememberMax?: number
-  /** Verifications at once, each on a thread of its own. Default 2. */
+  /** Verifications at once, each on a thread of its own. Default 2, as many as there are threads. */
   concurrency?: number
   /** Verifications that may wait for a thread. Default 256. */
   queueLimit?: number
-  /** The slow comparison; a test counts with it. */
-  verify?: (password: Uint8Array, hash: string) => Promise<boolean>
+  /** The slow comparison; a test counts with it. Default: on the process's threads for it. */
+  verify?: VerifyPassword
 }
+
+/** Threads of the process that check passwords. */
+const THREADS = 2
+const verifyOnThread = createPasswordThreads(THREADS)
 
 export interface PasswordCheck {
   /** Name space of the account: the same name in two sources are two accounts. */
@@ -64,6 +69,8 @@ export interface Passwords {
   check(check: PasswordCheck): Promise<boolean>
   /** Whether that password was right for an account of that name a moment ago, in whatever source; costs next to nothing. */
   isRemembered(account: string, password: string): boolean
+  /** A MAC of a text that holds a password, under a key that never leaves the process; another one after `forget`. */
+  fingerprint(text: string): string
   /** Takes the time of a verification, for an account that does not exist. @throws as `check`. */
   spend(password: string): Promise<void>
   /** Forgets every success: what `check` said before holds no more. */
@@ -84,8 +91,8 @@ interface Success {
  * password, whose key never leaves the process.
  */
 export function createPasswords(options: PasswordOptions): Passwords {
-  const { now, rememberMs = 300_000, rememberMax = 10_000, concurrency = 2, queueLimit = 256 } = options
-  const verify = options.verify ?? ((password, hash) => Bun.password.verify(password, hash))
+  const { now, rememberMs = 300_000, rememberMax = 10_000, concurrency = THREADS, queueLimit = 256 } = options
+  const verify = options.verify ?? verifyOnThread
   const encoder = new TextEncoder()
   const key = crypto.getRandomValues(new Uint8Array(32))
   const successes = new LRUCache<string, Success>({ max: rememberMax })
@@ -106,7 +113,8 @@ export function createPasswords(options: PasswordOptions): Passwords {
     } else active++
     try {
       return await verify(hashKind(hash) === 'bcrypt' ? password.subarray(0, BCRYPT_MAX_BYTES) : password, hash)
-    } catch {
+    } catch (error) {
+      if (error instanceof UnavailableError) throw error
       // What the verifier cannot read (a cost out of range, a damaged digest) is the hash of no password.
       return false
     } finally {
@@ -167,6 +175,7 @@ export function createPasswords(options: PasswordOptions): Passwords {
       if (known === undefined || known.generation !== generation || now() >= known.until) return false
       return timingSafeEqual(known.mac, macOf(encoder.encode(password)))
     },
+    fingerprint: (text) => macOf(encoder.encode(`${generation}\n${text}`)).toString('base64url'),
     forget() {
       generation++
       successes.clear()

@@ -332,8 +332,8 @@ const warnings: [sentence: string, text: string, warnings: string[]][] = [
   ],
   [
     'a misspelt key, with what was meant',
-    `github_auth: {${app}, organisation: o}`,
-    ['3: github_auth.organisation: is an unknown key; it is ignored'],
+    `github_auth: {${app}, registy_url: r}`,
+    ['3: github_auth.registy_url: is an unknown key; it is ignored'],
   ],
 ]
 

@@ -79,8 +79,9 @@ const golden: [sentence: string, file: string, problems: string[]][] = [
       `auth_config.yml:5: acl[0].match.labels.group: ${invalid}invalid match pattern "/foo?*/" for label group: invalid regex pattern: error parsing regexp: invalid nested repetition operator: \`?*\``,
     ],
   ],
-  ...['192.168.0.1/100', '192.168.0.*', 'foo', '2001:db8::/222'].map((ip): [string, string, string[]] => [
-    `V11: ${ip} is no address`,
+  // An empty one, too: without its condition the rule would match everybody.
+  ...['192.168.0.1/100', '192.168.0.*', 'foo', '2001:db8::/222', ''].map((ip): [string, string, string[]] => [
+    `V11: "${ip}" is no address`,
     match(`ip: "${ip}"`),
     [`auth_config.yml:5: acl[0].match.ip: ${invalid}invalid IP pattern: invalid CIDR address: ${ip}`],
   ]),

@@ -52,7 +52,7 @@ export const dockerAuthSchema = z.object({
       x5c: z
         .enum(['auto', 'always', 'never'])
         .default('auto')
-        .describe('Own key: send the certificate in each token; auto does so for a key of its own'),
+        .describe('Own key: send the certificate in each token; auto does so while the certificate is valid'),
       refreshtokens: z
         .enum(['auto', 'always', 'never'])
         .default('auto')

@@ -35,7 +35,7 @@ export function resolveAcl(entries: readonly RawEntry[], path: Path, places: Pla
 
 function matchOf({ account, type, name, service, ip, labels }: RawMatch): AclEntry['match'] {
   const own = labels === undefined ? undefined : Object.assign(Object.create(null) as Record<string, string>, labels)
-  return { account, type, name, service, ip: ip === '' ? undefined : ip, labels: own }
+  return { account, type, name, service, ip, labels: own }
 }
 
 function checkMatch(match: RawMatch, index: number, path: Path, places: Places): void {
@@ -62,7 +62,7 @@ function checkMatch(match: RawMatch, index: number, path: Path, places: Places):
     const named = `invalid match pattern ${JSON.stringify(pattern)} for label ${label}`
     check(pattern, [...path, 'labels', label], named)
   }
-  if (match.ip !== undefined && match.ip !== '' && !isIpPattern(match.ip)) {
+  if (match.ip !== undefined && !isIpPattern(match.ip)) {
     const fix = 'Write an address (192.0.2.1) or a block (192.0.2.0/24).'
     places.problem([...path, 'ip'], `${invalid}invalid IP pattern: invalid CIDR address: ${match.ip}`, fix)
   }

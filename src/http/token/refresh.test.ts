@@ -147,7 +147,7 @@ describe('a refresh token', () => {
 test('too many failed logins are told to wait, in the registry’s form', async () => {
   const throttle = createThrottle({ now, perAccount: 2, perAddress: 100, windowMs: 60_000 })
   const { call, events } = setup({ throttle })
-  for (let i = 0; i < 2; i++) expect((await call('/auth', as('bob:guess'))).status).toBe(401)
+  for (const guess of ['a', 'b']) expect((await call('/auth', as(`bob:${guess}`))).status).toBe(401)
   const response = await call('/auth', as('bob:guess'))
   expect([response.status, response.headers.get('retry-after')]).toEqual([429, '1'])
   const message = 'too many failed logins; try again later (in 1 s)'

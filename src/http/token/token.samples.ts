@@ -65,7 +65,7 @@ export function setup({ users = usersA, acl = aclA, sources, throttle, server = 
     key: () => key,
     keyId: 'libtrust',
     x5c: 'never',
-    login: createLogin({ chain, passwords, throttle }),
+    login: createLogin({ chain, passwords, throttle, now }),
     chain,
     authorizers: [createAclAuthorizer('acl', () => compiled)],
     mode: 'first-match',

@@ -5,6 +5,7 @@ import { parsePeer } from '../../auth/ip.ts'
 import { ThrottledError } from '../../auth/login.ts'
 import { parseScopes } from '../../auth/scope-request.ts'
 import { type Issued, TokenError, type TokenRequest, type TokenServer } from '../../auth/token-server.ts'
+import { withHsts } from '../hsts.ts'
 import { BodyTooLargeError, type Form, firstOf, MAX_BODY, readForm } from './form.ts'
 
 export interface TokenEndpointOptions {
@@ -60,8 +61,8 @@ export function createTokenEndpoint(options: TokenEndpointOptions): TokenEndpoin
   }
 
   return async (request, context) => {
-    const response = await answer(request, context)
-    if (hsts) response.headers.set('Strict-Transport-Security', 'max-age=63072000; includeSubDomains')
+    const response = guarded(await answer(request, context))
+    if (hsts) withHsts(response)
     return request.method === 'HEAD' ? await withoutBody(response) : response
   }
 }
@@ -120,11 +121,7 @@ function clientAddress(
   return address
 }
 
-const JSON_HEADERS = {
-  'Content-Type': 'application/json',
-  'Cache-Control': 'no-store',
-  'X-Content-Type-Options': 'nosniff',
-}
+const JSON_HEADERS = { 'Content-Type': 'application/json' }
 
 /**
  * `expires_in` and `issued_at` besides docker_auth's two: without them clients come back after 60 seconds. `scope` is what
@@ -164,7 +161,7 @@ function refusal({ kind, message, cause }: TokenError, issuer: string): Response
     case 'throttled':
       return throttled(message, cause instanceof ThrottledError ? cause.seconds : 1)
     case 'invalid-grant':
-      // 401 where the RFC says 400: Docker takes any other status for a fault of the server.
+      // 401 where the RFC says 400: of any other status podman and skopeo show only the number.
       return oauthError(401, 'invalid_grant', message)
     case 'unauthorized':
       return failure(401, message, { 'WWW-Authenticate': `Basic realm=${quote(issuer)}` })
@@ -181,13 +178,19 @@ function throttled(message: string, seconds: number): Response {
 }
 
 function failure(status: number, text: string, headers: Record<string, string> = {}): Response {
-  const plain = { 'Content-Type': 'text/plain; charset=utf-8', 'X-Content-Type-Options': 'nosniff' }
-  return new Response(`${text}\n`, { status, headers: { ...plain, ...headers } })
+  return new Response(`${text}\n`, { status, headers: { 'Content-Type': 'text/plain; charset=utf-8', ...headers } })
 }
 
 function index(issuer: string): Response {
   const title = issuer.replace(/[&<>]/g, (character) => `&#${character.charCodeAt(0)};`)
   return new Response(`<h1>${title}</h1>\n`, { headers: { 'Content-Type': 'text/html; charset=utf-8' } })
+}
+
+/** Nothing that is answered here may be kept, or be taken for what it is not. */
+function guarded(response: Response): Response {
+  response.headers.set('Cache-Control', 'no-store')
+  response.headers.set('X-Content-Type-Options', 'nosniff')
+  return response
 }
 
 /** HEAD: the headers that GET would have. */
