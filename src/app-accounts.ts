@@ -32,7 +32,14 @@ export function createServices(deps: {
   onPassword?: (name: string) => Promise<void>
 }): Services {
   const { metadata, passwords, log, now, onPassword } = deps
-  const changes = createChanges({ now, record: deps.record })
+  const changes = createChanges({
+    now,
+    record(row) {
+      // A login that was wrong a moment ago may be right now.
+      if (row.outcome === 'done') passwords.reconsider()
+      deps.record(row)
+    },
+  })
   const newId = () => randomUUID().slice(0, 8)
   const warn = (message: string, fields: Record<string, unknown>) => log.warn(message, fields)
   const tokens = createCredentialTokens({ tokens: metadata.tokens, now, newId: randomUUID, changes, warn })

@@ -12,13 +12,14 @@ import { createLogin, type Login } from './auth/login.ts'
 import type { Passwords } from './auth/password.ts'
 import { createSignInProviders } from './auth/sign-in-providers.ts'
 import { createThrottle, type Throttle } from './auth/throttle.ts'
+import { randomTokenId } from './auth/token.ts'
 import { createTokenServer, type TokenServer } from './auth/token-server.ts'
 import { createTrust } from './auth/trust.ts'
 import { createVerify } from './auth/verify.ts'
 import type { Config, ThrottleConfig, TokenServerConfig } from './config/config.ts'
 import { unreadable } from './config/files.ts'
 import { type ClientAddressOf, createClientAddress } from './http/peer.ts'
-import { type Fetch, originFor, type ServerDeps, splitUrl } from './http/server.ts'
+import { decodePath, type Fetch, originFor, type ServerDeps, splitUrl } from './http/server.ts'
 import { createSignIn, type SignInPages } from './http/sign-in/sign-in.ts'
 import { createJwksEndpoint, JWKS_PATH } from './http/token/jwks.ts'
 import { createTokenEndpoint, type TokenEndpointOptions } from './http/token/token.ts'
@@ -64,13 +65,14 @@ export async function createIdentity(config: Config, deps: IdentityDeps): Promis
 
   const { now } = deps
   const { tokenServer } = config
-  const own = tokenServer === undefined ? undefined : await createTokenIdentity(behind(config, tokenServer), deps)
-  const trust = createTrust({
+  const given = {
     rootCertBundle: readGiven('auth.token.rootcertbundle', auth.rootCertBundle),
     jwks: readGiven('auth.token.jwks', auth.jwks),
-    own: own === undefined ? undefined : deps.keys.all,
-    now,
-  })
+  }
+  // Whatever cannot be used must show before another key signs.
+  if (given.rootCertBundle !== undefined || given.jwks !== undefined) createTrust({ ...given, now })
+  const own = tokenServer === undefined ? undefined : await createTokenIdentity(behind(config, tokenServer), deps)
+  const trust = createTrust({ ...given, own: own === undefined ? undefined : deps.keys.all, now })
   const verify = createVerify({
     trust,
     service: auth.service,
@@ -108,11 +110,11 @@ export async function createTokenIdentity(
   deps: IdentityDeps,
 ): Promise<Omit<Identity, 'gate' | 'embedded'> & { standalone: Fetch; embed(config: Config): Identity['embedded'] }> {
   const { passwords, services, metadata, keys, log, now } = deps
-  await keys.use(config)
+  const useKeys = await keys.prepare(config)
   const sources = await createSources(config, { passwords, metadata, rules: services?.rules, log, now })
   try {
     const chain = chainOf(sources.authenticators, passwords, services, now)
-    const login = createLogin({ chain, passwords, throttle: deps.throttleOf(config.throttle) })
+    const login = createLogin({ chain, passwords, throttle: deps.throttleOf(config.throttle), now })
     const { issue, lifeMs } = config.refreshTokens
     const refreshes = issue === 'always' || (issue === 'auto' && deps.keepsData)
     const server = createTokenServer({
@@ -129,7 +131,7 @@ export async function createTokenIdentity(
       anonymous: config.anonymous,
       refreshTokens: services !== undefined && refreshes ? refreshTokensOf(services, lifeMs, now) : undefined,
       now,
-      newId: deps.newId,
+      newId: randomTokenId,
       record: (event) => deps.record(auditRowOf(event, now())),
       warn: (message, cause) => log.warn(message, { error: cause }),
     })
@@ -140,6 +142,7 @@ export async function createTokenIdentity(
       clientAddress: createClientAddress(config.trustedProxies),
       host: undefined,
     }
+    await useKeys()
     return {
       server,
       login,
@@ -147,8 +150,10 @@ export async function createTokenIdentity(
       standalone: pagesOf(server, keys, now, standalone),
       embed: ({ http: { prefix, host, trustedProxies } }) => {
         const clientAddress = createClientAddress(trustedProxies)
-        const options = { ...config, signIn: signIn(prefix.slice(0, -1)), clientAddress, host: trimmed(host) }
-        return embed(server, keys, now, prefix, options)
+        // The header that stands for the token server's own proxy is anybody's word on the registry's listener.
+        const realIpHeader = config.listen === undefined ? config.realIpHeader : undefined
+        const pages = { signIn: signIn(prefix.slice(0, -1)), clientAddress, host: trimmed(host), realIpHeader }
+        return embed(server, keys, now, prefix, { ...config, ...pages })
       },
       close: sources.close,
     }
@@ -194,21 +199,27 @@ async function createHtpasswdIdentity(
   const htpasswd = createHtpasswdAuthenticator({ path: auth.path, passwords, admin: true, warn })
   // A chain makes a name that nobody has as slow as a wrong password.
   const chain = createChain([htpasswd], passwords)
-  const login = createLogin({ chain, passwords, throttle: deps.throttleOf(HTPASSWD_THROTTLE) })
-  const common = { ...NOBODY, login, chain, close: () => chain.close() }
+  const login = createLogin({ chain, passwords, throttle: deps.throttleOf(HTPASSWD_THROTTLE), now })
+  // They may do everything to images, which is no right over accounts.
+  const plainLogin: Login = async (...question) => {
+    const outcome = await login(...question)
+    return typeof outcome === 'object' ? { ...outcome, admin: false } : outcome
+  }
+  const common = { ...NOBODY, login: plainLogin, chain, close: () => chain.close() }
   if (auth.anonymous === 'none') {
     const gate = createBasicGate({ realm: auth.realm, login, anonymous: { kind: 'none' } })
     return { ...common, gate, embedded: nowhere }
   }
   // Clients without credentials can only choose Bearer: a token server of our own asks the same file.
-  await keys.use({ ...HTPASSWD_TOKENS, certificate: undefined, key: undefined })
+  const useKeys = await keys.prepare({ ...HTPASSWD_TOKENS, certificate: undefined, key: undefined })
+  await useKeys()
   const server = createTokenServer({
     ...HTPASSWD_TOKENS,
     key: keys.current,
     login,
     chain,
     now,
-    newId: deps.newId,
+    newId: randomTokenId,
     record: (event) => deps.record(auditRowOf(event, now())),
   })
   const verify = createVerify({
@@ -251,10 +262,11 @@ interface PagesOptions extends Omit<TokenEndpointOptions, 'server'> {
 function pagesOf(server: TokenServer, keys: Keys, now: () => number, options: PagesOptions): Fetch {
   const { signIn, clientAddress, host } = options
   const endpoint = createTokenEndpoint({ ...options, server })
-  const jwks = createJwksEndpoint(() => jwksOf(keys.all(), now()))
+  const jwks = createJwksEndpoint(() => jwksOf(keys.all(), now()), options)
   const jwksPaths = new Set([JWKS_PATH, `${options.pathPrefix}${JWKS_PATH}`])
   return (request, connection) => {
-    const { path, query } = splitUrl(request.url)
+    const { path: asked, query } = splitUrl(request.url)
+    const path = decodePath(asked)
     if (jwksPaths.has(path)) return jwks(request)
     const peer = clientAddress(connection.peer(), request.headers.get('x-forwarded-for'))
     if (signIn?.paths.has(path) !== true) return endpoint(request, { peer, path, query })
@@ -281,7 +293,7 @@ function embed(
     `${prefix.slice(0, -1)}${JWKS_PATH}`,
     ...more,
   ])
-  return (request, connection, asked) => (paths.has(asked) ? pages(request, connection) : undefined)
+  return (request, connection, asked) => (paths.has(decodePath(asked)) ? pages(request, connection) : undefined)
 }
 
 function trimmed(host: string | undefined): string | undefined {

@@ -16,8 +16,13 @@ const LONGEST_TOKEN_MS = DAY
 
 /** The keys that sign, over reloads of the configuration. */
 export interface Keys {
-  /** Reads the configured pair, or Berth's own. @throws Error with a text for the user; the pair before stays. */
-  use(config: Pick<TokenServerConfig, 'certificate' | 'key' | 'expiration' | 'keyId' | 'x5c'>): Promise<void>
+  /**
+   * Reads the configured pair, or Berth's own, and resolves to what puts it in force.
+   * @throws Error with a text for the user; the pair before stays.
+   */
+  prepare(
+    config: Pick<TokenServerConfig, 'certificate' | 'key' | 'expiration' | 'keyId' | 'x5c'>,
+  ): Promise<() => Promise<void>>
   current(): SigningKey
   all(): readonly VerifyingKey[]
   list(): KeyInfo[]
@@ -53,21 +58,23 @@ export function createKeys(deps: { directory: string; log: Log; now: () => numbe
   }
 
   return {
-    async use({ certificate, key, expiration, keyId, x5c }) {
+    async prepare({ certificate, key, expiration, keyId, x5c }) {
       const certificateText = readGiven('token.certificate', certificate)
       const keyText = readGiven('token.key', key)
-      if (certificateText === undefined || keyText === undefined) {
+      const isOwn = certificateText === undefined || keyText === undefined
+      if (isOwn) {
         const overlapMs = Math.max(expiration * 1000, LONGEST_TOKEN_MS) + LEEWAY_MS
         ring ??= await openKeyRing(directory, { now, overlapMs })
-        await ring.refresh()
-        configured = undefined
-      } else {
-        configured = loadSigningKey(certificateText, keyText)
-        history.use(configured, expiration * 1000)
       }
-      const signing = configured ?? inUse().current()
-      for (const { message, fix } of checkKey({ key: signing, keyId, x5c, bundle: undefined, now: now() })) {
-        log.warn(fix === undefined ? message : `${message}. ${fix}`)
+      const next = isOwn ? undefined : loadSigningKey(certificateText, keyText)
+      return async () => {
+        configured = next
+        if (next === undefined) await inUse().refresh()
+        else history.use(next, expiration * 1000)
+        const signing = next ?? inUse().current()
+        for (const { message, fix } of checkKey({ key: signing, keyId, x5c, bundle: undefined, now: now() })) {
+          log.warn(fix === undefined ? message : `${message}. ${fix}`)
+        }
       }
     },
     current: () => configured ?? inUse().current(),

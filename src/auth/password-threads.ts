@@ -5,7 +5,10 @@ import type { PasswordReply, PasswordRequest } from './password-worker.ts'
  * In the single-file executable (`bun build --compile src/main.ts src/auth/password-worker.ts`) this file is part of the
  * main script, at the root, and the Worker's script has its own place below that.
  */
-const WORKER = import.meta.dir.startsWith('/$bunfs/') ? './auth/password-worker.ts' : './password-worker.ts'
+const WORKER = new URL(
+  import.meta.dir.startsWith('/$bunfs/') ? './auth/password-worker.ts' : './password-worker.ts',
+  import.meta.url,
+)
 
 /** The slow comparison. @throws UnavailableError when its thread died. */
 export type VerifyPassword = (password: Uint8Array, hash: string) => Promise<boolean>
@@ -13,10 +16,10 @@ export type VerifyPassword = (password: Uint8Array, hash: string) => Promise<boo
 /**
  * Threads that do nothing but check passwords. The runtime's own would do it on the few threads that also sign tokens with
  * RSA and open files: two strangers who guess would then hold up everybody for the time of a check. Each is started when
- * first needed, and again after it died.
+ * first needed, and again after it died. `script` is for tests.
  */
-export function createPasswordThreads(count: number): VerifyPassword {
-  const threads = Array.from({ length: count }, () => createThread())
+export function createPasswordThreads(count: number, script = WORKER): VerifyPassword {
+  const threads = Array.from({ length: count }, () => createThread(script))
   return (password, hash) => {
     const idlest = threads.reduce((best, thread) => (thread.busy() < best.busy() ? thread : best))
     return idlest.verify(password, hash)
@@ -34,7 +37,7 @@ interface Pending {
   reject(error: UnavailableError): void
 }
 
-function createThread(): Thread {
+function createThread(script: URL): Thread {
   const pending = new Map<number, Pending>()
   let worker: Worker | undefined
   let calls = 0
@@ -48,7 +51,7 @@ function createThread(): Thread {
   }
 
   function start(): Worker {
-    const fresh = new Worker(new URL(WORKER, import.meta.url))
+    const fresh = new Worker(script)
     fresh.onmessage = ({ data: { call, right } }: MessageEvent<PasswordReply>) => {
       const answered = pending.get(call)
       pending.delete(call)

@@ -72,6 +72,13 @@ describe('verifications', () => {
   })
 })
 
+test('a verification that could not be made is no answer', async () => {
+  const fault = new UnavailableError('the thread died')
+  const passwords = createPasswords({ now: () => 0, verify: () => Promise.reject(fault) })
+  const error = await passwords.check({ source: 's', account: 'a', password: 'x', hash: HASH_123 }).catch((e) => e)
+  expect(error).toBe(fault)
+})
+
 describe('a remembered success', () => {
   async function remembered(options?: Partial<PasswordOptions>) {
     const made = controlled(options)

@@ -75,6 +75,8 @@ export interface Passwords {
   spend(password: string): Promise<void>
   /** Forgets every success: what `check` said before holds no more. */
   forget(): void
+  /** What was wrong may be right now (an account was made, or enabled): fingerprints change. */
+  reconsider(): void
 }
 
 interface Success {
@@ -103,6 +105,7 @@ export function createPasswords(options: PasswordOptions): Passwords {
   const waiting: (() => void)[] = []
   let active = 0
   let generation = 0
+  let reconsidered = 0
   /** Accounts that do not exist cost what the last one that does has cost. */
   let decoy = DECOY
 
@@ -175,7 +178,10 @@ export function createPasswords(options: PasswordOptions): Passwords {
       if (known === undefined || known.generation !== generation || now() >= known.until) return false
       return timingSafeEqual(known.mac, macOf(encoder.encode(password)))
     },
-    fingerprint: (text) => macOf(encoder.encode(`${generation}\n${text}`)).toString('base64url'),
+    fingerprint: (text) => macOf(encoder.encode(`${generation}.${reconsidered}\n${text}`)).toString('base64url'),
+    reconsider() {
+      reconsidered++
+    },
     forget() {
       generation++
       successes.clear()

@@ -38,6 +38,8 @@ export interface Throttle {
    * @param address of the client, as the connection or a trusted header has it; undefined on a unix socket.
    */
   begin(account: string, address: string | undefined): Attempt
+  /** Whether failures of that very account from that address stand in the way now. */
+  mustWait(account: string, address: string | undefined): boolean
   /**
    * As `begin`, but where nothing except attempts under way stands in the way, waits for their ends: many clients that
    * start at once with the right password are all let in, and with a wrong one get no more tries than one by one.
@@ -155,6 +157,15 @@ export function createThrottle(options: ThrottleOptions): Throttle {
   }
 
   return {
+    mustWait(account, address) {
+      if (pairs.size === 0 && accounts.size === 0) return false
+      const [own] = countedFor(account, address)
+      const failures = own?.table.peek(own.key)
+      if (own === undefined || failures === undefined) return false
+      const time = now()
+      const settled = failures.settled.filter((at) => time - at < windowMs)
+      return waitOf(settled, own.free, time) > 0
+    },
     begin(account, address) {
       const attempt = tryOnce(account, address)
       return attempt.allowed ? attempt : { allowed: false, retryAfterMs: attempt.retryAfterMs }

@@ -1,6 +1,7 @@
 import { Command, Option } from 'commander'
 import { startTokenServer } from '../run-token.ts'
 import { type ConfigFlags, tokenConfigOf, tokenSourceOf } from './load.ts'
+import { takePassword } from './password-prompt.ts'
 import { onHangup, untilSignal } from './signal.ts'
 
 export function authCommand(): Command {
@@ -12,7 +13,7 @@ export function authCommand(): Command {
     .addOption(new Option('--compat <mode>', 'refuse unknown keys instead of warning').choices(['strict']))
     .action(async (file: string, flags: ConfigFlags) => {
       const { dataGiven, ...config } = tokenConfigOf(file, flags)
-      const adminPassword = process.env.BERTH_ADMIN_PASSWORD
+      const adminPassword = takePassword()
       const server = await startTokenServer(config, { dataGiven, adminPassword, source: tokenSourceOf(file, flags) })
       process.stderr.write(`token server listening on ${server.url}\n`)
       if (server.passwordFile !== undefined) {

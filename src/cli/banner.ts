@@ -1,8 +1,11 @@
 import type { Running } from '../run.ts'
 import { VERSION } from './version.ts'
 
-/** What somebody who starts it for the first time needs next. `command` is how the program was called. */
-export function banner(running: Running, command: string): string {
+/**
+ * What somebody who starts it for the first time needs next. `command` is how the program was called. Only on a terminal
+ * does it show a password: elsewhere it is the beginning of a log, which others may read.
+ */
+export function banner(running: Running, { command, terminal }: { command: string; terminal: boolean }): string {
   const { registry, tokens, data, admin, open } = running
   const lines = [`Berth ${VERSION} listening on ${registry.url}${everywhere(registry.everywhere)}`]
   if (tokens !== undefined) lines.push(`token server listening on ${tokens.url}/auth${everywhere(tokens.everywhere)}`)
@@ -11,7 +14,7 @@ export function banner(running: Running, command: string): string {
   if (admin !== undefined && registry.port !== undefined) {
     const host = registry.url.replace(/^https?:\/\//, '')
     lines.push('')
-    if (admin.password !== undefined) lines.push(`The user admin was made, with the password ${admin.password}`)
+    if (terminal && admin.password !== undefined) lines.push(`The user admin was made, with the password ${admin.password}`)
     if (admin.passwordFile === undefined) lines.push(`  docker login --username admin ${host}`)
     else {
       lines.push(`The password of admin is in ${admin.passwordFile} until you change it with`, '')

@@ -53,3 +53,10 @@ function hidden(prompt: string): Promise<string> {
   stdin.on('data', onData)
   return promise
 }
+
+/** The first administrator's password from the environment, which then holds it no more: programs that we start inherit that. */
+export function takePassword(): string | undefined {
+  const password = process.env.BERTH_ADMIN_PASSWORD
+  delete process.env.BERTH_ADMIN_PASSWORD
+  return password
+}

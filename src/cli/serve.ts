@@ -2,6 +2,7 @@ import { Command, Option } from 'commander'
 import { startApp } from '../run.ts'
 import { banner } from './banner.ts'
 import { type ConfigFlags, configOf, sourceOf } from './load.ts'
+import { takePassword } from './password-prompt.ts'
 import { onHangup, untilSignal } from './signal.ts'
 
 export function serveCommand(): Command {
@@ -17,9 +18,10 @@ export function serveCommand(): Command {
     .addOption(new Option('--compat <mode>', 'refuse unknown keys instead of warning').choices(['strict']))
     .action(async (file: string | undefined, flags: ConfigFlags) => {
       const path = file ?? process.env.REGISTRY_CONFIGURATION_PATH
-      const adminPassword = process.env.BERTH_ADMIN_PASSWORD
+      const adminPassword = takePassword()
       const app = await startApp(configOf(path, flags), { adminPassword, source: sourceOf(path, flags) })
-      process.stderr.write(banner(app, process.env.BERTH_COMMAND ?? 'berth'))
+      const command = process.env.BERTH_COMMAND ?? 'berth'
+      process.stderr.write(banner(app, { command, terminal: process.stderr.isTTY === true }))
       onHangup(app.reload)
       await untilSignal()
       await app.stop()

@@ -1,6 +1,6 @@
 import { afterEach, expect, test } from 'bun:test'
 import { generateKeyPairSync, randomBytes } from 'node:crypto'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type ConnectionOptions, connect } from 'node:tls'
@@ -131,4 +131,18 @@ test('suites and curves are those that were asked for', async () => {
   expect(await offer('ECDHE-ECDSA-AES256-GCM-SHA384', 'P-256:P-384')).toBe('picky')
   expect(await offer('ECDHE-ECDSA-AES128-GCM-SHA256', 'P-256:P-384')).toBe('no connection')
   expect(await offer('ECDHE-ECDSA-AES256-GCM-SHA384', 'P-256')).toBe('no connection')
+})
+
+test('the path of a unix socket is made free of a socket that nobody serves, and of nothing else', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'berth-listen-'))
+  folders.push(folder)
+  const path = join(folder, 'file')
+  writeFileSync(path, 'precious')
+  const options = { address: { kind: 'unix', path }, fetch: () => new Response('ok'), onError: () => {} } as const
+  expect(await failure(listen(options))).toContain('there is something that is no socket')
+  expect(readFileSync(path, 'utf8')).toBe('precious')
+  rmSync(path)
+  const listener = await listen(options)
+  listeners.push(listener)
+  expect(await (await fetch('http://x/', { unix: path })).text()).toBe('ok')
 })

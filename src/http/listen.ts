@@ -1,4 +1,4 @@
-import { chmodSync, closeSync, constants, openSync, rmSync } from 'node:fs'
+import { chmodSync, closeSync, constants, lstatSync, openSync, rmSync } from 'node:fs'
 import { createConnection } from 'node:net'
 import { basename, dirname } from 'node:path'
 import { RegistryError } from '../oci/error.ts'
@@ -46,6 +46,8 @@ export interface Listener {
 const IDLE_SECONDS = 120
 /** Milliseconds in which connections that wait in a socket's queue are taken from it. */
 const HANDOVER_MS = 100
+/** Milliseconds after which no connection of an earlier certificate is idle any more: those have timed out by then. */
+const LINGER_MS = (IDLE_SECONDS + 10) * 1000
 /** Bytes of a unix socket's path that the kernel takes. */
 const MAX_SOCKET_PATH = 100
 
@@ -55,6 +57,9 @@ export async function listen(options: ListenOptions): Promise<Listener> {
   const secure = tls !== undefined
   let secrets = tls === undefined ? undefined : await tlsOptions(tls)
   const socket = address.kind === 'unix' ? await openSocketPath(address.path) : undefined
+
+  /** Of earlier certificates, whose connections may still be in use. */
+  const retired = new Set<Bun.Server<undefined>>()
 
   const handle = (request: Request, server: Bun.Server<undefined>): Response | Promise<Response> => {
     let patient = false
@@ -70,6 +75,8 @@ export async function listen(options: ListenOptions): Promise<Listener> {
     const answered = (done: Response) => {
       // The time-out belongs to the connection, which would outlive its client for ever otherwise.
       if (patient) server.timeout(request, IDLE_SECONDS)
+      // A client that hears of it does not send into a connection that is being closed (RFC 9112 section 9.6).
+      if (retired.has(server)) done.headers.set('Connection', 'close')
       onAnswer?.(request, done, connection.peer())
       return done
     }
@@ -105,14 +112,16 @@ export async function listen(options: ListenOptions): Promise<Listener> {
   } catch (error) {
     throw listenError(address, error)
   }
-  /** Sockets of earlier certificates, whose connections may still be in use. */
-  const retired: Bun.Server<undefined>[] = []
+  /** Ends the socket that was retired last, which still listens so that its idle connections stay. */
+  let endLingering = () => {}
 
   let renewing = Promise.resolve(false)
 
   async function renew(next: Tls): Promise<boolean> {
     const fresh = await tlsOptions(next)
     if (secrets === undefined || JSON.stringify(fresh) === JSON.stringify(secrets)) return false
+    // Of three sockets it could not be said which one gets the connections.
+    endLingering()
     const before = secrets
     secrets = fresh
     const old = server
@@ -123,12 +132,23 @@ export async function listen(options: ListenOptions): Promise<Listener> {
       const reason = error instanceof Error ? error.message : String(error)
       throw new Error(`cannot use the TLS certificate ${next.certificate}: ${reason}`, { cause: error })
     }
+    retired.add(old)
+    const isPreferred = preferLastSocket(old.port ?? 0)
     // What has begun to connect to the old socket gets its answer there.
-    preferLastSocket(old.port ?? 0)
     await Bun.sleep(HANDOVER_MS)
-    void old.stop()
-    retired.push(old)
+    if (isPreferred) linger(old)
+    else void old.stop()
     return true
+  }
+
+  function linger(old: Bun.Server<undefined>): void {
+    const end = () => {
+      clearTimeout(timer)
+      void old.stop()
+    }
+    const timer = setTimeout(end, LINGER_MS)
+    timer.unref()
+    endLingering = end
   }
 
   const url = address.kind === 'unix' ? `unix:${address.path}` : urlOf(address.hostname, server.port ?? 0, secure)
@@ -145,6 +165,7 @@ export async function listen(options: ListenOptions): Promise<Listener> {
     },
     async stop(drainMs) {
       const deadline = performance.now() + drainMs
+      endLingering()
       const servers = [...retired, server]
       for (const each of servers) void each.stop()
       const busy = () => servers.some((each) => each.pendingRequests > 0)
@@ -236,6 +257,10 @@ async function openSocketPath(path: string): Promise<{ path: string; remove: () 
   if (await isListening(short.path)) {
     short.close()
     throw new Error(`${path} is in use by another program`)
+  }
+  if (lstatSync(path, { throwIfNoEntry: false })?.isSocket() === false) {
+    short.close()
+    throw new Error(`cannot listen on ${path}: there is something that is no socket; remove it, or choose another path`)
   }
   rmSync(path, { force: true })
   return {

@@ -59,4 +59,9 @@ describe('the origin of a request', () => {
   test.each(rows)('%s', (_, headers, { secure = false, believed = false }, expected) => {
     expect(originOf({ headers: new Headers(headers), secure, believed })).toBe(expected)
   })
+
+  test('is not sought in a Forwarded header that no proxy writes', () => {
+    const headers = new Headers({ host: 'inner', forwarded: `proto=${' '.repeat(1_000_000)}"x` })
+    expect(originOf({ headers, secure: false, believed: true })).toBe('http://inner')
+  })
 })

@@ -36,14 +36,27 @@ function first(list: string | null): string | undefined {
   return value === '' ? undefined : value
 }
 
+/** RFC 7239 section 4: the first element. Longer ones than any proxy writes are not looked at. */
 function parseForwarded(header: string | null): { proto?: string; host?: string } {
   const result: { proto?: string; host?: string } = {}
-  for (const pair of (first(header) ?? '').split(';')) {
-    const match = /^\s*(proto|host)\s*=\s*(?:"([^"\\]*)"|([^\s"]*))\s*$/i.exec(pair)
-    if (match === null) continue
-    const value = match[2] ?? match[3] ?? ''
-    if (match[1]?.toLowerCase() === 'proto') result.proto = value
-    else result.host = value
+  const element = first(header) ?? ''
+  if (element.length > MAX_FORWARDED) return result
+  for (const pair of element.split(';')) {
+    const equals = pair.indexOf('=')
+    if (equals === -1) continue
+    const name = pair.slice(0, equals).trim().toLowerCase()
+    const value = unquoted(pair.slice(equals + 1).trim())
+    if (value === undefined) continue
+    if (name === 'proto') result.proto = value
+    else if (name === 'host') result.host = value
   }
   return result
+}
+
+const MAX_FORWARDED = 1024
+
+function unquoted(text: string): string | undefined {
+  const inner = text.length > 1 && text.startsWith('"') && text.endsWith('"') ? text.slice(1, -1) : undefined
+  if (inner !== undefined) return /["\\]/.test(inner) ? undefined : inner
+  return /[\s"]/.test(text) ? undefined : text
 }

@@ -35,9 +35,10 @@ function parsePreference(text: string): Preference | undefined {
   if (!/^[^\s/]+\/[^\s/]+$/.test(type)) return undefined
   let quality = 1
   for (const parameter of parameters) {
-    const match = /^\s*q\s*=\s*(\S*)\s*$/i.exec(parameter)
-    if (match === null) continue
-    const value = Number(match[1])
+    const equals = parameter.indexOf('=')
+    if (equals === -1 || parameter.slice(0, equals).trim().toLowerCase() !== 'q') continue
+    // No value is 0.
+    const value = Number(parameter.slice(equals + 1).trim())
     quality = Number.isFinite(value) ? Math.min(1, Math.max(0, value)) : 0
   }
   return { type, quality }
