@@ -1,5 +1,7 @@
 import { join } from 'node:path'
 import { type AuditLog, createAuditLog } from './auth/audit.ts'
+import { isOfStranger } from './auth/audit-flood.ts'
+import { createRation } from './auth/ration.ts'
 import type { TokenEvent } from './auth/token-server.ts'
 import type { AuditConfig } from './config/config.ts'
 import { plainAddress } from './http/peer.ts'
@@ -15,6 +17,10 @@ const KEEP_FILES = 4
 /** Scopes of one decision that are written down; a request can ask for hundreds. */
 const SCOPES = 20
 const MAX_SCOPE = 300
+/** Lines of the log about one account, and about all who are known; the audit log has each. And characters of a field. */
+const TOLD_OF_EACH = { burst: 60, everyMs: 10_000 }
+const TOLD_OF_ALL = { burst: 600, everyMs: 1000 }
+const MAX_TOLD = 256
 
 export interface AuditTrail {
   record(row: AuditRow): void
@@ -23,28 +29,38 @@ export interface AuditTrail {
   close(): Promise<void>
 }
 
-/** Every decision as a row of the database, and as a JSON line in a file; in the log where there is neither. */
+/**
+ * Every decision as a row of the database, and as a JSON line in a file; in the log where there is neither. `appended`
+ * is told how many rows the database has more.
+ */
 export async function openAudit(
   config: AuditConfig,
-  deps: { metadata: Metadata | undefined; directory: string; log: Log; now: () => number },
+  deps: {
+    metadata: Pick<Metadata, 'audit'> | undefined
+    directory: string
+    log: Pick<Log, 'info' | 'warn' | 'error'>
+    now: () => number
+    appended?: (rows: number) => void
+  },
 ): Promise<AuditTrail> {
-  const { metadata, log } = deps
+  const { metadata, log, now, appended } = deps
   const file = config.file ?? (metadata === undefined ? undefined : join(deps.directory, AUDIT_FILE))
   const onError = (error: Error) => log.error('the audit file cannot be written', { file, error })
   const options = { maxBytes: MAX_BYTES, keep: KEEP_FILES, onError }
   const lines = file === undefined ? undefined : await openJsonLines(file, options)
   const sink: AuditLog = createAuditLog({
-    append: metadata === undefined ? async () => {} : metadata.audit.append,
-    line: lines === undefined ? (json) => log.info('audit', JSON.parse(json)) : lines.write,
-    now: deps.now,
+    async append(rows) {
+      await metadata?.audit.append(rows)
+      appended?.(rows.length)
+    },
+    line: lines === undefined ? (json) => log.info('audit', untimed(json)) : lines.write,
+    // What somebody may have to look into is in the log, too.
+    kept: lines === undefined ? undefined : createTeller(log, now),
+    now,
     warn: (message, fields) => log.warn(message, fields),
   })
   return {
-    record(row) {
-      sink.record(row)
-      // What somebody may have to look into is in the log, too.
-      if (lines !== undefined && TOLD.has(row.outcome)) log.info(`${row.kind} ${row.outcome}`, told(row))
-    },
+    record: sink.record,
     reopen: async () => await lines?.reopen(),
     async close() {
       await sink.close()
@@ -53,11 +69,35 @@ export async function openAudit(
   }
 }
 
+/** Every line of the log has a time already. */
+function untimed(json: string): Record<string, unknown> {
+  const { time: _, ...fields } = JSON.parse(json) as Record<string, unknown>
+  return fields
+}
+
 const TOLD: ReadonlySet<AuditRow['outcome']> = new Set(['refused', 'denied', 'failed'])
 
-function told({ account, address, service, asked, rules, detail }: AuditRow): Record<string, unknown> {
+function createTeller(log: Pick<Log, 'info'>, now: () => number): (row: AuditRow) => void {
+  const ration = createRation({ now, each: TOLD_OF_EACH, all: TOLD_OF_ALL })
+  let untold = 0
+  return (row) => {
+    if (!TOLD.has(row.outcome)) return
+    // Strangers' rows have been rationed before.
+    if (!isOfStranger(row) && !ration.take(`${row.source} ${row.account}`)) {
+      untold++
+      return
+    }
+    log.info(`${row.kind} ${row.outcome}`, told(row, untold))
+    untold = 0
+  }
+}
+
+/** `untold` lines before this one are in the audit log alone. */
+function told({ account, address, service, asked, rules, detail }: AuditRow, untold: number): Record<string, unknown> {
   const fields = { account, address, service, asked, rules, reason: detail }
-  return Object.fromEntries(Object.entries(fields).filter(([, text]) => text !== ''))
+  const texts = Object.entries(fields).filter(([, text]) => text !== '')
+  const short = texts.map(([name, text]) => [name, text.slice(0, MAX_TOLD).toWellFormed()])
+  return { ...Object.fromEntries(short), ...(untold === 0 ? {} : { untold }) }
 }
 
 /** The record of a decision about a token. */

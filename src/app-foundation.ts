@@ -1,18 +1,13 @@
 import { createServices, type Services } from './app-accounts.ts'
 import { type AuditTrail, openAudit } from './app-audit.ts'
+import { createWhoIs } from './app-callers.ts'
 import type { Clock } from './app-clock.ts'
 import { createThrottles, type Identity, type IdentityDeps } from './app-identity.ts'
 import { createKeys } from './app-keys.ts'
-import { parseBasic } from './auth/credentials.ts'
+import { ChangeError } from './auth/administration.ts'
 import { createPasswords } from './auth/password.ts'
 import type { AuditConfig } from './config/config.ts'
-import {
-  type AclExplanation,
-  type AclQuestion,
-  type Api,
-  type Identity as CallerIdentity,
-  createApi,
-} from './http/api/api.ts'
+import { type AclExplanation, type AclQuestion, type Api, createApi } from './http/api/api.ts'
 import { startPeriodic } from './jobs/periodic.ts'
 import { startPruningAccounts } from './jobs/prune-accounts.ts'
 import type { Metadata } from './metadata/metadata.ts'
@@ -45,7 +40,13 @@ const TEND_KEYS = 60_000
 
 export async function openFoundation(options: FoundationDeps): Promise<Foundation> {
   const { metadata, directory, log, now, newId } = options
-  const trail: AuditTrail = await openAudit(options.audit(), { metadata, directory, log, now })
+  const trail: AuditTrail = await openAudit(options.audit(), {
+    metadata,
+    directory,
+    log,
+    now,
+    appended: (rows) => pruning?.appended(rows),
+  })
   const { record } = trail
   const passwords = createPasswords({ now })
   const keys = createKeys({ directory, log, now })
@@ -80,7 +81,7 @@ export async function openFoundation(options: FoundationDeps): Promise<Foundatio
         : createApi({
             ...services,
             audit: metadata.audit,
-            whoIs: (request, address) => whoIs(current().login, request, address),
+            whoIs: createWhoIs({ login: () => current().login, now, record }),
             findAccount: async (account, source) => {
               const known = await current().chain?.find(account)
               return known !== undefined && (source === undefined || known.source === source) ? known : undefined
@@ -104,18 +105,8 @@ export async function openFoundation(options: FoundationDeps): Promise<Foundatio
   }
 }
 
-async function whoIs(login: Identity['login'], request: Request, address: string | undefined): Promise<CallerIdentity> {
-  const credentials = parseBasic(request.headers.get('authorization') ?? undefined)
-  if (credentials === undefined) return request.headers.has('authorization') ? 'refused' : 'anonymous'
-  const { user: account, password } = credentials
-  const outcome = account === '' ? undefined : await login?.(account, password, address)
-  if (typeof outcome !== 'object') return 'refused'
-  const token = outcome.token === undefined ? {} : { token: { limited: outcome.limits !== undefined } }
-  return { account, source: outcome.source ?? '', admin: outcome.admin === true, ...token }
-}
-
 async function explain(server: Identity['server'], question: AclQuestion): Promise<AclExplanation> {
-  if (server === undefined) throw new Error('there is no token server')
+  if (server === undefined) throw new ChangeError('conflict', 'there are no rules to ask: no token server runs here')
   const { account, scope, service, ip: address, labels } = question
   const { decisions } = await server.explain({ account, scopes: [scope], service, address, labels })
   const [decision] = decisions

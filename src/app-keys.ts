@@ -25,6 +25,7 @@ export interface Keys {
   ): Promise<() => Promise<void>>
   current(): SigningKey
   all(): readonly VerifyingKey[]
+  /** None where no token server runs. */
   list(): KeyInfo[]
   /** Undefined where the pair is a configured one. */
   rotate(): ((rotation: KeyRotation) => Promise<KeyInfo>) | undefined
@@ -47,14 +48,13 @@ export function createKeys(deps: { directory: string; log: Log; now: () => numbe
     if (configured !== undefined) {
       return history.all().map((key, index) => infoOf(key, index === 0 ? 'signing' : 'previous'))
     }
-    const next = inUse().next()
-    const signing = inUse().current()
-    return inUse()
-      .all()
-      .map((key) => {
-        if (key === signing) return infoOf(key, 'signing')
-        return key === next?.key ? { ...infoOf(key, 'next'), signsFrom: next.from } : infoOf(key, 'previous')
-      })
+    if (ring === undefined) return []
+    const next = ring.next()
+    const signing = ring.current()
+    return ring.all().map((key) => {
+      if (key === signing) return infoOf(key, 'signing')
+      return key === next?.key ? { ...infoOf(key, 'next'), signsFrom: next.from } : infoOf(key, 'previous')
+    })
   }
 
   return {

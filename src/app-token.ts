@@ -4,6 +4,7 @@ import { openFoundation } from './app-foundation.ts'
 import { createTokenIdentity } from './app-identity.ts'
 import { OPERATOR_CALLER } from './app-operator.ts'
 import type { Config, TokenServerConfig } from './config/config.ts'
+import { withHsts } from './http/hsts.ts'
 import { createClientAddress } from './http/peer.ts'
 import { type Fetch, splitUrl } from './http/server.ts'
 import type { Log } from './telemetry/log.ts'
@@ -57,7 +58,8 @@ export async function createTokenApp(
           connection.peer(),
           request.headers.get('x-forwarded-for'),
         )
-        return api(request, { address, basePath })
+        const { hsts } = tokenServer
+        return api(request, { address, basePath }).then((response) => (hsts ? withHsts(response) : response))
       },
       control: api && ((request) => api(request, { caller: OPERATOR_CALLER })),
       ensureAdmin: tokenServer.databaseUsers ? foundation.services?.accounts.ensureAdmin : undefined,

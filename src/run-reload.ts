@@ -1,4 +1,6 @@
+import type { TlsConfig } from './config/config.ts'
 import type { Problem } from './config/problem.ts'
+import type { Listener } from './http/listen.ts'
 import { type FileWatch, watchFiles } from './jobs/watch-files.ts'
 import type { Log } from './telemetry/log.ts'
 
@@ -42,6 +44,21 @@ export function startReloading<C>(options: {
   }
 
   return watchFiles({ paths: () => [...new Set([...source.files, ...named()])], onChange: reload })
+}
+
+/** A pair that cannot be used must not keep the rest of a configuration from being in force: the old one stays, and it is logged. */
+export async function renewCertificate(
+  listener: Listener | undefined,
+  tls: TlsConfig | undefined,
+  log: Log,
+): Promise<void> {
+  if (listener === undefined || tls === undefined) return
+  try {
+    if (await listener.renew(tls)) log.info('new connections get the new certificate', { certificate: tls.certificate })
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error)
+    log.error(`the certificate of ${listener.url} stays as it was: ${reason}`)
+  }
 }
 
 function textOf({ where, path, message, fix }: Problem): string {

@@ -7,7 +7,7 @@ import { type Listener, listen } from './http/listen.ts'
 import type { FileWatch } from './jobs/watch-files.ts'
 import { controlAddress } from './run-control.ts'
 import { existing, firstAdmin, forgetPassword, openLog, PASSWORD_FILE } from './run-files.ts'
-import { type ConfigSource, startReloading } from './run-reload.ts'
+import { type ConfigSource, renewCertificate, startReloading } from './run-reload.ts'
 
 /** Milliseconds that running requests get to finish. */
 const DRAIN = 30_000
@@ -59,8 +59,8 @@ export async function startTokenServer(
         async apply(next) {
           for (const key of fixedParts(current, next)) log.warn(`a change of ${key} needs a restart`)
           await app.reconfigure(next.tokenServer)
-          if (next.tokenServer.tls !== undefined) await listener.renew(next.tokenServer.tls)
           current = next
+          await renewCertificate(listener, next.tokenServer.tls, log)
         },
       })
     return {

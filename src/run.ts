@@ -8,7 +8,7 @@ import { type Listener, listen } from './http/listen.ts'
 import type { FileWatch } from './jobs/watch-files.ts'
 import { controlAddress } from './run-control.ts'
 import { existing, firstAdmin, forgetPassword, openLog, PASSWORD_FILE } from './run-files.ts'
-import { type ConfigSource, startReloading } from './run-reload.ts'
+import { type ConfigSource, renewCertificate, startReloading } from './run-reload.ts'
 import { createLineWriter } from './telemetry/line-writer.ts'
 
 /** A server that runs. */
@@ -96,9 +96,9 @@ export async function startApp(
         async apply(next) {
           for (const key of fixedParts(current, next)) log.warn(`a change of ${key} needs a restart`)
           await app.reconfigure(next)
-          if (next.http.tls !== undefined) await registry.renew(next.http.tls)
-          if (next.tokenServer?.tls !== undefined) await tokens?.renew(next.tokenServer.tls)
           current = next
+          await renewCertificate(registry, next.http.tls, log)
+          await renewCertificate(tokens, next.tokenServer?.tls, log)
         },
       })
     return {

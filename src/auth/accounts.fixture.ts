@@ -44,7 +44,7 @@ export function openAccounts(more: Partial<AccountsDeps> = {}) {
     tokens,
     accounts: createAccounts({ metadata, now, changes, passwords, ...more }),
     groups: createGroups({ metadata, now, changes }),
-    robots: createRobots({ metadata, tokens, now, changes }),
+    robots: createRobots({ metadata, tokens, now, changes, passwords }),
     rules: createRuleBook({ rules: metadata.rules, newId, changes }),
     wait(ms: number) {
       time += ms

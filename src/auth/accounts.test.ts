@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import { MetadataError } from '../metadata/metadata.ts'
 import { ACTOR, caught, openAccounts, START } from './accounts.fixture.ts'
+import type { Accounts } from './accounts.ts'
 import { ChangeError } from './administration.ts'
 import { createDatabaseAuthenticator } from './database.ts'
 
@@ -102,6 +103,19 @@ describe('a user', () => {
     expect(recorded.at(-1)).toBe('root user jo: done: administrator, enabled, new password, labels {}')
   })
 
+  test.each<[string, (accounts: Accounts) => Promise<unknown>]>([
+    ['made', (accounts) => accounts.create({ name: 'new' }, ACTOR)],
+    ['enabled', (accounts) => accounts.change('jo', { disabled: false }, ACTOR)],
+    ['given a password', (accounts) => accounts.setPassword('jo', '2')],
+    ['removed, so that another source may have its name', (accounts) => accounts.remove('jo', ACTOR)],
+  ])('that is %s counts at once: what was wrong a moment ago is asked again', async (_, change) => {
+    const { accounts, passwords } = open()
+    await accounts.create({ name: 'jo' }, ACTOR)
+    const before = passwords.fingerprint('x')
+    await change(accounts)
+    expect(passwords.fingerprint('x')).not.toBe(before)
+  })
+
   test('does not log in any more from the moment that it is disabled, and again when it is enabled', async () => {
     const { accounts, mayLogIn } = open()
     await accounts.create({ name: 'jo', password: '1' }, ACTOR)
@@ -131,6 +145,33 @@ describe('a user', () => {
     const error = await caught(accounts.changeOwnPassword('jo', '2', '3', ACTOR))
     expect(said(error)).toEqual(['invalid', 'the old password is wrong'])
     expect(await mayLogIn('jo', '1')).toBe(true)
+  })
+
+  test('that changes its own password keeps nobody waiting, and does so once at a time', async () => {
+    const { promise, resolve } = Promise.withResolvers<boolean>()
+    const { accounts, metadata } = openAccounts({ passwords: { check: () => promise, reconsider: () => {} } })
+    await accounts.create({ name: 'jo', password: '1' }, ACTOR)
+    const slow = caught(accounts.changeOwnPassword('jo', '1', '2', ACTOR))
+    expect(said(await caught(accounts.changeOwnPassword('jo', '1', '3', ACTOR)))).toEqual([
+      'conflict',
+      'the password of jo is being changed already',
+    ])
+    await accounts.change('jo', { disabled: true }, ACTOR)
+    resolve(true)
+    expect(await slow).toBeUndefined()
+    expect(await metadata.users.find('jo')).toMatchObject({ disabled: true })
+    expect(await Bun.password.verify('2', (await metadata.users.find('jo'))?.passwordHash ?? '')).toBe(true)
+  })
+
+  test('does not change a password that an administrator has changed meanwhile', async () => {
+    const { promise, resolve } = Promise.withResolvers<boolean>()
+    const { accounts, metadata } = openAccounts({ passwords: { check: () => promise, reconsider: () => {} } })
+    await accounts.create({ name: 'jo', password: '1' }, ACTOR)
+    const slow = caught(accounts.changeOwnPassword('jo', '1', '2', ACTOR))
+    await accounts.setPassword('jo', '3', ACTOR)
+    resolve(true)
+    expect(said(await slow)).toEqual(['invalid', 'the old password is wrong'])
+    expect(await Bun.password.verify('3', (await metadata.users.find('jo'))?.passwordHash ?? '')).toBe(true)
   })
 
   test('without a password cannot begin one with an empty old one', async () => {

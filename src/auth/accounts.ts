@@ -70,7 +70,7 @@ export interface AccountsDeps {
   /** Milliseconds since the epoch. */
   now: () => number
   changes: Changes
-  passwords: Pick<Passwords, 'check'>
+  passwords: Pick<Passwords, 'check' | 'reconsider'>
   /** Told when a password has changed, before that is answered. */
   onPassword?: (name: string) => void | Promise<void>
 }
@@ -86,6 +86,8 @@ export function checkPassword(password: string): void {
 
 export function createAccounts({ metadata, now, changes, passwords, onPassword }: AccountsDeps): Accounts {
   const { users, groups } = metadata
+  /** Names whose password its owner is changing. */
+  const underWay = new Set<string>()
 
   async function user(name: string): Promise<UserRow> {
     const row = await users.find(name)
@@ -99,10 +101,16 @@ export function createAccounts({ metadata, now, changes, passwords, onPassword }
     return { name, kind: 'user', source: BERTH, admin, createdAt: time, updatedAt: time, ...none }
   }
 
-  async function withPassword(row: UserRow, password: string | undefined): Promise<UserRow> {
-    if (password === undefined) return row
+  function withHash(row: UserRow, passwordHash: string | undefined): UserRow {
+    if (passwordHash === undefined) return row
     if (row.source !== BERTH) throw new ChangeError('conflict', `${row.name} signs in with ${row.source}`)
-    return { ...row, passwordHash: await hashOf(password, 'password') }
+    return { ...row, passwordHash }
+  }
+
+  /** What was refused a moment ago may be right now, and counts at once. */
+  async function put(row: UserRow): Promise<void> {
+    await users.put(row)
+    passwords.reconsider()
   }
 
   /** Nobody could undo it through the API. */
@@ -122,33 +130,46 @@ export function createAccounts({ metadata, now, changes, passwords, onPassword }
     async ensureAdmin(wanted) {
       if ((await answered(() => users.list({ limit: 1 }))).length > 0) return undefined
       const password = wanted ?? randomBytes(18).toString('base64url')
-      await changes.run(OPERATOR, `user ${FIRST_ADMIN}`, 'first administrator made', async () => {
-        await users.put({ ...fresh(FIRST_ADMIN, true), passwordHash: await hashOf(password, 'password') })
-      })
+      const hash = () => hashOf(password, 'password')
+      await changes.prepared(OPERATOR, `user ${FIRST_ADMIN}`, 'first administrator made', hash, (passwordHash) =>
+        put({ ...fresh(FIRST_ADMIN, true), passwordHash }),
+      )
       return password
     },
 
     async setPassword(name, password, actor = OPERATOR) {
-      return await changes.run(actor, `user ${name}`, 'new password', async () => {
+      const hash = () => hashOf(password, 'password')
+      return await changes.prepared(actor, `user ${name}`, 'new password', hash, async (passwordHash) => {
         const known = await users.find(name)
         if (known === undefined && name !== FIRST_ADMIN) return false
         if (known?.kind === 'robot') throw new ChangeError('conflict', `${name} is a robot: it has tokens, no password`)
-        const row = await withPassword(known ?? fresh(name, true), password)
-        await users.put({ ...row, updatedAt: now() })
+        await put({ ...withHash(known ?? fresh(name, true), passwordHash), updatedAt: now() })
         await onPassword?.(name)
         return true
       })
     },
 
     async changeOwnPassword(name, old, password, actor) {
-      await changes.run(actor, `user ${name}`, 'new password, by the user itself', async () => {
-        const row = await user(name)
-        const check = { source: BERTH, account: name, password: old, hash: row.passwordHash }
+      // The slow part runs beside all other changes, so nobody may have more than one of these.
+      if (underWay.has(name)) throw new ChangeError('conflict', `the password of ${name} is being changed already`)
+      underWay.add(name)
+      const prepare = async () => {
+        const { passwordHash: known } = await user(name)
+        const check = { source: BERTH, account: name, password: old, hash: known }
         if (!(await passwords.check(check))) throw invalid('oldPassword', 'the old password is wrong')
-        const passwordHash = await hashOf(password, 'newPassword')
-        await users.put({ ...row, passwordHash, updatedAt: now() })
-        await onPassword?.(name)
-      })
+        return { known, next: await hashOf(password, 'newPassword') }
+      }
+      const detail = 'new password, by the user itself'
+      try {
+        await changes.prepared(actor, `user ${name}`, detail, prepare, async ({ known, next }) => {
+          const row = await user(name)
+          if (row.passwordHash !== known) throw invalid('oldPassword', 'the old password is wrong')
+          await put({ ...row, passwordHash: next, updatedAt: now() })
+          await onPassword?.(name)
+        })
+      } finally {
+        underWay.delete(name)
+      }
     },
 
     async find(name) {
@@ -165,27 +186,33 @@ export function createAccounts({ metadata, now, changes, passwords, onPassword }
     async create(wanted, actor) {
       const { name, admin = false, labels = {}, description = '' } = wanted
       const detail = admin ? 'made, as an administrator' : 'made'
-      return await changes.run(actor, `user ${name}`, detail, async () => {
+      const prepare = async () => {
         const problem = nameProblem('user', name)
         if (problem !== undefined) throw invalid('name', problem)
         checkLabels(labels)
+        return await hashIfAny(wanted.password)
+      }
+      return await changes.prepared(actor, `user ${name}`, detail, prepare, async (passwordHash) => {
         if ((await users.find(name)) !== undefined) throw new ChangeError('conflict', `there is a user ${name} already`)
         for (const [index, group] of (wanted.groups ?? []).entries()) {
           if ((await groups.find(group)) === undefined) throw invalid(`groups.${index}`, `there is no group ${group}`)
         }
-        const row = await withPassword({ ...fresh(name, admin), labels, description }, wanted.password)
-        await users.put(row)
+        const row = { ...fresh(name, admin), labels, description, passwordHash }
+        await put(row)
         for (const group of wanted.groups ?? []) await groups.join(group, name)
         return accountOf(row)
       })
     },
 
     async change(name, change, actor) {
-      return await changes.run(actor, `user ${name}`, summary(change), async () => {
-        const row = await user(name)
+      const prepare = async () => {
         if (change.labels !== undefined) checkLabels(change.labels)
+        return await hashIfAny(change.password)
+      }
+      return await changes.prepared(actor, `user ${name}`, summary(change), prepare, async (passwordHash) => {
+        const row = await user(name)
         const next: UserRow = {
-          ...(await withPassword(row, change.password)),
+          ...withHash(row, passwordHash),
           admin: change.admin ?? row.admin,
           disabled: change.disabled ?? row.disabled,
           labels: change.labels ?? row.labels,
@@ -193,7 +220,7 @@ export function createAccounts({ metadata, now, changes, passwords, onPassword }
           updatedAt: now(),
         }
         await refuseWithoutAdmin(row, next)
-        await users.put(next)
+        await put(next)
         if (change.password !== undefined) await onPassword?.(name)
         return accountOf(next)
       })
@@ -203,6 +230,8 @@ export function createAccounts({ metadata, now, changes, passwords, onPassword }
       await changes.run(actor, `user ${name}`, 'removed', async () => {
         await refuseWithoutAdmin(await user(name), undefined)
         if (!(await users.remove(name))) throw notFound(`user ${name}`)
+        // Another source may have the name now.
+        passwords.reconsider()
       })
     },
   }
@@ -217,6 +246,10 @@ function administers({ kind, source, admin, disabled, passwordHash }: UserRow): 
 
 export function accountOf({ passwordHash, ...row }: UserRow): Account {
   return { ...row, hasPassword: passwordHash !== undefined }
+}
+
+async function hashIfAny(password: string | undefined): Promise<string | undefined> {
+  return password === undefined ? undefined : await hashOf(password, 'password')
 }
 
 async function hashOf(password: string, path: string): Promise<string> {

@@ -198,7 +198,11 @@ describe('a rule', () => {
   test('with more combinations of labels than can be tried is no answer, rather than a late one', () => {
     const many = Array.from({ length: 200 }, (_, i) => `v${i}`)
     const name = '${labels:a}/${labels:b}/${labels:c}'
-    expect(() => matched({ name }, { name: 'x', labels: { a: many, b: many, c: many } })).toThrow(UnavailableError)
+    const labels = { a: many, b: many, c: many }
+    expect(() => matched({ name }, { name: many.join('.'), labels })).toThrow(UnavailableError)
+    // Values that the text does not hold are not tried.
+    expect(matched({ name }, { name: 'v7/v8/v9', labels })).toBe(true)
+    expect(matched({ name }, { name: 'x', labels })).toBe(false)
   })
 })
 

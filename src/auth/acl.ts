@@ -1,5 +1,6 @@
 import { type Labels, UnavailableError } from './authenticator.ts'
 import type { Lack } from './authorizer.ts'
+import { type Effort, newEffort } from './effort.ts'
 import { type Address, contains, formatAddress, type Network, parseNetwork } from './ip.ts'
 import { type Fields, matches, patternProblem, type Subject } from './pattern.ts'
 
@@ -36,6 +37,8 @@ export interface AclRequest extends Fields {
   labels: Labels
   /** As asked: sorted, duplicates and empty ones kept. */
   actions: readonly string[]
+  /** What the labels of all scopes of one token request may cost together; undefined: each pattern for itself. */
+  effort?: Effort | undefined
 }
 
 /** A decision; `rule` is the index of the entry that made it, undefined when none matched. */
@@ -118,7 +121,7 @@ function labelMatches(rule: Rule, request: AclRequest, label: string, pattern: s
 }
 
 function subjectOf({ entry, deep }: Rule, request: AclRequest): Subject {
-  return { fields: request, labels: request.labels, rule: entry.match, deep }
+  return { fields: request, labels: request.labels, rule: entry.match, deep, effort: request.effort ?? newEffort() }
 }
 
 function bounded(ask: () => boolean): boolean {

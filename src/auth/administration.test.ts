@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import { type AuditRow, MetadataError } from '../metadata/metadata.ts'
 import { ACTOR, caught } from './accounts.fixture.ts'
-import { ChangeError, createChanges } from './administration.ts'
+import { ChangeError, createChanges, OPERATOR } from './administration.ts'
 import { UnavailableError } from './authenticator.ts'
 
 function start() {
@@ -44,6 +44,84 @@ describe('a change', () => {
     const work = () => Promise.reject(thrown)
     expect(await caught(changes.run(ACTOR, 'user a', 'made', work))).toBeInstanceOf(kind)
     expect(rows.map((row) => [row.outcome, row.detail])).toEqual([['failed', detail]])
+  })
+
+  test('is described by what it found', async () => {
+    const { rows, changes } = start()
+    let found = 'nothing'
+    await changes.run(
+      ACTOR,
+      'user a',
+      () => `found ${found}`,
+      async () => {
+        found = 'a user'
+      },
+    )
+    expect(rows.map(({ detail }) => detail)).toEqual(['found a user'])
+  })
+
+  test('that is prepared lets others pass until then, and is recorded even where it comes to nothing', async () => {
+    const { rows, changes } = start()
+    const steps: string[] = []
+    const { promise, resolve } = Promise.withResolvers<string>()
+    const slow = changes.prepared(
+      ACTOR,
+      'a',
+      'slow',
+      () => promise,
+      async (prepared) => steps.push(prepared),
+    )
+    await changes.run(ACTOR, 'b', 'quick', async () => steps.push('quick'))
+    resolve('slow')
+    await slow
+    expect(steps).toEqual(['quick', 'slow'])
+    const failing = () => Promise.reject(new ChangeError('invalid', 'no'))
+    await caught(changes.prepared(ACTOR, 'c', 'bad', failing, async () => steps.push('never')))
+    expect(rows.map(({ outcome, detail }) => [outcome, detail])).toEqual([
+      ['done', 'quick'],
+      ['done', 'slow'],
+      ['failed', 'bad: no'],
+    ])
+    expect(steps).toHaveLength(2)
+  })
+
+  test('of an account that has 50 under way is turned away, and those of others are not', async () => {
+    const { rows, changes } = start()
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const waiting = Array.from({ length: 50 }, () => changes.run(ACTOR, 'a', '', () => promise))
+    const refused = [
+      await caught(changes.run(ACTOR, 'a', '', async () => {})),
+      await caught(
+        changes.prepared(
+          ACTOR,
+          'a',
+          '',
+          async () => {},
+          async () => {},
+        ),
+      ),
+    ]
+    for (const error of refused)
+      expect(error).toEqual(new UnavailableError('too many changes are waiting; try again soon'))
+    const other = changes.run({ ...ACTOR, account: 'jo' }, 'b', '', async () => 1)
+    resolve()
+    await Promise.all(waiting)
+    expect(await other).toBe(1)
+    expect(await changes.run(ACTOR, 'a', '', async () => 2)).toBe(2)
+    expect(rows).toHaveLength(52)
+  })
+
+  test('of the operator has its turn even where all others wait', async () => {
+    const { changes } = start()
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const waiting = Array.from({ length: 200 }, (_, i) =>
+      changes.run({ ...ACTOR, account: `a${i}` }, 'a', '', () => promise),
+    )
+    expect(await caught(changes.run(ACTOR, 'a', '', async () => {}))).toBeInstanceOf(UnavailableError)
+    const operator = changes.run(OPERATOR, 'b', '', async () => 1)
+    resolve()
+    await Promise.all(waiting)
+    expect(await operator).toBe(1)
   })
 
   test('waits for the one before it, whether that happens or not', async () => {

@@ -48,13 +48,28 @@ export function notFound(what: string): ChangeError {
 export interface Changes {
   /**
    * Makes one change, after those that were asked for before it: what it reads stays true while it writes. It is recorded
-   * whether it happens or not. The work must not ask for a further change.
+   * whether it happens or not, unless it is turned away because too many wait. The work must not ask for a further change.
    * @param asked what is changed (`user alice`)
-   * @param detail what the change is, without secrets
+   * @param detail what the change is, without secrets; a function is asked when it is known.
    * @throws ChangeError, UnavailableError
    */
-  run<T>(actor: Actor, asked: string, detail: string, work: () => Promise<T>): Promise<T>
+  run<T>(actor: Actor, asked: string, detail: string | (() => string), work: () => Promise<T>): Promise<T>
+  /**
+   * As `run`, for a change with a part that takes long and depends on nothing (a hash of a password): `prepare` runs at once,
+   * so that the changes of others do not wait for it, and the work gets its result in its turn.
+   */
+  prepared<P, T>(
+    actor: Actor,
+    asked: string,
+    detail: string,
+    prepare: () => Promise<P>,
+    work: (prepared: P) => Promise<T>,
+  ): Promise<T>
 }
+
+/** Changes that may be under way or wait: those of one account, and those of all. */
+const MAX_EACH = 50
+const MAX_ALL = 200
 
 /** Characters of a recorded text. */
 const MAX_TEXT = 500
@@ -62,37 +77,68 @@ const MAX_TEXT = 500
 /** All use cases that change accounts, tokens and rules share one. `record` must neither throw nor wait. */
 export function createChanges(options: { now: () => number; record: (row: AuditRow) => void }): Changes {
   let last: Promise<unknown> = Promise.resolve()
+  const underWay = new Map<string, number>()
+  let all = 0
 
-  async function recorded<T>(row: AuditRow, work: () => Promise<T>): Promise<T> {
+  /** One account must not keep the changes of others waiting; nor may all accounts together those of the operator. */
+  async function admitted<T>({ account, source }: Actor, work: () => Promise<T>): Promise<T> {
+    const isOperator = account === OPERATOR.account && source === OPERATOR.source
+    const key = `${source}\n${account}`
+    const own = underWay.get(key) ?? 0
+    if (own >= (isOperator ? MAX_ALL : MAX_EACH) || (all >= MAX_ALL && !isOperator)) {
+      throw new UnavailableError('too many changes are waiting; try again soon')
+    }
+    underWay.set(key, own + 1)
+    if (!isOperator) all++
+    try {
+      return await work()
+    } finally {
+      const left = (underWay.get(key) ?? 1) - 1
+      if (left === 0) underWay.delete(key)
+      else underWay.set(key, left)
+      if (!isOperator) all--
+    }
+  }
+
+  function inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const mine = last.then(work)
+    last = mine.catch(() => {})
+    return mine
+  }
+
+  async function recorded<T>(
+    actor: Actor,
+    asked: string,
+    detail: string | (() => string),
+    work: () => Promise<T>,
+  ): Promise<T> {
+    const { account, source, address } = actor
+    const record = (outcome: 'done' | 'failed', more: string) => {
+      const text = `${typeof detail === 'string' ? detail : detail()}${more}`.slice(0, MAX_TEXT)
+      const row = { at: options.now(), kind: 'change', account, source, address, outcome, detail: text } as const
+      options.record({ ...row, service: '', asked: asked.slice(0, MAX_TEXT), granted: '', rules: '' })
+    }
     try {
       const result = await answered(work)
-      options.record({ ...row, at: options.now(), outcome: 'done' })
+      record('done', '')
       return result
     } catch (error) {
       const known = error instanceof ChangeError || error instanceof UnavailableError
-      const detail = `${row.detail}: ${known ? error.message : 'internal error'}`.slice(0, MAX_TEXT)
-      options.record({ ...row, at: options.now(), outcome: 'failed', detail })
+      record('failed', `: ${known ? error.message : 'internal error'}`)
       throw error
     }
   }
 
   return {
-    run(actor, asked, detail, work) {
-      const row: AuditRow = {
-        at: 0,
-        kind: 'change',
-        ...actor,
-        service: '',
-        asked: asked.slice(0, MAX_TEXT),
-        granted: '',
-        rules: '',
-        outcome: 'done',
-        detail: detail.slice(0, MAX_TEXT),
-      }
-      const mine = last.then(() => recorded(row, work))
-      last = mine.catch(() => {})
-      return mine
-    },
+    run: (actor, asked, detail, work) => admitted(actor, () => inTurn(() => recorded(actor, asked, detail, work))),
+
+    prepared: (actor, asked, detail, prepare, work) =>
+      admitted(actor, () =>
+        recorded(actor, asked, detail, async () => {
+          const prepared = await prepare()
+          return await inTurn(() => work(prepared))
+        }),
+      ),
   }
 }
 

@@ -85,7 +85,7 @@ describe('audit records', () => {
     log.record(row({ account: 'x'.repeat(5000), asked: `${'y'.repeat(1999)}😀`, detail: 'a\0b\ud800' }))
     await log.flush()
     expect(written).toEqual([
-      row({ account: 'x'.repeat(2000), asked: `${'y'.repeat(1999)}\ufffd`, detail: 'a\ufffdb\ufffd' }),
+      row({ account: 'x'.repeat(256), asked: `${'y'.repeat(1999)}\ufffd`, detail: 'a\ufffdb\ufffd' }),
     ])
   })
 
@@ -102,10 +102,103 @@ describe('audit records', () => {
       fc.property(fc.string({ unit: 'binary' }), (detail) => {
         log.record(row({ detail }))
         const last = lines.at(-1) ?? ''
-        expect(/\p{Cc}|[\u2028\u2029]/u.test(last)).toBe(false)
+        expect(/[\p{Cc}\p{Cf}\u2028\u2029]/u.test(last)).toBe(false)
         expect(JSON.parse(last).detail).toBe(detail.toWellFormed().replaceAll('\0', '\ufffd').slice(0, 2000))
       }),
     )
+  })
+})
+
+describe('of strangers', () => {
+  const refusal = (changes: Partial<AuditRow> = {}) =>
+    row({ account: '', source: '', granted: '', rules: '', outcome: 'refused', detail: 'Auth failed.', ...changes })
+  const since = '2026-03-01T00:00:00.000Z'
+  const sum = (detail: string, changes: Partial<AuditRow> = {}) =>
+    refusal({ address: '', service: '', asked: '', detail, ...changes })
+
+  test('so many of one address are kept, and one more in ten seconds; a row says how many were not', async () => {
+    const clock = { time: NOW }
+    const lines: string[] = []
+    const kept: AuditRow[] = []
+    const { log, written } = setup({
+      now: () => clock.time,
+      line: (json) => lines.push(json),
+      kept: (one) => kept.push(one),
+    })
+    for (let i = 0; i < 5000; i++) log.record(refusal())
+    clock.time += 10_000
+    for (let i = 0; i < 5000; i++) log.record(refusal({ at: clock.time }))
+    await log.close()
+    expect(written).toEqual([
+      ...Array.from({ length: 60 }, () => refusal()),
+      refusal({ at: clock.time }),
+      sum(`9939 more since ${since}, which are not kept one by one, from 192.0.2.1`, { at: clock.time }),
+    ])
+    expect(lines).toHaveLength(written.length)
+    expect(kept).toEqual(written)
+  })
+
+  test('many addresses have a bound together, and a /64 is one', async () => {
+    const { log, written } = setup()
+    for (let i = 0; i < 100; i++) log.record(refusal({ address: `2001:db8::${i.toString(16)}` }))
+    for (let i = 0; i < 5000; i++) log.record(refusal({ address: `10.0.${i >> 8}.${i & 255}` }))
+    await log.close()
+    expect(written.filter(({ address }) => address.startsWith('2001:'))).toHaveLength(60)
+    expect(written).toHaveLength(600 + 1)
+    expect(written.at(-1)).toEqual(
+      sum(
+        `4500 more since ${since}, which are not kept one by one, ` +
+          'from 1000 or more addresses, 40 of them from 2001:0db8:0000:0000::/64',
+      ),
+    )
+  })
+
+  test('the sum comes by itself', async () => {
+    const { log, written } = setup({ sumMs: 1, flushMs: 1 })
+    for (let i = 0; i < 61; i++) log.record(refusal())
+    for (let i = 0; i < 500 && written.length < 61; i++) await Bun.sleep(10)
+    expect(written.at(-1)?.detail).toStartWith('1 more since')
+    log.record(refusal())
+    await log.close()
+    expect(written.slice(61).map(({ detail }) => detail.slice(0, 12))).toEqual(['1 more since'])
+  })
+
+  const others: [string, Partial<AuditRow>][] = [
+    ['a wrong password for a name', { account: 'ann', source: '', outcome: 'refused' }],
+    ['a failed sign-in', { account: '', source: 'github', kind: 'sign-in', outcome: 'failed' }],
+    ['a token for somebody known', { account: 'ann', source: 'static' }],
+  ]
+  test.each(others)('requests without a name do not hide %s', async (_, changes) => {
+    const { log, written } = setup()
+    for (let i = 0; i < 5000; i++) log.record(refusal({ address: `10.0.${i >> 8}.${i & 255}` }))
+    log.record(row({ address: '10.0.0.1', ...changes }))
+    await log.flush()
+    expect(written.at(-1)).toEqual(row({ address: '10.0.0.1', ...changes }))
+  })
+
+  const rationed: [string, Partial<AuditRow>, number][] = [
+    ['a wrong password', { account: 'ann', source: '', outcome: 'refused' }, 61],
+    ['a pull without a name', { account: '', source: '', outcome: 'granted' }, 61],
+    ['a failed sign-in', { account: '', source: 'github', kind: 'sign-in', outcome: 'failed' }, 61],
+    ['a refused sign-in', { account: 'eve', source: 'github', kind: 'sign-in', outcome: 'refused' }, 61],
+    ['a sign-in', { account: 'ann', source: 'github', kind: 'sign-in', outcome: 'done' }, 1000],
+    ['a token for somebody known', { account: 'ann', source: 'static', outcome: 'denied' }, 1000],
+    ['a change', { account: 'ann', source: '', kind: 'change', outcome: 'failed' }, 1000],
+  ]
+  test.each(rationed)('of 1,000 times %s the rows are few only where nobody is known', async (_, changes, rows) => {
+    const { log, written } = setup()
+    for (let i = 0; i < 1000; i++) log.record(row(changes))
+    await log.close()
+    expect(written).toHaveLength(rows)
+  })
+
+  test('have short texts', async () => {
+    const { log, written } = setup()
+    const long = '字'.repeat(5000)
+    log.record(refusal({ account: long, service: long, asked: long, detail: long }))
+    await log.flush()
+    const short = '字'.repeat(256)
+    expect(written).toEqual([refusal({ account: short, service: short, asked: short, detail: short })])
   })
 })
 
@@ -158,6 +251,26 @@ describe('while the database takes none', () => {
       row({ account: 'later' }),
     ])
     expect(written[50]?.detail).toStartWith('10 audit records before this one are lost')
+  })
+
+  test('the bound is one of characters, too, and gives back what was written', async () => {
+    const { log, written, warnings, database } = setup({ maxCharacters: 10_000 })
+    const long = (account: string) => row({ account, asked: 'x'.repeat(1900) })
+    for (let round = 0; round < 3; round++) {
+      database.down = true
+      for (let i = 0; i < 20; i++) log.record(long(`${round}`))
+      await log.flush()
+      database.down = false
+      await log.flush()
+    }
+    await log.close()
+    expect(
+      written
+        .filter(({ asked }) => asked !== 'audit')
+        .map(({ account }) => account)
+        .join(''),
+    ).toBe('000001111122222')
+    expect(warnings.at(-1)).toEqual(['audit records are written again', { lost: 15 }])
   })
 
   test('what is left at the close is told', async () => {

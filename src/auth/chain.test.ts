@@ -126,12 +126,30 @@ describe('a token in place of the password', () => {
       {},
       [source('static', 'wrong-password', ann), source('ldap', yes, ann)],
     ],
+    [
+      'whose name an earlier source refuses with this password',
+      'ann',
+      {},
+      [source('ext_auth', 'wrong-password'), source('ldap', yes, ann)],
+    ],
     ['whose owner is gone', 'ann', {}, [source('ldap', 'no-match')]],
     ['made before the password changed', 'ann', { stamp: 'old' }, [source('ldap', 'wrong-password', ann)]],
     ['that is not known', 'ann', 'unknown', [source('ldap', 'wrong-password', ann)]],
   ] as const)('lets nobody in when it is one %s', async (_, account, found, sources) => {
     const { chain } = chainWith(sources, found as Partial<TokenRow> | 'unknown')
     expect(typeof (await chain.authenticate(account, SECRET))).toBe('string')
+  })
+
+  test('is a password like any other to an earlier source that tells nothing without one', async () => {
+    const { chain } = chainWith([source('ext_auth', yes), source('ldap', yes, ann)])
+    expect(await chain.authenticate('ann', SECRET)).toEqual({ ...yes, source: 'ext_auth' })
+  })
+
+  test('holds where an earlier source that tells nothing without a password does not know the name', async () => {
+    const program = source('ext_auth', 'no-match')
+    const { chain } = chainWith([program, source('ldap', 'wrong-password', ann)])
+    expect(await chain.authenticate('ann', SECRET)).toMatchObject({ kind: 'yes', source: 'ldap' })
+    expect(program.asked).toEqual(['ann'])
   })
 
   test('that has the stamp of the account still holds', async () => {

@@ -22,7 +22,7 @@ export interface Chain extends Authenticator {
   /** @param from the client's address, for the last use of a token. */
   authenticate(account: string, password: string, from?: string): Promise<Outcome>
   /** Who the owner of a token is now; undefined when the token lets nobody in any more. @throws UnavailableError */
-  redeem(row: TokenRow): Promise<Yes | undefined>
+  redeem(row: TokenRow, secret: string): Promise<Yes | undefined>
   /** The account in the first source that knows it without a password. @throws UnavailableError */
   find(account: string): Promise<(Known & { source: string }) | undefined>
   close(): Promise<void>
@@ -48,7 +48,7 @@ export function createChain(sources: readonly Authenticator[], passwords: Passwo
   async function byToken(account: string, secret: string, from: string | undefined): Promise<Yes | undefined> {
     const row = tokens?.isToken(secret) === true ? await tokens.check(secret, from) : undefined
     if (row === undefined || row.kind !== 'personal' || row.account !== account) return undefined
-    return await redeem(row)
+    return await redeem(row, secret)
   }
 
   async function byPassword(account: string, password: string): Promise<Outcome> {
@@ -75,11 +75,27 @@ export function createChain(sources: readonly Authenticator[], passwords: Passwo
     return undefined
   }
 
+  /**
+   * Whether a source before the token's own has the name, as far as that can only be asked with a password (a program):
+   * it gets the token for one, as docker_auth's would, and any answer but "no such account" says so.
+   */
+  async function isShadowed({ account, source }: TokenRow, secret: string): Promise<boolean> {
+    for (const [index, earlier] of sources.entries()) {
+      if (earlier.name === source) return false
+      if (earlier.find !== undefined) continue
+      const outcome = await ask(index, earlier.authenticate(account, secret))
+      if (outcome instanceof UnavailableError) throw outcome
+      if (outcome !== 'no-match') return true
+    }
+    return false
+  }
+
   /** An earlier source that knows the name now has it: whoever got a token under that name before is somebody else. */
-  async function redeem(row: TokenRow): Promise<Yes | undefined> {
+  async function redeem(row: TokenRow, secret: string): Promise<Yes | undefined> {
     const known = await find(row.account)
     if (known === undefined || known.source !== row.source) return undefined
     if (row.stamp !== undefined && row.stamp !== known.stamp) return undefined
+    if (await isShadowed(row, secret)) return undefined
     const { labels, admin, grants, source } = known
     return {
       kind: 'yes',

@@ -6,6 +6,7 @@ import { MetadataError } from '../metadata/metadata.ts'
 import { ACTOR, caught, openAccounts, START } from './accounts.fixture.ts'
 import { ChangeError } from './administration.ts'
 import { newSecret, SECRET_PATTERN, secretKind } from './credential-secret.ts'
+import { createCredentialTokens } from './credential-tokens.ts'
 import { createUses } from './token-uses.ts'
 
 const TOKEN = {
@@ -17,6 +18,8 @@ const TOKEN = {
   expiresAt: undefined,
   stamp: undefined,
 } as const
+
+const WEEK = 7 * 86_400_000
 
 describe('a secret', () => {
   test('says what it is, and proves that it was not mistyped', () => {
@@ -131,6 +134,72 @@ describe('a token', () => {
     expect(await tokens.check(made[0] ?? '', START)).toBeDefined()
     expect(await tokens.check(made[1] ?? '', START)).toBeUndefined()
     expect(await tokens.check(made[2] ?? '', START)).toBeDefined()
+  })
+
+  test('that refreshes keeps to 200 however many are asked for at once, and however many there were', async () => {
+    const { tokens, metadata, wait } = openAccounts()
+    const { token } = await tokens.create({ ...TOKEN, kind: 'refresh' })
+    for (let i = 0; i < 700; i++) await metadata.tokens.add({ ...token, id: `old-${i}`, hash: `old-${i}` })
+    const other = { ...TOKEN, source: 'ldap', kind: 'refresh' } as const
+    for (let i = 0; i < 3; i++) await tokens.create(other)
+    wait(1)
+    const made = await Promise.all(Array.from({ length: 300 }, () => tokens.create({ ...TOKEN, kind: 'refresh' })))
+    expect(new Set(made.map(({ secret }) => secret)).size).toBe(300)
+    const left = await tokens.list({ account: 'jo', kind: 'refresh' }, { limit: 2000 })
+    expect(left.filter(({ source }) => source === 'berth')).toHaveLength(200)
+    expect(left.filter(({ source }) => source === 'ldap')).toHaveLength(3)
+    expect(left.filter(({ id }) => id.startsWith('old-'))).toEqual([])
+  })
+
+  test('that refreshes is made even where those that are too many cannot be removed', async () => {
+    const { metadata, now, newId, changes } = openAccounts()
+    const warnings: string[] = []
+    const failing = { ...metadata.tokens, list: () => Promise.reject(new MetadataError('failed', 'x')) }
+    const warn = (message: string) => warnings.push(message)
+    const tokens = createCredentialTokens({ tokens: failing, now, newId, changes, warn })
+    const { secret } = await tokens.create({ ...TOKEN, kind: 'refresh' })
+    expect(await tokens.check(secret, START)).toMatchObject({ account: 'jo' })
+    expect(warnings).toEqual(['refresh tokens that are too many could not be removed'])
+  })
+
+  test('counts for its own source alone', async () => {
+    const { tokens } = openAccounts()
+    for (let i = 0; i < 200; i++) await tokens.create({ ...TOKEN, source: 'ldap' })
+    expect((await tokens.create(TOKEN)).token.source).toBe('berth')
+  })
+
+  test('is made in place of the oldest that gives way to it, where there are too many', async () => {
+    const { tokens, wait } = openAccounts()
+    for (let i = 0; i < 200; i++) {
+      wait(1)
+      await tokens.create({ ...TOKEN, name: i === 7 || i === 9 ? 'sign-in' : 'mine' })
+    }
+    const yields = ({ name }: { name: string }) => name === 'sign-in'
+    for (let i = 0; i < 2; i++) await tokens.create({ ...TOKEN, name: 'new' }, ACTOR, { yields })
+    const names = (await tokens.list({ account: 'jo' }, { limit: 1000 })).map(({ id, name }) => `${id} ${name}`)
+    expect(names).toHaveLength(200)
+    expect(names.filter((name) => !name.endsWith('mine'))).toEqual(['id-201 new', 'id-202 new'])
+    expect(await caught(tokens.create(TOKEN, ACTOR, { yields }))).toBeInstanceOf(ChangeError)
+  })
+
+  test('that refreshes goes a week after its idle time is over, by the longest life that anybody told', async () => {
+    const { tokens, wait } = openAccounts()
+    const used = await tokens.create({ ...TOKEN, kind: 'refresh' })
+    for (let i = 0; i < 1100; i++) await tokens.create({ ...TOKEN, account: `a${i}`, kind: 'refresh' })
+    await tokens.create(TOKEN)
+    wait(5_000)
+    await tokens.check(used.secret, START + 5_000)
+    await tokens.flush()
+    wait(10 * WEEK)
+    expect(await tokens.removeEnded()).toBe(0)
+    tokens.expectIdle(20 * WEEK)
+    tokens.expectIdle(WEEK)
+    expect(await tokens.removeEnded()).toBe(0)
+    wait(11 * WEEK - 5_000)
+    expect(await tokens.removeEnded()).toBe(0)
+    wait(1)
+    expect(await tokens.removeEnded()).toBe(1100)
+    expect((await tokens.list({}, { limit: 9 })).map(({ kind }) => kind).sort()).toEqual(['personal', 'refresh'])
   })
 
   test('ends with all others of its account, or of its kind', async () => {

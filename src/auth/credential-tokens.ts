@@ -1,10 +1,19 @@
 import type { Grant, Page, TokenRow, Tokens } from '../metadata/metadata.ts'
 import { type Actor, answered, ChangeError, type Changes, invalid, notFound } from './administration.ts'
 import { newSecret, secretHash, secretKind } from './credential-secret.ts'
+import { createRefreshTrim, removeRows, tokensOf } from './refresh-trim.ts'
 import { createUses } from './token-uses.ts'
 
 export interface NewToken extends Pick<TokenRow, 'source' | 'account' | 'name' | 'kind' | 'expiresAt' | 'stamp'> {
   limits: readonly Grant[] | undefined
+}
+
+/** What else counts when a token is made. */
+export interface Making {
+  /** Asked when it is the token's turn; throws a ChangeError when its account may have none any more. */
+  check?: () => Promise<unknown>
+  /** Which tokens give way to it, the oldest first, where the account has as many as it may. */
+  yields?: (row: TokenRow) => boolean
 }
 
 /** The only time that the secret is shown. */
@@ -22,7 +31,7 @@ export interface CredentialTokens {
    * @param actor records the change; a refresh token has none, for its login is recorded already.
    * @throws ChangeError, UnavailableError
    */
-  create(token: NewToken, actor?: Actor): Promise<NewSecret>
+  create(token: NewToken, actor?: Actor, making?: Making): Promise<NewSecret>
   /**
    * The token of a secret; undefined when it is none, or has ended. What is mistyped costs no look-up.
    * @param now milliseconds since the epoch
@@ -35,6 +44,8 @@ export interface CredentialTokens {
   revoke(id: string, actor?: Actor): Promise<void>
   /** Resolves to how many there were. */
   revokeAll(filter: { account: string; source?: string; kind?: TokenRow['kind'] }, actor?: Actor): Promise<number>
+  /** A refresh token counts for so many milliseconds without use. The longest life that was ever told decides what is removed. */
+  expectIdle(lifeMs: number): void
   /** Removes tokens that ended more than a week ago; until then lists show why a client stopped. Resolves to how many. */
   removeEnded(): Promise<number>
   /** Writes down which tokens were used last. */
@@ -55,7 +66,7 @@ export interface CredentialTokensOptions {
 }
 
 const WEEK = 7 * 86_400_000
-/** Tokens of one account and kind at most. */
+/** Tokens of one account, source and kind at most. */
 const MAX_TOKENS = 200
 const MAX_NAME = 100
 const BATCH = 500
@@ -65,8 +76,9 @@ const MAX_BATCHES = 1000
 export function createCredentialTokens(options: CredentialTokensOptions): CredentialTokens {
   const { tokens, now, newId, changes } = options
   const uses = createUses(options)
+  const refreshes = createRefreshTrim({ tokens, max: MAX_TOKENS, ...(options.warn && { warn: options.warn }) })
 
-  async function make(wanted: NewToken): Promise<NewSecret> {
+  async function make(wanted: NewToken, { check, yields }: Making): Promise<NewSecret> {
     const time = now()
     // The client of a refresh token names itself: that must not keep anybody from logging in.
     const name = wanted.kind === 'refresh' ? clientName(wanted.name) : wanted.name
@@ -74,24 +86,30 @@ export function createCredentialTokens(options: CredentialTokensOptions): Creden
       throw invalid('name', `the name of a token has 1 to ${MAX_NAME} characters, none of them a control character`)
     }
     checkExpiry(wanted.expiresAt, time)
-    await makeRoom(wanted, time)
+    await check?.()
+    if (wanted.kind === 'personal') await makeRoom(wanted, time, yields)
     const secret = newSecret(wanted.kind)
     const none = { lastUsedAt: undefined, lastUsedFrom: undefined }
     const token: TokenRow = { ...wanted, name, id: newId(), hash: secretHash(secret), createdAt: time, ...none }
     await tokens.add(token)
+    if (wanted.kind === 'refresh') await refreshes.trim(wanted)
     return { secret, token }
   }
 
-  /** Tokens that ended go first. A client asks for a refresh token at each login and gives none back: the least used goes. */
-  async function makeRoom({ account, kind }: NewToken, time: number): Promise<void> {
-    const all = await tokens.list({ account, kind }, { limit: MAX_TOKENS })
-    if (all.length < MAX_TOKENS) return
+  /** Tokens that ended go first, then those that give way. @throws ChangeError when too many are left */
+  async function makeRoom(wanted: NewToken, time: number, yields: Making['yields']): Promise<void> {
+    const all = await tokensOf(tokens, wanted)
+    const surplus = all.length - MAX_TOKENS + 1
+    if (surplus <= 0) return
     const ended = all.filter((row) => hasEnded(row, time))
-    if (ended.length === 0 && kind === 'personal') {
-      throw new ChangeError('conflict', `${account} has ${MAX_TOKENS} tokens: revoke one first`)
+    const giving = all
+      .filter((row) => !hasEnded(row, time) && yields?.(row) === true)
+      .toSorted((a, b) => a.createdAt - b.createdAt)
+      .slice(0, Math.max(0, surplus - ended.length))
+    if (ended.length + giving.length < surplus) {
+      throw new ChangeError('conflict', `${wanted.account} has ${all.length} tokens: revoke one first`)
     }
-    const byUse = all.toSorted((a, b) => (a.lastUsedAt ?? a.createdAt) - (b.lastUsedAt ?? b.createdAt))
-    for (const { id } of ended.length > 0 ? ended : byUse.slice(0, 1)) await tokens.remove(id)
+    await removeRows(tokens, [...ended, ...giving])
   }
 
   async function recorded<T>(actor: Actor | undefined, asked: string, detail: string, work: () => Promise<T>) {
@@ -99,9 +117,11 @@ export function createCredentialTokens(options: CredentialTokensOptions): Creden
   }
 
   return {
-    async create(token, actor) {
+    async create(token, actor, making = {}) {
       const until = token.expiresAt === undefined ? '' : ` until ${new Date(token.expiresAt).toISOString()}`
-      return await recorded(actor, `tokens of ${token.account}`, `made ${token.name}${until}`, () => make(token))
+      return await recorded(actor, `tokens of ${token.account}`, `made ${token.name}${until}`, () =>
+        make(token, making),
+      )
     },
 
     async check(secret, time, from) {
@@ -129,6 +149,8 @@ export function createCredentialTokens(options: CredentialTokensOptions): Creden
       return await recorded(actor, `tokens of ${filter.account}`, detail, () => tokens.removeAll(filter))
     },
 
+    expectIdle: refreshes.expectIdle,
+
     async removeEnded() {
       const before = now() - WEEK
       let total = 0
@@ -137,7 +159,7 @@ export function createCredentialTokens(options: CredentialTokensOptions): Creden
         total += removed
         if (removed < BATCH) break
       }
-      return total
+      return total + (await answered(() => refreshes.removeIdle(before)))
     },
 
     flush: () => uses.flush(),

@@ -34,18 +34,22 @@ authenticatorSuite('ext_auth', async () => {
 })
 
 /** A source whose program notes what it reads, and then does as the script says. */
-async function source(script: string) {
+async function source(script: string, now?: () => number) {
+  const runs = join(folder, `runs-${folders}`)
   const asked = join(folder, `asked-${folders++}`)
   const warnings: unknown[] = []
   const authenticator = createExternalAuthenticator({
     command: 'sh',
-    args: ['-c', `cat > ${asked}\n${script}`],
+    args: ['-c', `cat > ${asked}\necho >> ${runs}\n${script}`],
     timeoutMs: 30_000,
     maxChildren: 2,
     warn: (...args) => warnings.push(args),
+    ...(now === undefined ? {} : { now }),
   })
   const question = async () => ((await Bun.file(asked).exists()) ? await Bun.file(asked).text() : undefined)
-  return { authenticator, question, warnings }
+  /** How often the program was started. */
+  const starts = async () => ((await Bun.file(runs).exists()) ? (await Bun.file(runs).text()).length : 0)
+  return { authenticator, question, starts, warnings }
 }
 
 async function outcome(answer: Promise<unknown>): Promise<unknown> {
@@ -129,5 +133,62 @@ describe('ext_auth', () => {
     const { authenticator } = await source('exit 0')
     await authenticator.close?.()
     expect(await outcome(authenticator.authenticate('u', 'p'))).toBe('unavailable: the command is not asked any more')
+  })
+})
+
+describe('the program is started once', () => {
+  const crowd = (answer: () => Promise<unknown>) => Promise.all(Array.from({ length: 300 }, () => outcome(answer())))
+
+  test('for all clients without credentials, and again after a second', async () => {
+    let now = 0
+    const { authenticator, starts } = await source('sleep 0.1; exit 2', () => now)
+    expect(new Set(await crowd(() => authenticator.authenticate('', '')))).toEqual(new Set(['no-match']))
+    now = 999
+    expect(await authenticator.authenticate('', '')).toBe('no-match')
+    expect(await starts()).toBe(1)
+    now = 1_000
+    expect(await authenticator.authenticate('', '')).toBe('no-match')
+    expect(await starts()).toBe(2)
+  })
+
+  test('also where it cannot tell, and a second later it may', async () => {
+    let now = 0
+    const broken = join(folder, 'broken')
+    await Bun.write(broken, '')
+    const { authenticator, starts } = await source(`[ ! -e ${broken} ] || exit 9`, () => now)
+    const failed = 'unavailable: bad return code from command: 9'
+    expect(new Set(await crowd(() => authenticator.authenticate('', '')))).toEqual(new Set([failed]))
+    expect(await starts()).toBe(1)
+    await rm(broken)
+    expect(await outcome(authenticator.authenticate('', ''))).toBe(failed)
+    now = 1_000
+    expect(await authenticator.authenticate('', '')).toEqual({ kind: 'yes', labels: {} })
+  })
+
+  test('while the very same account and password wait, and not longer', async () => {
+    const { authenticator, starts } = await source('sleep 0.1; exit 1')
+    expect(new Set(await crowd(() => authenticator.authenticate('u', 'p')))).toEqual(new Set(['wrong-password']))
+    expect(await starts()).toBe(1)
+    await authenticator.authenticate('u', 'p')
+    expect(await starts()).toBe(2)
+    const different = ['u p', 'u p ', 'v p', 'U p'].map((text) => [text.slice(0, 1), text.slice(2)] as const)
+    await Promise.all(different.map(([account, password]) => authenticator.authenticate(account, password)))
+    expect(await starts()).toBe(6)
+  })
+
+  test('and no client waits behind those without credentials', async () => {
+    const { authenticator } = await source('exit 0')
+    const anonymous = crowd(() => authenticator.authenticate('', ''))
+    expect(await outcome(authenticator.authenticate('u', 'p'))).toEqual({ kind: 'yes', labels: {} })
+    expect(new Set((await anonymous).map((answer) => JSON.stringify(answer)))).toEqual(
+      new Set(['{"kind":"yes","labels":{}}']),
+    )
+  })
+
+  test('and what was answered before it was closed is forgotten', async () => {
+    const { authenticator } = await source('exit 0', () => 0)
+    expect(await authenticator.authenticate('', '')).toEqual({ kind: 'yes', labels: {} })
+    await authenticator.close?.()
+    expect(await outcome(authenticator.authenticate('', ''))).toBe('unavailable: the command is not asked any more')
   })
 })

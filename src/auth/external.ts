@@ -1,7 +1,15 @@
-import { ANONYMOUS, type Authenticator, type Labels, UnavailableError } from './authenticator.ts'
+import { ANONYMOUS, type Authenticator, type Labels, type Outcome, UnavailableError } from './authenticator.ts'
 import { type CommandOptions, createCommand } from './command.ts'
 
 const BAD_OUTPUT = 'bad output from command: expected nothing or {"labels": {"NAME": ["VALUE"]}}'
+
+/** Milliseconds for which the answer about clients without credentials holds. */
+const ANONYMOUS_MS = 1_000
+
+export interface ExternalOptions extends CommandOptions {
+  /** In milliseconds; only differences count. Default: the clock of the process. */
+  now?: () => number
+}
 
 /**
  * A program that knows users (docker_auth's `ext_auth`). It reads `ACCOUNT PASSWORD` without a line end and exits with 0 for
@@ -12,22 +20,57 @@ const BAD_OUTPUT = 'bad output from command: expected nothing or {"labels": {"NA
  * characters, or a password without an account (a shell's `read` takes its first word for the account), is not known here,
  * and a password with a line break or NUL is wrong. The latter is not "not known", because then a later source could let
  * in an account that this program would have refused.
+ *
+ * Who asks what is being answered gets that answer, and all clients without credentials get one for a second: what costs
+ * a client nothing to ask, again and again, takes no more than one child from the others.
  */
-export function createExternalAuthenticator(options: CommandOptions): Authenticator {
+export function createExternalAuthenticator(options: ExternalOptions): Authenticator {
+  const { now = () => performance.now() } = options
   const command = createCommand(options)
+  const running = new Map<string, Promise<Outcome>>()
+  let anonymous: { answer: Promise<Outcome>; until: number } | undefined
+
+  async function ask(question: string, password: string): Promise<Outcome> {
+    const { exitCode, stdout } = await command.run(question, password)
+    if (exitCode === 0) return { kind: 'yes', labels: labelsOf(stdout) }
+    if (exitCode === 1) return 'wrong-password'
+    if (exitCode === 2) return 'no-match'
+    throw new UnavailableError(`bad return code from command: ${exitCode}`)
+  }
+
+  /** An account has no space, so that no two questions read the same. */
+  function askOnce(question: string, password: string): Promise<Outcome> {
+    const known = running.get(question)
+    if (known !== undefined) return known
+    const answer = ask(question, password).finally(() => running.delete(question))
+    running.set(question, answer)
+    return answer
+  }
+
+  /** A failure holds as long, or a program that fails at once would be started without pause. */
+  function askAnonymous(): Promise<Outcome> {
+    if (anonymous !== undefined && anonymous.until > now()) return anonymous.answer
+    const asked = { answer: ask(' ', ''), until: Number.POSITIVE_INFINITY }
+    const settle = () => {
+      asked.until = now() + ANONYMOUS_MS
+    }
+    asked.answer.then(settle, settle)
+    anonymous = asked
+    return asked.answer
+  }
+
   return {
     name: 'ext_auth',
     async authenticate(account, password) {
       if (/[\p{White_Space}\p{Cc}]/u.test(account)) return 'no-match'
-      if (account === ANONYMOUS && password !== '') return 'no-match'
+      if (account === ANONYMOUS) return password === '' ? await askAnonymous() : 'no-match'
       if (/[\0\n\r]/.test(password)) return 'wrong-password'
-      const { exitCode, stdout } = await command.run(`${account} ${password}`, password)
-      if (exitCode === 0) return { kind: 'yes', labels: labelsOf(stdout) }
-      if (exitCode === 1) return 'wrong-password'
-      if (exitCode === 2) return 'no-match'
-      throw new UnavailableError(`bad return code from command: ${exitCode}`)
+      return await askOnce(`${account} ${password}`, password)
     },
-    close: () => command.close(),
+    async close() {
+      anonymous = undefined
+      await command.close()
+    },
   }
 }
 

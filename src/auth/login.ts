@@ -75,7 +75,7 @@ export function createLogin(deps: {
 
   /** Counts a try at an account that must wait; says whether there were too many. */
   function isKnockedAt(account: string, address: string | undefined): boolean {
-    const pair = passwords.fingerprint(`${address ?? ''}\n${account}`)
+    const pair = passwords.fingerprint(JSON.stringify([address, account]))
     const time = now()
     const known = knocks.get(pair)
     const count = known === undefined || time - known.at >= SAME_GUESS_MS ? 1 : known.count + 1
@@ -85,7 +85,7 @@ export function createLogin(deps: {
 
   async function counted(limits: Throttle, ...question: Parameters<Login>): Promise<Outcome> {
     const [account, password, address] = question
-    const id = passwords.fingerprint(`${address ?? ''}\n${account}\n${password}`)
+    const id = passwords.fingerprint(JSON.stringify([address, account, password]))
     const known = wrong.get(id)
     const age = known === undefined ? Number.POSITIVE_INFINITY : now() - known.at
     if (known !== undefined && age < REPEAT_MS) return known.outcome

@@ -65,6 +65,29 @@ describe('a robot', () => {
     expect(await robots.find('ci')).toMatchObject({ disabled: true, description: 'off', grants: [GRANT] })
   })
 
+  test('that is made or changed counts at once: what was wrong a moment ago is asked again', async () => {
+    const { robots, passwords } = openAccounts()
+    const seen = [passwords.fingerprint('x')]
+    await robots.create({ name: 'ci', grants: ['repository:a:pull'] }, ACTOR)
+    seen.push(passwords.fingerprint('x'))
+    await robots.change('ci', { disabled: false }, ACTOR)
+    seen.push(passwords.fingerprint('x'))
+    expect(new Set(seen).size).toBe(3)
+  })
+
+  test('that is removed while its token waits for its turn leaves none to another of its name', async () => {
+    const { robots, changes, tokens } = openAccounts()
+    await robots.create({ name: 'ci', grants: ['repository:a:pull'] }, ACTOR)
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const first = changes.run(ACTOR, 'x', '', () => promise)
+    const removed = robots.remove('ci', ACTOR)
+    const late = caught(robots.addToken('ci', { name: 'late' }, ACTOR))
+    resolve()
+    await Promise.all([first, removed])
+    expect(said(await late)).toEqual(['not-found', 'there is no robot robot-ci'])
+    expect(await tokens.list({ account: 'robot-ci' }, { limit: 10 })).toEqual([])
+  })
+
   test('has more tokens if it needs them, and takes all with it', async () => {
     const { robots, tokens } = openAccounts()
     const { token: first } = await robots.create({ name: 'ci', grants: ['repository:a:pull'] }, ACTOR)

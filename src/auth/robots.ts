@@ -4,6 +4,7 @@ import { type Account, accountOf } from './accounts.ts'
 import { type Actor, answered, BERTH, ChangeError, type Changes, invalid, notFound } from './administration.ts'
 import { type CredentialTokens, checkExpiry, type NewSecret } from './credential-tokens.ts'
 import { readGrants } from './grant-list.ts'
+import type { Passwords } from './password.ts'
 
 export interface NewRobot {
   /** With or without `robot-`. */
@@ -39,8 +40,9 @@ export function createRobots(deps: {
   tokens: CredentialTokens
   now: () => number
   changes: Changes
+  passwords: Pick<Passwords, 'reconsider'>
 }): Robots {
-  const { now, changes, tokens } = deps
+  const { now, changes, tokens, passwords } = deps
   const { users } = deps.metadata
 
   async function lookUp(name: string): Promise<UserRow | undefined> {
@@ -54,12 +56,20 @@ export function createRobots(deps: {
     return row
   }
 
+  /** What was refused a moment ago may be right now, and counts at once. */
+  async function put(row: UserRow): Promise<void> {
+    await users.put(row)
+    passwords.reconsider()
+  }
+
   async function addToken(name: string, token: { name: string; expiresAt?: number | undefined }, actor: Actor) {
     const account = (await answered(() => robot(name))).name
     const { expiresAt } = token
     // No stamp: there is no password whose change could end it.
     const row = { source: BERTH, account, name: token.name, kind: 'personal', expiresAt } as const
-    return await tokens.create({ ...row, limits: undefined, stamp: undefined }, actor)
+    // The robot may go while this waits for its turn, and another one of its name must not inherit the token.
+    const check = () => robot(account)
+    return await tokens.create({ ...row, limits: undefined, stamp: undefined }, actor, { check })
   }
 
   return {
@@ -97,7 +107,7 @@ export function createRobots(deps: {
           createdAt: time,
           updatedAt: time,
         }
-        await users.put(row)
+        await put(row)
         return accountOf(row)
       })
       return { robot: made, token: await addToken(name, { name: 'first', expiresAt: wanted.expiresAt }, actor) }
@@ -113,7 +123,7 @@ export function createRobots(deps: {
           description: change.description ?? row.description,
           updatedAt: now(),
         }
-        await users.put(next)
+        await put(next)
         return accountOf(next)
       })
     },

@@ -1,6 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { type Labels, UnavailableError } from './authenticator.ts'
-import { createPendingSignIns } from './sign-in-pending.ts'
+import { createPendingSignIns, type PendingSignIn } from './sign-in-pending.ts'
+import { createModerateRecord } from './sign-in-record.ts'
+import { createTurns } from './sign-in-turns.ts'
 
 export type SignInKind = 'google' | 'github' | 'oidc' | 'gitlab'
 
@@ -94,7 +96,10 @@ export interface SignInOptions {
   now: () => number
   /** 256 random bits in base64url; a test gives its own. */
   random?: () => string
-  /** Told of every end of a sign-in, for the audit log. */
+  /**
+   * Told of the end of a sign-in, for the audit log: of each that names an account, and of no more of the others than a log
+   * can bear. A callback that nobody began is no sign-in.
+   */
   record?: (event: SignInEvent) => void
 }
 
@@ -105,45 +110,57 @@ export interface Concluded {
   expiresAt: number | undefined
 }
 
+/** A sign-in that has begun. */
+export interface Begun {
+  /** Where the browser goes. */
+  location: string
+  /** Names the sign-in; 256 random bits in base64url, which the provider sends back. */
+  state: string
+  /** What the browser must keep for `finish`, and show to nobody else. In base64url, about 300 characters. */
+  sealed: string
+}
+
 export interface SignInFlow {
-  /** Remembers a sign-in for this browser and resolves to where the browser goes. @throws SignInError */
-  begin(provider: SignInProvider, from: { browser: string; redirectUri: string }): Promise<string>
-  /** The callback: once, in the browser that began. @throws SignInError */
+  /** @throws SignInError */
+  begin(provider: SignInProvider, redirectUri: string): Promise<Begun>
+  /**
+   * The callback, in the browser that began: `sealed` is what that kept for the state in the query. It succeeds once; what
+   * was `unavailable` may be tried again. @throws SignInError
+   */
   finish(
     provider: SignInProvider,
-    back: { browser: string | undefined; query: URLSearchParams; address: string | undefined },
+    back: { sealed: string | undefined; query: URLSearchParams; address: string | undefined },
   ): Promise<Concluded>
-  /** A name for a browser that has none. */
-  newBrowser(): string
 }
 
 /** Callbacks at once that talk to a provider; more are sent away, so that a slow provider holds no more connections. */
 const MAX_RUNNING = 32
+/** Of them from one address: whoever sends codes that were made up must not keep everybody else waiting. */
+const MAX_RUNNING_PER_ADDRESS = 8
 
-/** Sign-in by authorization code (RFC 6749 section 4.1) with state, nonce and PKCE, all kept on this side. */
+/** Sign-in by authorization code (RFC 6749 section 4.1) with state, nonce and PKCE; the browser keeps them, sealed. */
 export function createSignInFlow(options: SignInOptions): SignInFlow {
-  const { accounts, now, record } = options
+  const { accounts, now } = options
   const random = options.random ?? (() => randomBytes(32).toString('base64url'))
+  const record = createModerateRecord({ now, record: options.record ?? (() => {}) })
   const pending = createPendingSignIns({ now })
-  let running = 0
+  const takeTurn = createTurns({ max: MAX_RUNNING, perAddress: MAX_RUNNING_PER_ADDRESS })
 
-  async function identify(provider: SignInProvider, back: Parameters<SignInFlow['finish']>[1]): Promise<Identity> {
-    const { query, browser } = back
-    const state = query.get('state') ?? ''
-    const begun = browser === undefined ? undefined : pending.take({ state, browser, kind: provider.kind })
-    if (begun === undefined) throw new SignInError('bad-request', NOT_BEGUN)
+  async function identify(
+    provider: SignInProvider,
+    { state, nonce, codeVerifier, redirectUri }: PendingSignIn,
+    { query, address }: Parameters<SignInFlow['finish']>[1],
+  ): Promise<Identity> {
     // Only now: without the state anybody could make a link that shows a text of theirs.
     if (query.has('error')) throw new SignInError('bad-request', turnedAway(provider.title, query))
     const code = query.get('code') ?? ''
     if (code === '') throw new SignInError('bad-request', `${provider.title} sent no code. Please start again.`)
-    const { nonce, codeVerifier, redirectUri } = begun
-    if (running >= MAX_RUNNING)
-      throw new SignInError('unavailable', 'Too many sign-ins at once. Please try again soon.')
-    running++
+    const endTurn = takeTurn(address)
+    if (endTurn === undefined) throw new SignInError('unavailable', TOO_MANY)
     try {
       return await provider.identify({ code, query, state, nonce, codeVerifier, redirectUri })
     } finally {
-      running--
+      endTurn()
     }
   }
 
@@ -163,28 +180,33 @@ export function createSignInFlow(options: SignInOptions): SignInFlow {
   }
 
   return {
-    newBrowser: random,
-
-    async begin(provider, { browser, redirectUri }) {
+    async begin(provider, redirectUri) {
       const [state, nonce, codeVerifier] = [random(), random(), random()]
       const codeChallenge = createHash('sha256').update(codeVerifier).digest('base64url')
-      const url = await provider.authorizationUrl({ state, nonce, codeChallenge, redirectUri })
-      // After the provider answered: one that is down fills no memory.
-      pending.add({ kind: provider.kind, state, browser, nonce, codeVerifier, redirectUri })
-      return url
+      const location = await provider.authorizationUrl({ state, nonce, codeChallenge, redirectUri })
+      const sealed = pending.seal({ kind: provider.kind, state, nonce, codeVerifier, redirectUri })
+      return { location, state, sealed }
     },
 
     async finish(provider, back) {
-      const event = { source: provider.kind, account: '', address: back.address }
+      const { kind } = provider
+      const state = back.query.get('state') ?? ''
+      const begun = back.sealed === undefined ? undefined : pending.open({ kind, state, sealed: back.sealed })
+      if (begun === undefined) throw new SignInError('bad-request', NOT_BEGUN)
+      const event = { source: kind, account: '', address: back.address }
       try {
-        const identity = await identify(provider, back)
+        if (!pending.use(state)) throw new SignInError('unavailable', TOO_MANY)
+        const identity = await identify(provider, begun, back)
         event.account = identity.account
         const concluded = await conclude(provider, identity)
-        record?.({ ...event, outcome: 'done', detail: '' })
+        record({ ...event, outcome: 'done', detail: '' })
         return concluded
       } catch (error) {
+        // The provider takes a code once (RFC 6749 section 4.1.2), so nothing is gained by the same again; and strangers,
+        // who can only fail, fill nothing.
+        pending.release(state)
         const refused = error instanceof SignInError && error.kind === 'refused'
-        record?.({ ...event, outcome: refused ? 'refused' : 'failed', detail: reasonOf(error) })
+        record({ ...event, outcome: refused ? 'refused' : 'failed', detail: reasonOf(error) })
         throw error
       }
     },
@@ -193,6 +215,7 @@ export function createSignInFlow(options: SignInOptions): SignInFlow {
 
 const NOT_BEGUN =
   'This sign-in was not begun in this browser, was begun more than ten minutes ago, or is finished already. Please start again.'
+const TOO_MANY = 'Too many sign-ins at once. Please try again soon.'
 
 /** RFC 6749 section 4.1.2.1, bounded. */
 function turnedAway(title: string, query: URLSearchParams): string {

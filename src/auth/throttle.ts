@@ -190,7 +190,8 @@ function nameOf(account: string): string {
   return name.length <= MAX_NAME ? name : createHash('sha256').update(name).digest('base64')
 }
 
-function groupOf(address: string): string {
+/** What one client has: an IPv4 address, or the /64 of an IPv6 address. */
+export function groupOf(address: string): string {
   const bytes = parsePeer(address)
   if (bytes === undefined) return nameOf(address).replaceAll('\n', ' ')
   return bytes.length === 4 ? bytes.join('.') : `${Buffer.from(bytes.subarray(0, 8)).toString('hex')}/64`

@@ -1,4 +1,6 @@
 import { describe, expect, test } from 'bun:test'
+import { createPublicKey } from 'node:crypto'
+import { verifyingKey } from './keys.ts'
 import { claims, leaf64, makeKey, NOW, now, reasonOf, token, trusted } from './token.samples.ts'
 import { createSigner, randomTokenId } from './token.ts'
 import { createTrust } from './trust.ts'
@@ -30,6 +32,17 @@ describe('Berth’s own key', () => {
   })
 })
 
+/** The key of distribution's "Docker Registry v2 Bearer token specification". */
+const specificationKey = createPublicKey({
+  format: 'jwk',
+  key: {
+    kty: 'EC',
+    crv: 'P-256',
+    x: 'm7zUpx3b-zmVE5cymSs64POG9QcyEpJaYCD82-549_Q',
+    y: 'dU3biz8sZ_8GPB-odm8Wxz3lNDr1xcAQQPQaOcr1fmc',
+  },
+})
+
 describe('a signer', () => {
   const headerOf = async (text: string | Promise<string>) =>
     JSON.parse(Buffer.from((await text).split('.')[0] ?? '', 'base64url').toString())
@@ -49,6 +62,15 @@ describe('a signer', () => {
       'access',
     ])
     expect(tail?.length).toBe(64)
+  })
+
+  test('K3: writes the header of the specification’s example, byte for byte', async () => {
+    const example = verifyingKey([], specificationKey)
+    const key = { ...trusted, algorithm: example.algorithm, ids: example.ids }
+    const text = await createSigner({ key, keyId: 'libtrust', x5c: 'never', now })(claims)
+    expect(text.split('.')[0]).toBe(
+      'eyJ0eXAiOiJKV1QiLCJhbGciOiJFUzI1NiIsImtpZCI6IlBZWU86VEVXVTpWN0pIOjI2SlY6QVFUWjpMSkMzOlNYVko6WEdIQTozNEYyOjJMQVE6WlJNSzpaN1E2In0',
+    )
   })
 
   test('carries a self-signed certificate as its own leaf while it is valid, and not after', async () => {

@@ -2,7 +2,7 @@ import { Command, Option } from 'commander'
 import { startTokenServer } from '../run-token.ts'
 import { type ConfigFlags, tokenConfigOf, tokenSourceOf } from './load.ts'
 import { takePassword } from './password-prompt.ts'
-import { onHangup, untilSignal } from './signal.ts'
+import { listenToSignals } from './signal.ts'
 
 export function authCommand(): Command {
   return new Command('auth')
@@ -14,13 +14,13 @@ export function authCommand(): Command {
     .action(async (file: string, flags: ConfigFlags) => {
       const { dataGiven, ...config } = tokenConfigOf(file, flags)
       const adminPassword = takePassword()
+      const signals = listenToSignals()
       const server = await startTokenServer(config, { dataGiven, adminPassword, source: tokenSourceOf(file, flags) })
       process.stderr.write(`token server listening on ${server.url}\n`)
       if (server.passwordFile !== undefined) {
         process.stderr.write(`The password of the user admin is in ${server.passwordFile} until you change it.\n`)
       }
-      onHangup(server.reload)
-      await untilSignal()
+      await signals.untilEnd(server.reload)
       await server.stop()
     })
 }

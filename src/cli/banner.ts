@@ -14,7 +14,8 @@ export function banner(running: Running, { command, terminal }: { command: strin
   if (admin !== undefined && registry.port !== undefined) {
     const host = registry.url.replace(/^https?:\/\//, '')
     lines.push('')
-    if (terminal && admin.password !== undefined) lines.push(`The user admin was made, with the password ${admin.password}`)
+    if (terminal && admin.password !== undefined)
+      lines.push(`The user admin was made, with the password ${admin.password}`)
     if (admin.passwordFile === undefined) lines.push(`  docker login --username admin ${host}`)
     else {
       lines.push(`The password of admin is in ${admin.passwordFile} until you change it with`, '')

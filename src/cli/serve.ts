@@ -3,7 +3,7 @@ import { startApp } from '../run.ts'
 import { banner } from './banner.ts'
 import { type ConfigFlags, configOf, sourceOf } from './load.ts'
 import { takePassword } from './password-prompt.ts'
-import { onHangup, untilSignal } from './signal.ts'
+import { listenToSignals } from './signal.ts'
 
 export function serveCommand(): Command {
   return new Command('serve')
@@ -19,11 +19,13 @@ export function serveCommand(): Command {
     .action(async (file: string | undefined, flags: ConfigFlags) => {
       const path = file ?? process.env.REGISTRY_CONFIGURATION_PATH
       const adminPassword = takePassword()
-      const app = await startApp(configOf(path, flags), { adminPassword, source: sourceOf(path, flags) })
+      const config = configOf(path, flags)
+      // Before anything listens: whoever sees the server answer may stop it.
+      const signals = listenToSignals()
+      const app = await startApp(config, { adminPassword, source: sourceOf(path, flags) })
       const command = process.env.BERTH_COMMAND ?? 'berth'
       process.stderr.write(banner(app, { command, terminal: process.stderr.isTTY === true }))
-      onHangup(app.reload)
-      await untilSignal()
+      await signals.untilEnd(app.reload)
       await app.stop()
     })
 }

@@ -1,18 +1,33 @@
-/** Resolves at the first SIGTERM or SIGINT; a second one ends the process at once. */
-export function untilSignal(): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>()
-  let signals = 0
-  const onSignal = () => {
-    signals++
-    if (signals > 1) process.exit(130)
-    resolve()
-  }
-  process.on('SIGTERM', onSignal)
-  process.on('SIGINT', onSignal)
-  return promise
+export interface Signals {
+  /**
+   * Resolves at the first SIGTERM or SIGINT since `listenToSignals`; a second one ends the process at once. Until then each
+   * SIGHUP does the work, which must not reject; one of before is made up for.
+   */
+  untilEnd(onHangup: () => Promise<void>): Promise<void>
 }
 
-/** Does the work at each SIGHUP, as servers that are asked to read their configuration again do. It must not reject. */
-export function onHangup(work: () => Promise<void>): void {
-  process.on('SIGHUP', () => void work())
+/** From now on no signal ends the process by itself. */
+export function listenToSignals(): Signals {
+  const end = Promise.withResolvers<void>()
+  let ends = 0
+  let hangups = 0
+  let onHangup: (() => Promise<void>) | undefined
+  const onEnd = () => {
+    ends++
+    if (ends > 1) process.exit(130)
+    end.resolve()
+  }
+  process.on('SIGTERM', onEnd)
+  process.on('SIGINT', onEnd)
+  process.on('SIGHUP', () => {
+    hangups++
+    void onHangup?.()
+  })
+  return {
+    async untilEnd(work) {
+      onHangup = work
+      if (hangups > 0) await work()
+      await end.promise
+    },
+  }
 }

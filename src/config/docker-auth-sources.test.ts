@@ -330,11 +330,6 @@ const warnings: [sentence: string, text: string, warnings: string[]][] = [
     `oidc_auth: {${oidcKeys}, labels_claims: [], label_claims: [g]}`,
     ['3: oidc_auth.label_claims: has no effect beside labels_claims'],
   ],
-  [
-    'a misspelt key, with what was meant',
-    `github_auth: {${app}, registy_url: r}`,
-    ['3: github_auth.registy_url: is an unknown key; it is ignored'],
-  ],
 ]
 
 describe('warnings about sources of users', () => {

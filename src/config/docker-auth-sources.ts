@@ -29,6 +29,7 @@ export const command = (doc: string) =>
     .describe(doc)
 
 const tokenDatabases = {
+  token_db: anything('Where old versions of the original keep tokens'),
   level_token_db: z
     .object({ path: path('Folder of LevelDB'), token_hash_cost: anything('Cost of bcrypt') })
     .optional()

@@ -282,11 +282,6 @@ const warnings: [sentence: string, file: string, warnings: string[]][] = [
     ['auth_config.yml:4: users.open: has no password, so any password is accepted'],
   ],
   [
-    'a password that is null is no password',
-    `${server}${token}users:\n  open: {password: }\n${acl}`,
-    ['auth_config.yml:4: users.open: has no password, so any password is accepted'],
-  ],
-  [
     'a password in clear',
     `${server}${token}users:\n  bad: {password: plaintext}\n${acl}`,
     ['auth_config.yml:4: users.bad.password: is no bcrypt hash, so no password can match'],

@@ -3,7 +3,7 @@ import { embeddedNames, goFieldNames } from './distribution.ts'
 import { emptyMap, isNull, type ListNode, type MapNode, type Node, type Path, type Source, scalar } from './node.ts'
 import type { Findings, Problem } from './problem.ts'
 import { shapeOf } from './schema.ts'
-import { describeUnknownKey, isUnknownKeyRefused, type UnknownKeyRule } from './unknown-key.ts'
+import { describeUnknownKey, isDecisive, isUnknownKeyRefused, type UnknownKeyRule } from './unknown-key.ts'
 import { readYaml } from './yaml-document.ts'
 
 export type Environment = Readonly<Record<string, string | undefined>>
@@ -149,9 +149,16 @@ function placeInMap(
     const schema = key === undefined ? undefined : keys[key]
     if (key !== undefined && schema !== undefined) return put(map, key, schema, elements.slice(count), path, variable)
   }
-  const unknown = [...path, (elements[0] ?? '').toLowerCase()]
+  const unknown = [...path, unknownName(elements, path).toLowerCase()]
   const { message, fix } = describeUnknownKey(unknown, Object.keys(keys))
   return { message: `${unknown.join('.')} ${message}`, unknown, ...(fix === undefined ? {} : { fix }) }
+}
+
+/** `TOKEN_SERVER_…` is a misspelt `tokenserver`, and no key `token`. */
+function unknownName(elements: readonly string[], path: Path): string {
+  const [first = '', second] = elements
+  const two = second === undefined ? first : `${first}_${second}`
+  return path.length === 0 && isDecisive(two.toLowerCase()) ? two : first
 }
 
 /** Below a key whose value is not looked at: numbers index an existing list, anything else names keys in lower case. */

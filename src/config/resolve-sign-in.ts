@@ -31,7 +31,30 @@ export function resolveSignIn(raw: DockerAuth, at: (key: string) => Path, places
   }
   if (oidc !== undefined) all.push(resolveOidc(oidc, at('oidc_auth'), places))
   if (gitlab !== undefined) all.push(resolveGitlab(gitlab, at('gitlab_auth'), places))
+  refuseSharedNames(raw, all, at, places)
   return all
+}
+
+/**
+ * A directory that only users themselves may ask tells nobody which names it has, and it is asked after the providers:
+ * whoever may sign in under any name could take that of an account there, and its rights. (A program is asked before them.)
+ */
+function refuseSharedNames(
+  { ldap_auth: ldap }: DockerAuth,
+  all: readonly SignInConfig[],
+  at: (key: string) => Path,
+  places: Places,
+): void {
+  if (ldap?.initial_bind_as_user !== true) return
+  const path = [...at('ldap_auth'), 'initial_bind_as_user']
+  const free = all.filter((one) => one.kind !== 'google' && !(one.kind === 'oidc' && one.userClaim === 'email'))
+  if (free.length === 0) return
+  const sections = free.map(({ kind }) => `${kind}_auth`).join(', ')
+  const message = `does not tell which names the directory has, so people who sign in (${sections}) could take the name of an account there`
+  const fix = 'Search with bind_dn and bind_password_file in place of this.'
+  const isOpen = free.some((one) => 'organization' in one && one.organization === undefined)
+  if (isOpen) places.problem(path, message, `${fix} Or let only members of an organization sign in.`)
+  else places.warn(path, message, fix)
 }
 
 function resolveGitlab(gitlab: NonNullable<DockerAuth['gitlab_auth']>, path: Path, places: Places): SignInConfig {

@@ -1,6 +1,6 @@
 import type { StaticUser } from './config.ts'
 import type { DockerAuth } from './docker-auth.ts'
-import type { Path } from './node.ts'
+import { nodeAt, type Path } from './node.ts'
 import type { Places } from './places.ts'
 
 /** Modular crypt format of bcrypt as Go reads it: version, cost 4 to 31, 22 letters of salt and 31 of hash. */
@@ -22,7 +22,15 @@ export function resolveUsers(
     }
     const { password } = user
     if (password === undefined) {
-      if (places.findings.refused(places.name([...here, 'password']))) continue
+      const given = [...here, 'password']
+      if (places.findings.refused(places.name(given))) continue
+      // On purpose not as the original has it: this is what a template with an empty variable leaves.
+      if (nodeAt(places.root, given) !== undefined) {
+        const fix =
+          'Give a bcrypt hash (htpasswd -nbB NAME PASSWORD), or write {} for a user whom any password lets in.'
+        places.problem(given, 'has no value, so any password would be accepted', fix)
+        continue
+      }
       if (name !== '')
         places.warn(
           here,

@@ -44,6 +44,19 @@ describe("Apache's combined format", () => {
       () => lineOf('/a"b\\c', { 'user-agent': 'x" 200 "\\' }),
       '- - - [29/Feb/2024:12:00:07 +0000] "GET /a\\"b\\\\c HTTP/1.1" 200 - "" "x\\" 200 \\"\\\\"',
     ],
+    [
+      'bytes that steer the terminal of a reader are spelled out',
+      () => lineOf('/v2/\u009b31m', { 'user-agent': 'a\u009b31m\u007fb\u00ad', referer: 'x\u001b]0;y\u0007' }),
+      '- - - [29/Feb/2024:12:00:07 +0000] "GET /v2/\\x9b31m HTTP/1.1" 200 - "x\\x1b]0;y\\x07" "a\\x9b31m\\x7fb\\xad"',
+    ],
+    [
+      'what lets somebody in is left out of URLs',
+      () =>
+        lineOf('/auth?account=a&p%61ssword=s3cret&refresh_token=s3cret&offline_token=true', {
+          referer: 'https://x/oidc_auth?code=s3cret&state=s3cret#access_token=s3cret',
+        }),
+      '- - - [29/Feb/2024:12:00:07 +0000] "GET /auth?account=a&p%61ssword=***&refresh_token=***&offline_token=true HTTP/1.1" 200 - "https://x/oidc_auth?code=***&state=***#access_token=***" ""',
+    ],
   ]
   test.each(rows)('%s', (_, line, expected) => {
     expect(line()).toBe(expected)

@@ -1,3 +1,4 @@
+import { visibleQuoted } from '../telemetry/visible.ts'
 import { plainAddress } from './peer.ts'
 
 const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec']
@@ -24,15 +25,30 @@ export function createAccessLog(write: (line: string) => void, now: () => number
     const start = url.startsWith('/') ? 0 : Math.max(0, url.indexOf('/', url.indexOf('://') + 3))
     const client = peer === undefined ? '-' : plainAddress(peer)
     const size = response.headers.get('content-length') ?? '-'
-    const referer = quote(headers.get('referer') ?? '')
+    const referer = quote(withoutSecrets(headers.get('referer') ?? ''))
     const agent = quote(headers.get('user-agent') ?? '')
     write(
-      `${client} - - [${timestamp()}] ${quote(`${method} ${url.slice(start)} HTTP/1.1`)} ${response.status} ${size} ${referer} ${agent}`,
+      `${client} - - [${timestamp()}] ${quote(`${method} ${withoutSecrets(url.slice(start))} HTTP/1.1`)} ${response.status} ${size} ${referer} ${agent}`,
     )
   }
 }
 
-/** Header values and paths can hold anything but line breaks; quotes and backslashes must not end the field. */
+/** Parameters of the token endpoint and of sign-in that let somebody in, and whatever else is called so. */
+const SECRET_NAME = /pass|secret|token|code|assertion|authorization|credential|^state$/i
+const NO_SECRET = new Set(['offline_token'])
+
+/** Only the values go: that somebody sends a password in a URL is what an operator wants to find. */
+function withoutSecrets(url: string): string {
+  if (!url.includes('?')) return url
+  return url.replace(/([?&;#])([^=&;#?]*)=([^&;#?]*)/g, (pair, before: string, spelled: string) => {
+    const name = spelled.replace(/%([0-9A-Fa-f]{2})/g, (_, hex: string) =>
+      String.fromCharCode(Number.parseInt(hex, 16)),
+    )
+    return SECRET_NAME.test(name) && !NO_SECRET.has(name) ? `${before}${spelled}=***` : pair
+  })
+}
+
+/** Header values and paths can hold anything but line breaks. */
 function quote(text: string): string {
-  return `"${/["\\]/.test(text) ? text.replace(/["\\]/g, '\\$&') : text}"`
+  return `"${visibleQuoted(text)}"`
 }

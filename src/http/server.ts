@@ -65,7 +65,7 @@ export function createServer(deps: ServerDeps): Fetch {
     queryText: string,
   ): Response | Promise<Response> {
     if (path === '/') return new Response(null, { headers: { 'Cache-Control': 'no-cache' } })
-    const target = path.startsWith(prefix) ? parseTarget(decode(path.slice(prefix.length - 1))) : undefined
+    const target = path.startsWith(prefix) ? parseTarget(decodePath(path.slice(prefix.length - 1))) : undefined
     if (target === undefined) {
       return deps.elsewhere?.(request, connection, path) ?? notFound()
     }
@@ -231,7 +231,7 @@ function allowed(routes: readonly Route[]): string {
 }
 
 /** Clients may encode what needs no encoding (`sha256%3A...`): RFC 3986 section 2.3 and registry:2 take it as the same. */
-function decode(path: string): string {
+export function decodePath(path: string): string {
   if (!path.includes('%')) return path
   try {
     return decodeURIComponent(path)

@@ -56,3 +56,18 @@ test('a database that does not answer is logged, and asked again next time', asy
   expect(asked).toHaveLength(2)
   expect(lines).toEqual(['tokens and audit rows could not be pruned', 'tokens and audit rows could not be pruned'])
 })
+
+test('prunes again when many rows came, once for all that came before it', async () => {
+  const { job, asked } = start(0)
+  await job.run()
+  const before = asked.length
+  job.appended(19_999)
+  await Promise.resolve()
+  expect(asked).toHaveLength(before)
+  for (let i = 0; i < 100; i++) job.appended(1000)
+  await job.stop()
+  expect(asked).toHaveLength(before + 1)
+  job.appended(20_000)
+  await job.stop()
+  expect(asked).toHaveLength(before + 2)
+})

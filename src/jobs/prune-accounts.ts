@@ -6,8 +6,15 @@ const INTERVAL = 3_600_000
 /** Rows of one transaction, and transactions of one run: a long one would keep pushes waiting. */
 const PORTION = 1000
 const PORTIONS = 2000
+/** Audit rows that come between two runs at most: by so many there may be too many. */
+const GROWTH = 20_000
 
-/** Removes tokens that ended and audit rows that are too many or too old, now and every hour. */
+export interface PruningAccounts extends Periodic {
+  /** To be told of audit rows that came. Never waits, and never throws. */
+  appended(rows: number): void
+}
+
+/** Removes tokens that ended and audit rows that are too many or too old: now, every hour, and when many rows came. */
 export function startPruningAccounts(deps: {
   audit: Pick<Audit, 'prune'>
   removeEndedTokens: () => Promise<number>
@@ -15,13 +22,17 @@ export function startPruningAccounts(deps: {
   keep: () => { keepMs: number; keepRows: number }
   log: Log
   now: () => number
-}): Periodic {
+}): PruningAccounts {
   const { audit, removeEndedTokens, keep, log, now } = deps
-  return startPeriodic({
+  let grown = 0
+  let due = false
+  const periodic = startPeriodic({
     everyMs: INTERVAL,
     failure: 'tokens and audit rows could not be pruned',
     log,
     async work() {
+      due = false
+      grown = 0
       const tokens = await removeEndedTokens()
       const { keepMs, keepRows } = keep()
       let rows = 0
@@ -33,4 +44,14 @@ export function startPruningAccounts(deps: {
       if (tokens > 0 || rows > 0) log.info('tokens and audit rows pruned', { tokens, rows })
     },
   })
+  return {
+    ...periodic,
+    appended(rows) {
+      grown += rows
+      // One run is enough for all that comes before it.
+      if (grown < GROWTH || due) return
+      due = true
+      void periodic.run()
+    },
+  }
 }

@@ -63,4 +63,13 @@ describe('a log', () => {
     log.info('a\nb', { c: 'd\ne' })
     expect(out[0]?.includes('\n')).toBe(false)
   })
+
+  test.each(['text', 'json', 'logstash'] as const)('in %s does not steer the terminal of its reader', (formatter) => {
+    const { log, out } = lines(formatter)
+    log.info('a\u009bb', { account: 'a\u009b31mX\u202e\u2028b\u007f\u001b', error: new Error('\u2066'), 'k\u009b': 1 })
+    expect(/[\p{Cc}\p{Cf}\u2028\u2029]/u.test(out[0] ?? 'none\n')).toBe(false)
+    expect(out[0]).toContain('"a\\u009b31mX\\u202e\\u2028b\\u007f\\u001b"')
+    if (formatter !== 'text')
+      expect(JSON.parse(out[0] ?? '')).toMatchObject({ account: 'a\u009b31mX\u202e\u2028b\u007f\u001b' })
+  })
 })

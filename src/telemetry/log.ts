@@ -1,3 +1,5 @@
+import { visibleJson } from './visible.ts'
+
 export type Level = 'debug' | 'info' | 'warn' | 'error'
 export type Fields = Record<string, unknown>
 
@@ -29,7 +31,9 @@ export function createLog(options: LogOptions): Log {
   function logger(base: Fields): Log {
     const at = (level: Level) => (message: string, fields?: Fields) => {
       if (SEVERITY[level] < lowest) return
-      options.write(format(new Date(options.now()).toISOString(), level, message, { ...base, ...fields }))
+      const line = format(new Date(options.now()).toISOString(), level, message, { ...base, ...fields })
+      // All that can hold such a character is a string of JSON, in text too.
+      options.write(visibleJson(line))
     }
     return {
       debug: at('debug'),

@@ -11,6 +11,10 @@ export const GOALS = {
   latencyWhilePushing: { of: 'ratio', atMost: 0.3 },
   /** A page out of many costs what one out of a hundred does; a quarter is left to noise. */
   flat: { of: 'berth', atMost: 1.25 },
+  tokensP256: { of: 'berth', atLeast: 10_000 },
+  tokensRsa: { of: 'berth', atLeast: 1800 },
+  /** Milliseconds: strangers who try passwords do not keep anybody else waiting. */
+  latencyWhileGuessed: { of: 'berth', atMost: 20 },
 } as const satisfies Record<string, Goal>
 
 /** Undefined where a side that the goal needs was not measured. */

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { type Connection, connect, type Request } from './connection.ts'
-import type { FillSpec, PacedSpec, RepeatSpec, SequenceSpec } from './load-spec.ts'
+import type { FillSpec, GuessSpec, PacedSpec, RepeatSpec, SequenceSpec } from './load-spec.ts'
 import type { Tally } from './load-tally.ts'
 
 const INDEX_TYPE = 'application/vnd.oci.image.index.v1+json'
@@ -61,6 +61,38 @@ export async function sequence(spec: SequenceSpec, tally: Tally): Promise<void> 
       connection.close()
     }),
   )
+}
+
+/** Each wrong password is another one, so that no two guesses share a verification. */
+export async function guess(spec: GuessSpec, tally: Tally): Promise<void> {
+  const connections = await openAll(spec)
+  const until = performance.now() + spec.seconds * 1000
+  let next = 0
+  await Promise.all(
+    connections.map(async (connection, index) => {
+      const address = spec.addresses[index % spec.addresses.length]
+      const from: Record<string, string> = address === undefined ? {} : { 'X-Forwarded-For': address }
+      for (let start = performance.now(); start < until; start = performance.now()) {
+        const turn = next++
+        const Authorization = basic(spec.accounts[turn % spec.accounts.length] ?? '', `guess ${turn}`)
+        const { status } = await connection.send({
+          method: 'GET',
+          path: spec.path,
+          headers: { ...from, Authorization },
+        })
+        if (status !== 401 && status !== 429) tally.fail(`a wrong password got ${status}`)
+        tally.statuses[status] = (tally.statuses[status] ?? 0) + 1
+        tally.requests++
+        tally.latencies.push(performance.now() - start)
+      }
+      connection.close()
+    }),
+  )
+}
+
+/** RFC 7617: the value of an Authorization header. */
+export function basic(user: string, password: string): string {
+  return `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`
 }
 
 /** Indexes without children need no blobs, so that a name costs one request. */

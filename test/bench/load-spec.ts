@@ -1,7 +1,7 @@
 import type { Target } from './connection.ts'
 
 /** What a load process is told to do (JSON on its standard input). Sizes in bytes unless the name says otherwise. */
-export type LoadSpec = PushSpec | PullSpec | SlowPullSpec | PacedSpec | RepeatSpec | SequenceSpec | FillSpec
+export type LoadSpec = PushSpec | PullSpec | SlowPullSpec | PacedSpec | RepeatSpec | SequenceSpec | GuessSpec | FillSpec
 
 interface Base {
   target: Target
@@ -56,6 +56,16 @@ export interface SequenceSpec extends Base {
   requests: readonly { path: string; authorization: string }[]
 }
 
+/** Closed loop: every connection tries one wrong password after the other, each at the next of the accounts. */
+export interface GuessSpec extends Base {
+  kind: 'guess'
+  path: string
+  accounts: readonly string[]
+  /** For X-Forwarded-For, one to a connection; none: the connection's own. */
+  addresses: readonly string[]
+  seconds: number
+}
+
 /** Empty indexes, one to each of `count` repositories or tags. */
 export interface FillSpec extends Base {
   kind: 'fill'
@@ -76,6 +86,8 @@ export interface LoadResult {
   latency: { p50: number; p99: number; max: number } | undefined
   /** Of the blobs that were pushed. */
   digests: string[]
+  /** Of guesses: how many answers had which status. */
+  statuses: Record<string, number>
 }
 
 /** The value below which `share` (0 to 1) of the values lie: nearest rank. */

@@ -5,6 +5,7 @@ export interface Tally {
   bytes: number
   requests: number
   digests: string[]
+  statuses: Record<string, number>
   /** Milliseconds. */
   latencies: number[]
   fail(reason: string): void
@@ -18,6 +19,7 @@ export async function tallied(run: (tally: Tally) => Promise<void>): Promise<Loa
     bytes: 0,
     requests: 0,
     digests: [],
+    statuses: {},
     latencies: [],
     fail: (reason) => {
       failures++
@@ -42,6 +44,7 @@ export async function tallied(run: (tally: Tally) => Promise<void>): Promise<Loa
     cpuSeconds: (used.user + used.system) / 1e6,
     latency: latencyOf(tally.latencies),
     digests: tally.digests,
+    statuses: tally.statuses,
   }
 }
 

@@ -5,7 +5,7 @@
 import { setPriority } from 'node:os'
 import { pull, slowPull } from './load-pull.ts'
 import { preparePush } from './load-push.ts'
-import { fill, paced, repeat, sequence } from './load-requests.ts'
+import { fill, guess, paced, repeat, sequence } from './load-requests.ts'
 import type { LoadSpec } from './load-spec.ts'
 import { type Tally, tallied } from './load-tally.ts'
 
@@ -24,6 +24,8 @@ function prepare(spec: LoadSpec): (tally: Tally) => Promise<void> {
       return async (tally) => await repeat(spec, tally)
     case 'sequence':
       return async (tally) => await sequence(spec, tally)
+    case 'guess':
+      return async (tally) => await guess(spec, tally)
     case 'fill':
       return async (tally) => await fill(spec, tally)
   }

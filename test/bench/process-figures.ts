@@ -23,3 +23,17 @@ export function peakMebibytes(pid: number): number {
   if (kibibytes === undefined) throw new Error(`no VmHWM for process ${pid}`)
   return Number(kibibytes) / 1024
 }
+
+/** Seconds that all cores of the machine worked so far, for whomever; what a host took away counts, too. proc_stat(5). */
+export function machineSeconds(): number {
+  return parseMachine(readFileSync('/proc/stat', 'utf8'))
+}
+
+/** user, nice, system, irq, softirq, steal of the first line; guests are in `user` already. */
+export function parseMachine(text: string): number {
+  const fields = text.slice(0, text.indexOf('\n')).trim().split(/\s+/)
+  const ticks = [1, 2, 3, 6, 7, 8].map((index) => Number(fields[index]))
+  const sum = ticks.reduce((total, value) => total + value, 0)
+  if (!Number.isFinite(sum)) throw new Error(`unreadable /proc/stat: ${text.slice(0, 200)}`)
+  return sum / TICKS_PER_SECOND
+}

@@ -17,7 +17,7 @@ export interface Server {
   /** Without Authorization. */
   target: Target
   folder: string
-  /** From its start until its first answer at `/v2/`. Milliseconds. */
+  /** From its start until its first answer. Milliseconds. */
   startedAfterMs: number
   /** User and system seconds so far. */
   cpuSeconds(): number
@@ -33,8 +33,6 @@ export interface Start {
   /** Data of an earlier start, to use again; else an empty folder. */
   folder?: string
   keepData?: boolean
-  /** Text of an auth_config.yml, for Berth. */
-  authConfig?: string
 }
 
 const START_TIMEOUT_MS = 60_000
@@ -42,36 +40,65 @@ const STOP_TIMEOUT_MS = 30_000
 
 /** Starts one of the two servers with the same configuration. @throws Error with its output when it does not answer. */
 export async function startServer(workplace: Workplace, credentials: Credentials, start: Start): Promise<Server> {
-  const folder = start.folder ?? workplace.folder(start.medium, start.name)
+  const { name, access } = start
+  const folder = start.folder ?? workplace.folder(start.medium, name)
   const port = await freePort()
   const dataDirectory = join(folder, 'data')
   const config = join(folder, 'config.yml')
-  writeFileSync(config, registryConfig({ access: start.access, dataDirectory, port }, credentials))
-  const authConfig = join(folder, 'auth_config.yml')
-  if (start.authConfig !== undefined) writeFileSync(authConfig, start.authConfig)
-
-  const output = join(folder, 'output.log')
-  const file = Bun.file(output)
-  const began = performance.now()
-  const child = Bun.spawn(
-    start.name === 'peer'
+  writeFileSync(config, registryConfig({ access, dataDirectory, port }, credentials))
+  const command =
+    name === 'peer'
       ? [peerProgram(), 'serve', config]
-      : [
-          ...[BERTH, 'serve', config, '--addr', `127.0.0.1:${port}`, '--data', dataDirectory],
-          ...(start.authConfig === undefined ? [] : ['--auth-config', authConfig]),
-        ],
-    { cwd: folder, env: cleanEnvironment(), stdin: 'ignore', stdout: 'ignore', stderr: file },
-  )
+      : [BERTH, 'serve', config, '--addr', `127.0.0.1:${port}`, '--data', dataDirectory]
+  const target: Target = { host: '127.0.0.1', port, tls: access === 'tls' }
+  return await launch(workplace, { name, command, folder, target, path: '/v2/', keepData: start.keepData === true })
+}
+
+/**
+ * Starts Berth's token server alone, over TLS, with the text of an auth_config.yml that names no address.
+ * @param dataDirectory where it keeps rows and lines of every decision; undefined: it keeps none.
+ * @throws Error as `startServer`.
+ */
+export async function startTokenServer(
+  workplace: Workplace,
+  folder: string,
+  authConfig: string,
+  dataDirectory: string | undefined,
+): Promise<Server> {
+  const port = await freePort()
+  const config = join(folder, 'auth_config.yml')
+  writeFileSync(config, authConfig)
+  const data = dataDirectory === undefined ? [] : ['--data', dataDirectory]
+  const command = [BERTH, 'auth', config, '--addr', `127.0.0.1:${port}`, ...data]
+  const target: Target = { host: '127.0.0.1', port, tls: true }
+  return await launch(workplace, { name: 'berth', command, folder, target, path: '/auth', keepData: true })
+}
+
+interface Launch extends Pick<Server, 'name' | 'folder' | 'target'> {
+  command: string[]
+  /** Answers 200 or 401 once it is up. */
+  path: string
+  keepData: boolean
+}
+
+async function launch(
+  workplace: Workplace,
+  { name, command, folder, target, path, keepData }: Launch,
+): Promise<Server> {
+  const file = Bun.file(join(folder, 'output.log'))
+  const began = performance.now()
+  const child = Bun.spawn(command, {
+    ...{ cwd: folder, env: cleanEnvironment(), stdin: 'ignore', stdout: 'ignore', stderr: file },
+  })
   workplace.own(child)
-  const target: Target = { host: '127.0.0.1', port, tls: start.access === 'tls' }
-  const isUp = await firstAnswer(target, began + START_TIMEOUT_MS, () => child.exitCode === null)
+  const isUp = await firstAnswer(target, path, began + START_TIMEOUT_MS, () => child.exitCode === null)
   const startedAfterMs = performance.now() - began
   if (!isUp) {
     child.kill('SIGKILL')
-    throw new Error(`${start.name} does not answer:\n${(await file.text()).slice(0, 4000)}`)
+    throw new Error(`${name} does not answer:\n${(await file.text()).slice(0, 4000)}`)
   }
   return {
-    name: start.name,
+    name,
     pid: child.pid,
     target,
     folder,
@@ -79,14 +106,14 @@ export async function startServer(workplace: Workplace, credentials: Credentials
     cpuSeconds: () => cpuSeconds(child.pid),
     peakMebibytes: () => peakMebibytes(child.pid),
     stop: async () => {
-      child.kill(start.name === 'peer' ? 'SIGKILL' : 'SIGTERM')
+      child.kill(name === 'peer' ? 'SIGKILL' : 'SIGTERM')
       const code = await Promise.race([child.exited, Bun.sleep(STOP_TIMEOUT_MS).then(() => undefined)])
       if (code === undefined) {
         child.kill('SIGKILL')
         await child.exited
-        throw new Error(`${start.name} did not end on SIGTERM:\n${(await file.text()).slice(-4000)}`)
+        throw new Error(`${name} did not end on SIGTERM:\n${(await file.text()).slice(-4000)}`)
       }
-      if (start.keepData !== true) rmSync(folder, { recursive: true, force: true })
+      if (!keepData) rmSync(folder, { recursive: true, force: true })
     },
   }
 }
@@ -98,11 +125,11 @@ export function peerProgram(): string {
   return path
 }
 
-async function firstAnswer(target: Target, until: number, isAlive: () => boolean): Promise<boolean> {
+async function firstAnswer(target: Target, path: string, until: number, isAlive: () => boolean): Promise<boolean> {
   while (performance.now() < until && isAlive()) {
     try {
       const connection = await connect(target)
-      const { status } = await connection.send({ method: 'GET', path: '/v2/' })
+      const { status } = await connection.send({ method: 'GET', path })
       connection.close()
       if (status === 200 || status === 401) return true
     } catch {

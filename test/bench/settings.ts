@@ -38,7 +38,6 @@ function tokenAuth(credentials: Credentials) {
 }
 
 export interface TokenServerSettings {
-  port: number
   /** Serves over TLS with this one. */
   tls: Pair
   /** Signs with this one. */
@@ -47,12 +46,12 @@ export interface TokenServerSettings {
   users: ReadonlyMap<string, string>
 }
 
-/** An auth_config.yml in docker_auth's format. */
-export function tokenServerConfig(settings: TokenServerSettings): string {
+/** An auth_config.yml in docker_auth's format, behind a proxy on the same machine; the command line names its address. */
+export function tokenServerConfig({ tls, signing, users }: TokenServerSettings): string {
   return JSON.stringify({
-    server: { addr: `127.0.0.1:${settings.port}`, certificate: settings.tls.certificate, key: settings.tls.key },
-    token: { issuer: ISSUER, expiration: 900, certificate: settings.signing.certificate, key: settings.signing.key },
-    users: Object.fromEntries([...settings.users].map(([name, hash]) => [name, { password: hash }])),
+    server: { addr: '127.0.0.1:0', certificate: tls.certificate, key: tls.key, trustedproxies: ['127.0.0.1'] },
+    token: { issuer: ISSUER, expiration: 900, certificate: signing.certificate, key: signing.key },
+    users: Object.fromEntries([...users].map(([name, hash]) => [name, { password: hash }])),
     acl: [{ match: { account: '/.+/' }, actions: ['*'] }],
   })
 }

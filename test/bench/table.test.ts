@@ -2,7 +2,7 @@ import { expect, test } from 'bun:test'
 import { collectFigures, median } from './figures.ts'
 import { describeGoal, isMet } from './goals.ts'
 import { percentile } from './load-spec.ts'
-import { parseStat } from './process-figures.ts'
+import { parseMachine, parseStat } from './process-figures.ts'
 import { figureText, renderTable } from './table.ts'
 
 test.each([
@@ -63,4 +63,8 @@ test('the table shows medians, their ratio and whether the goal is met', () => {
 test("a process's time is found behind a name that looks like fields", () => {
   const fields = ['S', ...Array.from({ length: 10 }, () => '0'), '150', '50', '25', '25', '20']
   expect(parseStat(`7 (a) b 1 (c) ${fields.join(' ')}`)).toBe(2.5)
+})
+
+test("the machine's time is what it did not idle or wait for a disk", () => {
+  expect(parseMachine('cpu  100 20 30 9999 8888 4 5 6 0 0\ncpu0 1 1 1 1 1 1 1 1 0 0\n')).toBe(1.65)
 })

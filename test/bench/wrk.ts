@@ -1,13 +1,19 @@
-import { findProgram, run } from '../programs.ts'
+import { cleanEnvironment, findProgram } from '../programs.ts'
 import type { Target } from './connection.ts'
 import { runLoad } from './generator.ts'
 import type { Workplace } from './workplace.ts'
 
 export interface Hammering {
+  requests: number
   requestsPerSecond: number
   /** Milliseconds. */
   p50: number
   p99: number
+}
+
+/** What a load did, and what the client itself used for it. */
+export interface Measured extends Hammering {
+  clientCpuSeconds: number
 }
 
 export interface HammerOptions {
@@ -22,21 +28,31 @@ const ACCEPT = 'application/vnd.oci.image.manifest.v1+json, application/vnd.oci.
 /** Whether wrk is installed; without it the load's own client does the work, which costs more than wrk does. */
 export const hasWrk = findProgram('wrk') !== undefined
 
+/** Seconds that wrk gets to connect and to end, besides those it was asked for. */
+const GRACE = 30
+
 /** Closed loop over keep-alive connections. @throws Error unless every answer was a success. */
-export async function hammer(workplace: Workplace, options: HammerOptions): Promise<Hammering> {
+export async function hammer(workplace: Workplace, options: HammerOptions): Promise<Measured> {
   const { target, path, connections, seconds } = options
   const wrk = findProgram('wrk')
   if (wrk === undefined) {
-    const { requests, seconds: took, latency } = await runLoad(workplace, { kind: 'repeat', ...options })
-    return { requestsPerSecond: requests / took, p50: latency?.p50 ?? Number.NaN, p99: latency?.p99 ?? Number.NaN }
+    const { requests, seconds: took, latency, cpuSeconds } = await runLoad(workplace, { kind: 'repeat', ...options })
+    const { p50 = Number.NaN, p99 = Number.NaN } = latency ?? {}
+    return { requests, requestsPerSecond: requests / took, p50, p99, clientCpuSeconds: cpuSeconds }
   }
-  const { code, stdout, stderr } = await run([
+  const command = [
     ...[wrk, '-t1', `-c${connections}`, `-d${seconds}s`, '--latency', '-H', `Accept: ${ACCEPT}`],
     ...(target.authorization === undefined ? [] : ['-H', `Authorization: ${target.authorization}`]),
     `${target.tls ? 'https' : 'http'}://${target.host}:${target.port}${path}`,
-  ])
+  ]
+  const child = Bun.spawn(command, {
+    ...{ env: cleanEnvironment(), stdin: 'ignore', stdout: 'pipe', stderr: 'pipe' },
+    ...{ timeout: (seconds + GRACE) * 1000, killSignal: 'SIGKILL' },
+  })
+  workplace.own(child)
+  const [code, stdout, stderr] = await Promise.all([child.exited, child.stdout.text(), child.stderr.text()])
   if (code !== 0) throw new Error(`wrk: exit ${code}: ${stderr}`)
-  return parseWrk(stdout)
+  return { ...parseWrk(stdout), clientCpuSeconds: Number(child.resourceUsage()?.cpuTime.total ?? Number.NaN) / 1e6 }
 }
 
 const MILLISECONDS: Record<string, number> = { us: 0.001, ms: 1, s: 1000, m: 60_000 }
@@ -47,7 +63,13 @@ export function parseWrk(output: string): Hammering {
   if (bad !== null) throw new Error(`wrk: ${bad[0]}`)
   const rate = /^Requests\/sec:\s+([\d.]+)$/m.exec(output)?.[1]
   if (rate === undefined) throw new Error(`wrk: unreadable output\n${output}`)
-  return { requestsPerSecond: Number(rate), p50: latencyAt(output, 50), p99: latencyAt(output, 99) }
+  const requests = /^\s+(\d+) requests in /m.exec(output)?.[1]
+  return {
+    requests: Number(requests),
+    requestsPerSecond: Number(rate),
+    p50: latencyAt(output, 50),
+    p99: latencyAt(output, 99),
+  }
 }
 
 function latencyAt(output: string, percent: number): number {

@@ -139,6 +139,23 @@ describe('a request that is not valid', () => {
     expect([large.status, large.json?.title]).toEqual([413, 'Content Too Large'])
   })
 
+  test.each([
+    ['without a body', undefined, {}, 400],
+    ['with a body that is called something else', '{"immediately":true}', { 'content-type': 'text/plain' }, 415],
+    ['with an empty body that is called JSON', undefined, { 'content-type': 'application/json' }, 400],
+    ['with a form', 'immediately=true', { 'content-type': 'application/x-www-form-urlencoded' }, 415],
+  ])('because it comes %s, even where nothing in it is required', async (_, body, headers, status) => {
+    const { ask, rotations } = await openApi()
+    const more = { headers, ...(body === undefined ? {} : { body }) }
+    expect((await ask('POST /keys/rotate', more)).status).toBe(status)
+    expect((await ask('PATCH /users/jo', more)).status).toBe(status)
+    expect(rotations).toEqual([])
+    expect(
+      (await ask('POST /keys/rotate', { body: {}, headers: { 'content-type': 'application/json; charset=utf-8' } }))
+        .status,
+    ).toBe(201)
+  })
+
   test('because its method is not known there names those that are', async () => {
     const { ask } = await openApi()
     expect((await ask('DELETE /users')).headers.get('allow')).toBe('GET, POST')
@@ -200,6 +217,19 @@ test('a list of many is read page by page, under the path that clients see', asy
   expect(second.headers.get('link')).toBeNull()
   const exact = await ask('GET /groups?limit=3')
   expect(exact.headers.get('link')).toBeNull()
+})
+
+test('a list under a name that is not ASCII is read page by page', async () => {
+  const { ask, metadata } = await openApi()
+  const jo = await metadata.users.find('jo')
+  if (jo === undefined) throw new Error('the user is missing')
+  await metadata.users.put({ ...jo, name: '名 前' })
+  const path = '/users/%E5%90%8D%20%E5%89%8D/tokens'
+  for (const name of ['a', 'b']) await ask(`POST ${path}`, { body: { name } })
+  const first = await ask(`GET ${path}?limit=1`)
+  expect(first.status).toBe(200)
+  expect(first.headers.get('link')).toBe(`</api/v1${path}?limit=1&last=id-001>; rel="next"`)
+  expect((await ask(`GET ${path}?limit=1&last=id-001`)).json).toMatchObject({ tokens: [{ name: 'b' }] })
 })
 
 test('a request without a Host is answered', async () => {

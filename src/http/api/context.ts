@@ -15,8 +15,14 @@ const PLACES: Record<string, string> = { query: 'query.', param: 'path.', header
 /** A router that answers what its schemas refuse with each value that is wrong. */
 export function createRouter(): ApiRouter {
   return new OpenAPIHono<ApiEnv>({
-    defaultHook(result) {
-      if (result.success) return
+    defaultHook(result, c) {
+      if (result.success) {
+        // What is not announced as JSON is read as an empty object, which may ask for something.
+        if (result.target === 'json' && !isJson(c.req.header('content-type'))) {
+          throw new ProblemError(400, 'this needs a body of JSON, with Content-Type: application/json')
+        }
+        return
+      }
       const place = PLACES[result.target] ?? ''
       const errors = result.error.issues.slice(0, MAX_ERRORS).flatMap((issue) => {
         const path = issue.path.map(String)
@@ -32,6 +38,10 @@ export function createRouter(): ApiRouter {
       throw new ProblemError(400, `the request is not valid${detail}`, errors)
     },
   })
+}
+
+function isJson(contentType = ''): boolean {
+  return /^application\/(?:[\w.-]+\+)?json$/i.test(contentType.split(';', 1)[0]?.trim() ?? '')
 }
 
 const MAX_ERRORS = 50

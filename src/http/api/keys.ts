@@ -31,7 +31,11 @@ export function addKeys(router: ApiRouter, { keys, changes }: ApiDeps): void {
   })
   router.openapi(rotate, async (c) => {
     const { rotate: make } = keys
-    if (make === undefined) throw new ProblemError(409, 'the key comes from the configuration: change it there')
+    if (make === undefined) {
+      const isAny = (await keys.list()).length > 0
+      const why = isAny ? 'the key comes from the configuration: change it there' : 'no token server runs here'
+      throw new ProblemError(409, why)
+    }
     const { algorithm, immediately = false } = c.req.valid('json')
     const detail = immediately ? 'a new one signs from now on' : 'a new one is published, and will sign'
     const made = await changes.run(c.env.actor, 'key of tokens', detail, () => make({ algorithm, immediately }))

@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import { SECRET_PATTERN } from '../../auth/credential-secret.ts'
+import { parseBasic } from '../../auth/credentials.ts'
+import { ThrottledError } from '../../auth/login.ts'
 import { openApi } from './api.fixture.ts'
 
 describe('what an account does for itself', () => {
@@ -44,6 +46,23 @@ describe('what an account does for itself', () => {
     expect([token.status, token.json?.detail]).toEqual([409, 'accounts of ldap cannot have tokens'])
     const password = await ask('PUT /me/password', { as: 'lea', body: { oldPassword: '123', newPassword: 'x' } })
     expect([password.status, password.json?.detail]).toEqual([409, 'your password is kept by ldap, not here'])
+  })
+
+  test('guesses at the old password are logins, which wait after too many', async () => {
+    const asked: string[] = []
+    const { ask, recorded } = await openApi({
+      async whoIs(request, address) {
+        const basic = parseBasic(request.headers.get('authorization') ?? undefined)
+        asked.push(`${new URL(request.url).pathname} ${basic?.user} ${basic?.password} ${address}`)
+        if (basic?.password !== '123') throw new ThrottledError(4_000)
+        return { account: 'jo', source: 'berth', admin: false }
+      },
+    })
+    const body = { oldPassword: 'gu€ss', newPassword: 'new' }
+    const { status, headers } = await ask('PUT /me/password', { as: 'jo', body })
+    expect([status, headers.get('retry-after')]).toEqual([429, '4'])
+    expect(asked).toEqual(['/api/v1/me/password jo 123 192.0.2.9', '/api/v1/me/password jo gu€ss 192.0.2.9'])
+    expect(recorded).toEqual([])
   })
 
   test('it changes its password if it knows the old one', async () => {

@@ -1,7 +1,8 @@
 import { createRoute } from '@hono/zod-openapi'
-import { BERTH } from '../../auth/administration.ts'
-import type { ApiDeps, Caller } from './api.ts'
+import { BERTH, invalid } from '../../auth/administration.ts'
+import type { ApiDeps } from './api.ts'
 import type { ApiRouter } from './context.ts'
+import { refuseLimited, requirePassword } from './credential.ts'
 import { ProblemError } from './problem.ts'
 import { body, json, nothing, pageOf, refusals } from './route.ts'
 import {
@@ -19,7 +20,7 @@ import { tokenMadeView, tokenView } from './views.ts'
 const tags = ['me']
 
 /** What every account may do for itself. A token with limits may only ask who it is. */
-export function addMe(router: ApiRouter, { accounts, tokens, findAccount, now }: ApiDeps): void {
+export function addMe(router: ApiRouter, { accounts, tokens, findAccount, whoIs, now }: ApiDeps): void {
   const me = createRoute({
     operationId: 'whoAmI',
     tags,
@@ -51,6 +52,9 @@ export function addMe(router: ApiRouter, { accounts, tokens, findAccount, now }:
     requirePassword(caller)
     if (caller.source !== BERTH) throw new ProblemError(409, `your password is kept by ${caller.source}, not here`)
     const { oldPassword, newPassword } = c.req.valid('json')
+    // A login as any other, so that guesses here wait and are written down as guesses anywhere.
+    const proof = await whoIs(loginOf(c.req.url, caller.account, oldPassword), actor.address || undefined)
+    if (typeof proof !== 'object') throw invalid('oldPassword', 'the old password is wrong')
     await accounts.changeOwnPassword(caller.account, oldPassword, newPassword, actor)
     return c.body(null, 204)
   })
@@ -111,10 +115,7 @@ export function addMe(router: ApiRouter, { accounts, tokens, findAccount, now }:
   })
 }
 
-export function refuseLimited({ token }: Caller): void {
-  if (token?.limited === true) throw new ProblemError(403, 'a token with limits may not do this')
-}
-
-function requirePassword({ token }: Caller): void {
-  if (token !== undefined) throw new ProblemError(403, 'this needs your password, not a token')
+function loginOf(url: string, account: string, password: string): Request {
+  const credentials = Buffer.from(`${account}:${password}`).toString('base64')
+  return new Request(url, { headers: { authorization: `Basic ${credentials}` } })
 }

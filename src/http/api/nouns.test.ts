@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test'
-import { START } from '../../auth/accounts.fixture.ts'
+import { ACTOR, START } from '../../auth/accounts.fixture.ts'
 import { SECRET_PATTERN } from '../../auth/credential-secret.ts'
 import { openApi } from './api.fixture.ts'
 
@@ -86,6 +86,42 @@ describe('users', () => {
       { path: 'name', message: robots },
     ])
   })
+})
+
+describe('an administrator with a token', () => {
+  const detail = 'this needs your password, not a token'
+  test.each<[string, string, unknown]>([
+    ['makes no other token for its own account', 'POST /users/root/tokens', { name: 't' }],
+    ['nor one by way of all tokens', 'POST /tokens', { account: 'root', name: 't' }],
+    ['sets no password for its own account', 'PUT /users/root/password', { password: 'stolen' }],
+    ['nor among other changes', 'PATCH /users/root', { password: 'stolen', description: 'x' }],
+  ])('%s', async (_, what, body) => {
+    const { ask, recorded } = await openApi()
+    const answer = await ask(what, { as: 'root-token', body })
+    expect([answer.status, answer.json?.detail, recorded]).toEqual([403, detail, []])
+    expect((await ask(what, { as: 'root', body })).status).toBeLessThan(300)
+  })
+
+  test('does for others what administrators do, and the rest for itself', async () => {
+    const { ask } = await openApi()
+    const as = 'root-token'
+    expect((await ask('POST /users/jo/tokens', { as, body: { name: 't' } })).status).toBe(201)
+    expect((await ask('PUT /users/jo/password', { as, body: { password: 'new' } })).status).toBe(204)
+    expect((await ask('PATCH /users/root', { as, body: { description: 'x' } })).status).toBe(200)
+  })
+})
+
+test('a token is not made for a user who is removed while it waits for its turn', async () => {
+  const { ask, changes, tokens } = await openApi()
+  const { promise, resolve } = Promise.withResolvers<void>()
+  const first = changes.run(ACTOR, 'x', '', () => promise)
+  const removed = ask('DELETE /users/jo')
+  const late = ask('POST /users/jo/tokens', { body: { name: 't' } })
+  await Bun.sleep(0)
+  resolve()
+  await first
+  expect([(await removed).status, (await late).status]).toEqual([204, 404])
+  expect(await tokens.list({}, { limit: 1 })).toEqual([])
 })
 
 test('groups are listed, made, shown, changed, filled and removed', async () => {
@@ -350,6 +386,13 @@ test('keys are listed and rotated, unless they come from the configuration', asy
     'root key of tokens: done: a new one is published, and will sign',
     'root key of tokens: done: a new one signs from now on',
   ])
-  const fixed = await openApi({ keys: { list: async () => [], rotate: undefined } })
-  expect((await fixed.ask('POST /keys/rotate', { body: {} })).status).toBe(409)
+  const key = { id: 'k', algorithm: 'RS256', state: 'signing', signsFrom: undefined, endsAt: undefined } as const
+  for (const [keys, detail] of [
+    [[key], 'the key comes from the configuration: change it there'],
+    [[], 'no token server runs here'],
+  ] as const) {
+    const fixed = await openApi({ keys: { list: async () => keys, rotate: undefined } })
+    const { status, json } = await fixed.ask('POST /keys/rotate', { body: {} })
+    expect([status, json?.detail]).toEqual([409, detail])
+  }
 })

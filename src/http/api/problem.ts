@@ -1,6 +1,7 @@
 import { HTTPException } from 'hono/http-exception'
 import { ChangeError } from '../../auth/administration.ts'
 import { UnavailableError } from '../../auth/authenticator.ts'
+import { ThrottledError } from '../../auth/login.ts'
 
 /** RFC 9457 section 3; `errors` is our extension (section 3.2): what is wrong with which value of the request. */
 export interface Problem {
@@ -22,6 +23,7 @@ const TITLES: Record<number, string> = {
   413: 'Content Too Large',
   415: 'Unsupported Media Type',
   428: 'Precondition Required',
+  429: 'Too Many Requests',
   500: 'Internal Server Error',
   503: 'Service Unavailable',
 }
@@ -71,6 +73,9 @@ export function problemOf(error: unknown): Response {
   }
   if (error instanceof UnavailableError) {
     return problem(503, error.message, { headers: { 'Retry-After': RETRY_AFTER } })
+  }
+  if (error instanceof ThrottledError) {
+    return problem(429, error.message, { headers: { 'Retry-After': String(error.seconds) } })
   }
   if (error instanceof HTTPException && error.status < 500) {
     return problem(error.status, DETAILS[error.status] ?? error.message)

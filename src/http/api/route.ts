@@ -37,7 +37,8 @@ export function pageOf<T>(
     const query = new URLSearchParams(new URL(c.req.url).search)
     const [name, value] = next(last)
     query.set(name, value)
-    const path = c.req.path.slice(MOUNT.length)
+    // As it came, percent-encoded: a header takes nothing but ASCII.
+    const path = new URL(c.req.url).pathname.slice(MOUNT.length)
     c.header('Link', `<${c.env.basePath}${path}?${query}>; rel="next"`)
   }
   return page

@@ -3,6 +3,7 @@ import type { NewToken } from '../../auth/credential-tokens.ts'
 import { readGrants } from '../../auth/grant-list.ts'
 import type { ApiDeps } from './api.ts'
 import type { ApiRouter } from './context.ts'
+import { requirePasswordForOwn } from './credential.ts'
 import { ProblemError } from './problem.ts'
 import { body, given, json, nothing, pageOf, refusals } from './route.ts'
 import {
@@ -55,6 +56,7 @@ export function addTokens(router: ApiRouter, { tokens, findAccount, now }: ApiDe
   })
   router.openapi(create, async (c) => {
     const { account, source, ...wanted } = c.req.valid('json')
+    requirePasswordForOwn(c.env.caller, account)
     const owner = account === '' ? undefined : await findAccount(account, source)
     if (owner === undefined) {
       const where = source === undefined ? 'no source of users knows' : `${source} does not know`

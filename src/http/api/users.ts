@@ -1,6 +1,8 @@
 import { createRoute } from '@hono/zod-openapi'
+import { notFound } from '../../auth/administration.ts'
 import type { ApiDeps } from './api.ts'
 import type { ApiRouter } from './context.ts'
+import { requirePasswordForOwn } from './credential.ts'
 import { ProblemError } from './problem.ts'
 import { body, json, nothing, pageOf, refusals } from './route.ts'
 import {
@@ -24,7 +26,7 @@ const tags = ['users']
 export function addUsers(router: ApiRouter, { accounts, tokens, now }: ApiDeps): void {
   async function user(name: string) {
     const found = await accounts.find(name)
-    if (found === undefined) throw new ProblemError(404, `there is no user ${name}`)
+    if (found === undefined) throw notFound(`user ${name}`)
     return found
   }
 
@@ -78,7 +80,10 @@ export function addUsers(router: ApiRouter, { accounts, tokens, now }: ApiDeps):
     responses: { 200: json(userSchema, 'The user as it is now'), ...refusals },
   })
   router.openapi(change, async (c) => {
-    const changed = await accounts.change(c.req.valid('param').name, c.req.valid('json'), c.env.actor)
+    const { name } = c.req.valid('param')
+    const wanted = c.req.valid('json')
+    if (wanted.password !== undefined) requirePasswordForOwn(c.env.caller, name)
+    const changed = await accounts.change(name, wanted, c.env.actor)
     return c.json(userView(changed), 200)
   })
 
@@ -106,6 +111,7 @@ export function addUsers(router: ApiRouter, { accounts, tokens, now }: ApiDeps):
   })
   router.openapi(passwd, async (c) => {
     const { name } = c.req.valid('param')
+    requirePasswordForOwn(c.env.caller, name)
     if (!(await accounts.setPassword(name, c.req.valid('json').password, c.env.actor))) {
       throw new ProblemError(404, `there is no user ${name}`)
     }
@@ -138,7 +144,9 @@ export function addUsers(router: ApiRouter, { accounts, tokens, now }: ApiDeps):
   })
   router.openapi(createToken, async (c) => {
     const { name: account, source } = await user(c.req.valid('param').name)
-    const made = await tokens.create(newTokenOf({ account, source }, c.req.valid('json')), c.env.actor)
+    requirePasswordForOwn(c.env.caller, account)
+    const token = newTokenOf({ account, source }, c.req.valid('json'))
+    const made = await tokens.create(token, c.env.actor, { check: () => user(account) })
     return c.json(tokenMadeView(made, now()), 201)
   })
 }

@@ -44,7 +44,7 @@ const summary = async (response: Response) =>
 describe('the index', () => {
   test.each(['github', 'oidc', 'gitlab'] as const)('leads to %s where that is all', async (kind) => {
     const { pages, call } = setup([kind])
-    expect(await summary(await call('/p/'))).toEqual([302, `/p/${kind}_auth`, ''])
+    expect(await summary(await call('/p/'))).toEqual([301, `/p/${kind}_auth`, ''])
     expect([...pages.paths]).toEqual(['/p/', `/p/${kind}_auth`])
   })
 
@@ -129,17 +129,75 @@ describe('a sign-in', () => {
     const secure = await begin(made)
     expect(secure.status).toBe(303)
     expect(secure.cookie).toMatch(
-      /^__Secure-berth-sign-in=[\w-]{43}; Path=\/p; Max-Age=600; HttpOnly; SameSite=Lax; Secure$/,
+      /^__Secure-berth-sign-in-[\w-]{12}=[\w-]{200,400}; Path=\/p; Max-Age=600; HttpOnly; SameSite=Lax; Secure$/,
     )
     const clear = await begin(made, {}, 'http://reg.example')
-    expect(clear.cookie).toMatch(/^berth-sign-in=[\w-]{43}; Path=\/p; Max-Age=600; HttpOnly; SameSite=Lax$/)
+    expect(clear.cookie).toMatch(
+      /^berth-sign-in-[\w-]{12}=[\w-]{200,400}; Path=\/p; Max-Age=600; HttpOnly; SameSite=Lax$/,
+    )
+    expect(clear.cookie).toContain(`berth-sign-in-${clear.state?.slice(0, 12)}=`)
   })
 
-  test('begins by POST too, and keeps the cookie that the browser has', async () => {
+  test('begins by POST too', async () => {
     const made = setup(['github'])
-    const { pair } = await begin(made, { method: 'POST' })
-    expect((await begin(made, { headers: { cookie: `a=b; ${pair}` } })).pair).toBe(pair)
-    expect((await begin(made, { headers: { cookie: '__Secure-berth-sign-in=short' } })).pair).not.toContain('short')
+    const { status, pair, state } = await begin(made, { method: 'POST' })
+    expect(status).toBe(303)
+    const target = `/p/github_auth?code=c&state=${state}`
+    expect((await made.call(target, { headers: { cookie: `a=b; ${pair}; =; c` } })).status).toBe(200)
+  })
+
+  test('keeps those of other tabs, of which the oldest goes when there are many', async () => {
+    const made = setup(['github'])
+    const jar = new Map<string, string>([['other', 'x']])
+    const cookie = () => [...jar].map(([name, value]) => `${name}=${value}`).join('; ')
+    const states: (string | null)[] = []
+    for (let tab = 0; tab < 10; tab++) {
+      const response = await made.call('/p/github_auth?start=1', { headers: { cookie: cookie() } })
+      for (const header of response.headers.getSetCookie()) {
+        const [, name = '', value = ''] = /^([^=]*)=([^;]*)/.exec(header) ?? []
+        expect(header).toContain(`; Path=/p; Max-Age=${value === '' ? 0 : 600}; HttpOnly; SameSite=Lax; Secure`)
+        if (value === '') jar.delete(name)
+        else jar.set(name, value)
+      }
+      states.push(new URL(response.headers.get('location') ?? 'x:').searchParams.get('state'))
+    }
+    expect(jar.size).toBe(9)
+    const statuses: number[] = []
+    for (const state of states) {
+      const response = await made.call(`/p/github_auth?code=c&state=${state}`, { headers: { cookie: cookie() } })
+      statuses.push(response.status)
+    }
+    expect(statuses).toEqual([400, 400, ...Array(8).fill(200)])
+  })
+
+  test.each([
+    ['that is done', async () => ({ account: 'ann', labels: {} }), 200, 'dropped'],
+    ['that is refused', () => Promise.reject(new SignInError('refused', 'no')), 403, 'dropped'],
+    ['that failed', () => Promise.reject(new SignInError('failed', 'no')), 502, 'dropped'],
+    ['that may be tried again', () => Promise.reject(new SignInError('unavailable', 'no')), 503, 'kept'],
+  ] as const)('%s has its cookie as it must', async (_, identify, status, expected) => {
+    const made = setup([provider('github', { identify })])
+    const { pair, state } = await begin(made)
+    const response = await made.call(`/p/github_auth?code=c&state=${state}`, { headers: { cookie: pair } })
+    const name = pair.split('=')[0]
+    const drop = `${name}=; Path=/p; Max-Age=0; HttpOnly; SameSite=Lax; Secure`
+    expect([response.status, response.headers.getSetCookie()]).toEqual([status, expected === 'kept' ? [] : [drop]])
+  })
+
+  test.each([
+    ['another browser’s', (pair: string) => pair.replace(/=.*/, '=AAAA')],
+    ['one that is no token', (pair: string) => `${pair}"`],
+    ['one that is too long', (pair: string) => `${pair}${'A'.repeat(4_000)}`],
+    ['one that was planted from a page without TLS', (pair: string) => pair.replace('__Secure-', '')],
+  ])('does not end with %s, which is left alone and not recorded', async (_, change) => {
+    const events: unknown[] = []
+    const made = setup(['github'], { record: (event) => events.push(event) })
+    const { pair, state } = await begin(made)
+    const target = `/p/github_auth?code=c&state=${state}`
+    const response = await made.call(target, { headers: { cookie: change(pair) } })
+    expect([response.status, response.headers.getSetCookie()]).toEqual([400, []])
+    expect(events).toEqual([])
+    expect((await made.call(target, { headers: { cookie: pair } })).status).toBe(200)
   })
 
   test('ends with a token in HTML or text', async () => {
@@ -214,7 +272,7 @@ describe('a sign-in', () => {
     expect(outcomes).toEqual(['failed'])
   })
 
-  test('whose provider cannot be asked is not remembered', async () => {
+  test('whose provider cannot be asked leaves no cookie', async () => {
     const authorizationUrl = () => Promise.reject(new SignInError('unavailable', 'no'))
     const response = await setup([provider('github', { authorizationUrl })]).call('/p/github_auth?start=1')
     expect([response.status, response.headers.get('set-cookie')]).toEqual([503, null])

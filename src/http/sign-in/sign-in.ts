@@ -1,6 +1,7 @@
 import { createSignInFlow, SignInError, type SignInOptions, type SignInProvider } from '../../auth/sign-in.ts'
 import { PENDING_MS } from '../../auth/sign-in-pending.ts'
-import { browserCookie, browserOf } from './cookie.ts'
+import { withHsts } from '../hsts.ts'
+import { begunCookies, type CookieScope, endedCookie, sealedOf } from './cookie.ts'
 import { GUARDS } from './html.ts'
 import { donePage, errorPage, indexPage, type Page, startPage } from './pages.ts'
 
@@ -25,6 +26,14 @@ export interface SignInPages {
   /** What it answers; empty without providers. */
   readonly paths: ReadonlySet<string>
   handle(request: Request, context: SignInContext): Promise<Response>
+}
+
+interface Callback {
+  path: string
+  query: URLSearchParams
+  base: string
+  address: string | undefined
+  scope: CookieScope
 }
 
 const STATUS: Record<SignInError['kind'], number> = { 'bad-request': 400, refused: 403, failed: 502, unavailable: 503 }
@@ -60,9 +69,9 @@ export function createSignIn(options: SignInPagesOptions): SignInPages {
 
   function answerIndex(request: Request, base: string): Response {
     const [only] = providers
-    // docker_auth shows a link to Google's page, and redirects to the others'.
+    // docker_auth shows a link to Google's page, and redirects to the others' (301, which GUARDS keep out of caches).
     if (only !== undefined && providers.length === 1 && only.kind !== 'google') {
-      return redirect(302, `${pathPrefix}/${only.kind}_auth`)
+      return redirect(301, `${pathPrefix}/${only.kind}_auth`)
     }
     return show(request, 200, indexPage(links, base))
   }
@@ -74,8 +83,6 @@ export function createSignIn(options: SignInPagesOptions): SignInPages {
   ): Promise<Response> {
     const query = new URLSearchParams(text)
     const redirectUri = provider.redirectUri ?? `${base}${path}`
-    const secure = redirectUri.startsWith('https:')
-    const browser = browserOf(request, secure)
     const start = query.get('start')
     // HEAD changes nothing: previews of links must not use up a code.
     if (request.method !== 'HEAD') {
@@ -84,28 +91,52 @@ export function createSignIn(options: SignInPagesOptions): SignInPages {
         // The cookie must be where the provider sends the browser back to. Once only: behind a proxy that hides the
         // host, this side never sees the browser arrive there.
         if (elsewhere && start !== '2') return redirect(303, `${redirectUri}?start=2`)
-        return await begin(provider, browser ?? flow.newBrowser(), redirectUri)
+        return await begin(request, provider, redirectUri)
       }
       if (query.has('code') || query.has('state') || query.has('error')) {
-        const done = await flow.finish(provider, { browser, query, address })
-        return show(request, 200, donePage(done, registryOf(provider, base)))
+        return await finish(request, provider, { path, query, base, address, scope: scopeOf(redirectUri) })
       }
     }
     return show(request, 200, startPage({ path, title: provider.title }, `${base}${path}`))
   }
 
-  async function begin(provider: SignInProvider, browser: string, redirectUri: string): Promise<Response> {
-    const location = await flow.begin(provider, { browser, redirectUri })
-    const secure = redirectUri.startsWith('https:')
-    const cookie = browserCookie(browser, { path: pathPrefix === '' ? '/' : pathPrefix, secure, maxAgeMs: PENDING_MS })
-    return redirect(303, location, { 'Set-Cookie': cookie })
+  async function begin(request: Request, provider: SignInProvider, redirectUri: string): Promise<Response> {
+    const { location, ...begun } = await flow.begin(provider, redirectUri)
+    const cookies = begunCookies(request, begun, { ...scopeOf(redirectUri), maxAgeMs: PENDING_MS })
+    return withCookies(redirect(303, location), cookies)
+  }
+
+  async function finish(
+    request: Request,
+    provider: SignInProvider,
+    { path, query, base, address, scope }: Callback,
+  ): Promise<Response> {
+    const state = query.get('state') ?? ''
+    const sealed = sealedOf(request, state, scope.secure)
+    let page: Page
+    let status = 200
+    try {
+      const done = await flow.finish(provider, { sealed, query, address })
+      page = donePage(done, registryOf(provider, base))
+    } catch (error) {
+      // The others may be tried again as they are.
+      if (!(error instanceof SignInError) || (error.kind !== 'refused' && error.kind !== 'failed')) throw error
+      status = STATUS[error.kind]
+      page = errorPage(error.message, path)
+    }
+    return withCookies(show(request, status, page), [endedCookie(state, scope)])
+  }
+
+  /** Where the cookies are that begin and end at this address of the browser. */
+  function scopeOf(redirectUri: string): CookieScope {
+    return { path: pathPrefix === '' ? '/' : pathPrefix, secure: redirectUri.startsWith('https:') }
   }
 
   return {
     paths: providers.length === 0 ? new Set() : new Set([index, ...byPath.keys()]),
     async handle(request, context) {
       const response = await answer(request, context)
-      if (hsts) response.headers.set('Strict-Transport-Security', 'max-age=63072000; includeSubDomains')
+      if (hsts) withHsts(response)
       return request.method === 'HEAD' ? withoutBody(response) : response
     },
   }
@@ -116,8 +147,13 @@ function registryOf({ registryUrl }: SignInProvider, base: string): string {
   return (registryUrl ?? base).replace(/^https?:\/\//, '').replace(/\/+$/, '')
 }
 
-function redirect(status: 302 | 303, location: string, headers: Record<string, string> = {}): Response {
-  return new Response(null, { status, headers: { ...GUARDS, ...headers, Location: location } })
+function redirect(status: 301 | 303, location: string): Response {
+  return new Response(null, { status, headers: { ...GUARDS, Location: location } })
+}
+
+function withCookies(response: Response, cookies: readonly string[]): Response {
+  for (const cookie of cookies) response.headers.append('Set-Cookie', cookie)
+  return response
 }
 
 /** Browsers name HTML; curl and its like get text. */
