@@ -87,6 +87,8 @@ export function createKeys(deps: { directory: string; log: Log; now: () => numbe
           algorithm: algorithm ?? inUse().current().algorithm,
           waitMs: immediately ? 0 : PUBLISH_MS,
         })
+        // Whoever has the old key could sign for as long as it is trusted.
+        if (immediately) await inUse().distrust()
         const made = list().find(({ id }) => id === key.ids.rfc7638)
         return made ?? infoOf(key, 'next')
       }

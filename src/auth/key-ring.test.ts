@@ -106,6 +106,20 @@ describe('a ring of keys', () => {
     expect(parseCertificates(ring.bundle())).toHaveLength(1)
   })
 
+  test('can be told to distrust the old key at once, also after the next start', async () => {
+    const { ring, now, directory } = await setup()
+    const verify = verifierOf(ring, now)
+    const text = await tokenOf(ring.current(), NOW)
+    expect(reasonOf(verify(text))).toBe('valid')
+    await ring.rotate({ algorithm: 'ES256', waitMs: 0 })
+    await ring.distrust()
+    expect(verify(text).kind).toBe('invalid_token')
+    expect(ring.all()).toHaveLength(1)
+    const again = await openKeyRing(directory, { now, overlapMs: OVERLAP })
+    expect(libtrust(again)).toEqual([ring.current().ids.libtrust])
+    expect(parseCertificates(await read(directory, OWN_CERTIFICATE_FILE))).toHaveLength(1)
+  })
+
   test.each(['RS256', 'ES256', 'ES384', 'ES512', 'EdDSA'] satisfies SigningAlgorithm[])(
     'changes to %s, and is the same at the next start',
     async (algorithm) => {

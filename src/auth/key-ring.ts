@@ -43,6 +43,8 @@ export interface KeyRing {
    * @throws Error when it cannot be written: the old pair goes on signing, and a later `refresh` may complete what was begun.
    */
   rotate(rotation: Rotation): Promise<{ key: VerifyingKey; from: number }>
+  /** Ends the trust in all previous keys, durably: what they signed counts no more. @throws Error when it cannot be written. */
+  distrust(): Promise<void>
   /**
    * To be called at the start and every now and then: promotes the next key when its time has come, drops previous ones
    * whose tokens have all ended, and writes out what an earlier call could not.
@@ -136,6 +138,12 @@ export async function openKeyRing(directory: string, options: KeyRingOptions): P
     next: () => state.next,
     bundle,
     refresh: () => inTurn(catchUp),
+    distrust: () =>
+      inTurn(async () => {
+        change({ ...state, previous: [] })
+        await saveRing(state)
+        await saveBundle()
+      }),
     rotate: ({ algorithm, waitMs }) =>
       inTurn(async () => {
         const key = await newSigningKey(algorithm, now())

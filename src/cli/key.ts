@@ -20,7 +20,7 @@ export function keyCommand(context: AdminContext = ofProcess): Command {
     command.command('rotate').description('sign with a new key; what the old one signed counts until it ends'),
   )
     .addOption(new Option('--algorithm <name>', 'without it that of the key now').choices(ALGORITHMS))
-    .option('--now', 'without the time in which other registries learn of it: for a key that somebody stole')
+    .option('--now', 'at once, and distrust what the old one signed: for a key that somebody stole')
     .action(async (flags: AdminFlags & { algorithm?: string; now?: true }) => {
       const body = { algorithm: flags.algorithm, immediately: flags.now }
       await withApi(context, flags, async (ask) => {
