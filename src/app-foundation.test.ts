@@ -65,7 +65,12 @@ test('rows that come in great number are pruned as they come', async () => {
 })
 
 test('a failed login to the admin API is in the audit log', async () => {
-  const api = foundation.api(() => ({ login: async () => 'wrong-password', chain: undefined, server: undefined }))
+  const api = foundation.api(() => ({
+    login: async () => 'wrong-password',
+    chain: undefined,
+    server: undefined,
+    own: { accounts: true, rules: true },
+  }))
   const authorization = `Basic ${Buffer.from('ann:guess').toString('base64')}`
   const answer = await api?.(new Request('http://x/api/v1/users', { headers: { authorization } }), {
     address: '192.0.2.1',

@@ -18,7 +18,7 @@ export interface Foundation {
   deps: IdentityDeps
   services: Services | undefined
   /** The admin API, which asks the identity of the moment; undefined without a database. */
-  api(current: () => Pick<Identity, 'login' | 'chain' | 'server'>): Api | undefined
+  api(current: () => Pick<Identity, 'login' | 'chain' | 'server' | 'own'>): Api | undefined
   /** After a tool has moved the audit file away. */
   reopen(): Promise<void>
   close(): Promise<void>
@@ -87,6 +87,7 @@ export async function openFoundation(options: FoundationDeps): Promise<Foundatio
               return known !== undefined && (source === undefined || known.source === source) ? known : undefined
             },
             explain: (question) => explain(current().server, question),
+            inForce: () => current().own,
             keys: {
               list: async () => keys.list(),
               // Another after a reload that brought a pair of the operator's, or took it away.
@@ -108,7 +109,7 @@ export async function openFoundation(options: FoundationDeps): Promise<Foundatio
 async function explain(server: Identity['server'], question: AclQuestion): Promise<AclExplanation> {
   if (server === undefined) throw new ChangeError('conflict', 'there are no rules to ask: no token server runs here')
   const { account, scope, service, ip: address, labels } = question
-  const { decisions } = await server.explain({ account, scopes: [scope], service, address, labels })
+  const { source, decisions } = await server.explain({ account, scopes: [scope], service, address, labels })
   const [decision] = decisions
-  return { granted: decision?.actions ?? [], rule: decision?.rule, trace: decision?.traces ?? [] }
+  return { source, granted: decision?.actions ?? [], rule: decision?.rule, trace: decision?.traces ?? [] }
 }

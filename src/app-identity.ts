@@ -51,10 +51,18 @@ export interface Identity {
   login: Login | undefined
   chain: Pick<Chain, 'find'> | undefined
   server: TokenServer | undefined
+  /** Whether Berth's own accounts and rules count in this configuration. */
+  own: { accounts: boolean; rules: boolean }
   close(): Promise<void>
 }
 
-const NOBODY = { login: undefined, chain: undefined, server: undefined, standalone: undefined }
+const NOBODY = {
+  login: undefined,
+  chain: undefined,
+  server: undefined,
+  standalone: undefined,
+  own: { accounts: false, rules: false },
+}
 const nowhere: Identity['embedded'] = () => undefined
 
 /** The gate of the registry, and the token server where it runs here. @throws Error with a text for the user */
@@ -145,6 +153,7 @@ export async function createTokenIdentity(
     await useKeys()
     return {
       server,
+      own: { accounts: config.databaseUsers, rules: sources.ownRules },
       login,
       chain,
       standalone: pagesOf(server, keys, now, standalone),

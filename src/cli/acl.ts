@@ -146,16 +146,21 @@ function matchCell({ labels = {}, ...match }: RuleView['match']): string {
 }
 
 /** The decision, what made it, and what each rule before lacked. */
-function explanation({ account, scope, granted, missing, rule, trace }: AclAnswerView): string {
+function explanation({ account, source, scope, granted, missing, rule, trace }: AclAnswerView): string {
   const who = account === '' ? 'a client without credentials' : account
   const lines = [`${who}: ${scope}`]
+  if (account !== '' && source === null) {
+    lines.push(
+      '  note: nobody knows this account, as far as can be told without its password: it is missing or disabled',
+    )
+  }
   if (granted.length > 0) lines.push(`  granted: ${granted.join(', ')}`)
   if (missing.length > 0) lines.push(`  refused: ${missing.join(', ')}`)
   lines.push(`  decided by: ${rule ?? 'no rule, for none speaks of it'}`)
   for (const step of trace) {
     const comment = step.comment === '' ? '' : ` (${step.comment})`
     const lacks = step.lacks.map(({ condition, wanted, had }) => `${condition} is ${quote(had)}, not ${quote(wanted)}`)
-    const matched = `matches, and grants ${step.actions.join(', ') || 'nothing'}`
+    const matched = `matches, and grants ${step.actions.join(', ') || 'nothing of that'}`
     lines.push(`    ${step.rule}${comment}: ${lacks.length === 0 ? matched : lacks.join('; ')}`)
   }
   return `${lines.map(printable).join('\n')}\n`

@@ -80,6 +80,8 @@ export interface Answer<T> {
   json: T
   /** Query of the Link to what follows, where there is more. */
   next: URLSearchParams | undefined
+  /** What whoever asked should know besides. */
+  notice: string | undefined
 }
 
 export interface AskOptions {
@@ -99,7 +101,13 @@ export async function withApi(
 ): Promise<void> {
   const control = await context.open(context.configOf(flags))
   try {
-    await work((method, path, options) => askOnce(control, method, path, options))
+    const told = new Set<string>()
+    await work(async (method, path, options) => {
+      const answer = await askOnce(control, method, path, options)
+      if (answer.notice !== undefined && !told.has(answer.notice)) context.error(`note: ${answer.notice}\n`)
+      if (answer.notice !== undefined) told.add(answer.notice)
+      return answer as Awaited<ReturnType<typeof askOnce<never>>>
+    })
   } finally {
     await control.close()
   }
@@ -125,6 +133,7 @@ async function askOnce<T>(
     text,
     json: (text === '' ? undefined : JSON.parse(text)) as T,
     next: next === undefined ? undefined : new URLSearchParams(next),
+    notice: response.headers.get('berth-notice') ?? undefined,
   }
 }
 

@@ -85,7 +85,12 @@ export function robotCommand(context: AdminContext = ofProcess): Command {
     async (names: string[], flags: AdminFlags) => {
       await withApi(context, flags, async (ask) => {
         for (const name of names) {
-          tell(context, flags, await ask('DELETE', `/robots/${segment(name)}`), `The robot ${name} is removed.`)
+          tell(
+            context,
+            flags,
+            await ask('DELETE', `/robots/${segment(name)}`),
+            `The robot ${name.startsWith('robot-') ? name : `robot-${name}`} is removed.`,
+          )
         }
       })
     },

@@ -83,7 +83,7 @@ export function addAcl(router: ApiRouter, { rules, explain }: ApiDeps): void {
     if (typeof scope === 'string') throw refusal('scope', `${scope}: write TYPE:NAME:ACTION,ACTION`)
     if (scope.actions.includes('')) throw refusal('scope', 'an action is missing: write TYPE:NAME:ACTION,ACTION')
     if (ip !== undefined && parsePeer(ip) === undefined) throw refusal('ip', 'this is no address')
-    const { granted, rule, trace } = await explain({ account, scope, service, ip, labels })
+    const { source, granted, rule, trace } = await explain({ account, scope, service, ip, labels })
     const missing = scope.actions.filter((action) => !granted.includes(action))
     return c.json(
       {
@@ -92,6 +92,7 @@ export function addAcl(router: ApiRouter, { rules, explain }: ApiDeps): void {
         asked: [...scope.actions],
         granted: [...granted],
         missing,
+        source: source ?? null,
         rule: rule ?? null,
         trace: trace.map((step) => ({
           rule: step.rule,

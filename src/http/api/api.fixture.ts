@@ -51,6 +51,7 @@ export async function openApi(more: Partial<ApiDeps> = {}, basePath = '/api/v1')
       const { scope } = question
       const lacks = [{ condition: 'account', wanted: 'root', had: question.account }]
       return {
+        source: question.account === 'nobody-here' ? undefined : 'berth',
         granted: scope.actions.filter((action) => action === 'pull'),
         rule: 'auth_config.yml:12',
         trace: [
@@ -59,6 +60,7 @@ export async function openApi(more: Partial<ApiDeps> = {}, basePath = '/api/v1')
         ],
       }
     },
+    inForce: () => ({ accounts: true, rules: true }),
     keys: {
       list: async () => [{ id: 'k1', algorithm: 'ES256', state: 'signing', signsFrom: undefined, endsAt: undefined }],
       async rotate(rotation) {

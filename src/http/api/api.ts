@@ -43,6 +43,8 @@ export interface AclQuestion {
 }
 
 export interface AclExplanation {
+  /** The source that knows the account; undefined when none does, as far as that can be told without its password. */
+  source: string | undefined
   /** A part of what was asked. */
   granted: readonly string[]
   /** Where the rule stands that decided, or the name of the source; undefined when none spoke of it. */
@@ -91,6 +93,8 @@ export interface ApiDeps {
     /** Undefined where the key comes from the configuration. */
     rotate: ((rotation: KeyRotation) => Promise<KeyInfo>) | undefined
   }
+  /** Which of what is managed here the configuration heeds. */
+  inForce: () => { accounts: boolean; rules: boolean }
   log: Pick<Log, 'error'>
   /** Milliseconds since the epoch. */
   now: () => number

@@ -46,7 +46,10 @@ export function createApplication(deps: ApiDeps): (request: Request, from: CallF
     const { account, source } = caller
     const actor = { account, source, address: from.address ?? '' }
     const target = `http://berth${MOUNT}${rest}${query === '' ? '' : `?${query}`}`
-    return await router.fetch(await readable(request, target), { caller, actor, basePath })
+    const response = await router.fetch(await readable(request, target), { caller, actor, basePath })
+    const notice = caller.admin ? noticeOf(rest, deps.inForce()) : undefined
+    if (notice !== undefined) response.headers.set(NOTICE_HEADER, notice)
+    return response
   }
 
   router.notFound(() => problem(404, 'there is nothing here'))
@@ -74,6 +77,19 @@ export function createApplication(deps: ApiDeps): (request: Request, from: CallF
     for (const [name, value] of Object.entries(HEADERS)) response.headers.set(name, value)
     return response
   }
+}
+
+/** For whoever manages what the configuration does not heed. */
+export const NOTICE_HEADER = 'Berth-Notice'
+
+function noticeOf(path: string, inForce: ReturnType<ApiDeps['inForce']>): string | undefined {
+  if (!inForce.rules && /^\/acl(\/(?!test$)|$)/.test(path)) {
+    return "these rules have no effect: the server's configuration has its own (acl, or another source of rules)"
+  }
+  if (!inForce.accounts && /^\/(users|groups|robots)(\/|$)/.test(path)) {
+    return "these accounts cannot log in: the server's configuration names other users; accounts: true in it lets both in"
+  }
+  return undefined
 }
 
 function createRoutes(deps: ApiDeps) {

@@ -311,6 +311,7 @@ describe('rules', () => {
     expect(status).toBe(200)
     expect(json).toEqual({
       account: 'jo',
+      source: 'berth',
       scope: 'repository:a/b:push,pull',
       asked: ['pull', 'push'],
       granted: ['pull'],
@@ -395,4 +396,22 @@ test('keys are listed and rotated, unless they come from the configuration', asy
     const { status, json } = await fixed.ask('POST /keys/rotate', { body: {} })
     expect([status, json?.detail]).toEqual([409, detail])
   }
+})
+
+describe('what the configuration does not heed', () => {
+  test.each([
+    ['rules', '/acl', 'these rules have no effect'],
+    ['users', '/users', 'these accounts cannot log in'],
+    ['robots', '/robots', 'these accounts cannot log in'],
+  ])('is said with each answer about %s', async (_, path, expected) => {
+    const inForce = { accounts: true, rules: true }
+    const { api } = await openApi({ inForce: () => inForce })
+    const caller = { account: '@operator', source: 'socket', admin: true }
+    const noticeOf = async () =>
+      (await api(new Request(`http://berth/api/v1${path}`), { caller })).headers.get('berth-notice')
+    expect(await noticeOf()).toBeNull()
+    inForce.accounts = false
+    inForce.rules = false
+    expect(await noticeOf()).toStartWith(expected)
+  })
 })

@@ -155,6 +155,7 @@ const lack = z.object({ condition: z.string(), wanted: z.string(), had: z.string
 export const aclAnswerSchema = z
   .object({
     account: z.string(),
+    source: z.string().nullable().openapi({ description: 'Who knows the account; null when nobody can tell' }),
     scope: z.string(),
     asked: actions,
     granted: actions,
