@@ -51,7 +51,7 @@ Changed      2026-01-02T03:04:05Z
   expect(JSON.parse(json.out)).toMatchObject({ secret: 'SECRET', token: { expiresAt: '2026-02-03T23:59:59.000Z' } })
   expect(await run(robotCommand, 'rm', 'ci', 'x')).toEqual({
     out: '',
-    error: 'The robot robot-ci is removed.\nThe robot x is removed.\n',
+    error: 'The robot robot-ci is removed.\nThe robot robot-x is removed.\n',
     code: 0,
   })
   expect((await run(robotCommand, 'set', 'ci')).error).toBe('berth: name what is to change\n')
