@@ -1,3 +1,4 @@
+import type { RuleRow } from '../metadata/metadata.ts'
 import { type Labels, UnavailableError } from './authenticator.ts'
 import type { Lack } from './authorizer.ts'
 import { type Effort, newEffort } from './effort.ts'
@@ -6,14 +7,7 @@ import { type Fields, matches, patternProblem, type Subject } from './pattern.ts
 
 /** One rule, in docker_auth's terms; conditions that are absent match everything. */
 export interface AclEntry {
-  match: {
-    account?: string | undefined
-    type?: string | undefined
-    name?: string | undefined
-    service?: string | undefined
-    ip?: string | undefined
-    labels?: Record<string, string> | undefined
-  }
+  match: RuleRow['match']
   actions: readonly string[]
   comment: string | undefined
   /** `auth_config.yml:23`, for messages and the audit log. */

@@ -1,5 +1,6 @@
 import { ANONYMOUS, type Authenticator, type Labels, type Outcome, UnavailableError } from './authenticator.ts'
 import { type CommandOptions, createCommand } from './command.ts'
+import { isRecord } from './trust.ts'
 
 const BAD_OUTPUT = 'bad output from command: expected nothing or {"labels": {"NAME": ["VALUE"]}}'
 
@@ -89,10 +90,6 @@ function labelsOf(stdout: string): Labels {
   const labels = Object.entries(answer).findLast(([name]) => name.toLowerCase() === 'labels')?.[1] ?? {}
   if (!isRecord(labels) || !Object.values(labels).every(isTexts)) throw new UnavailableError(BAD_OUTPUT)
   return labels as Labels
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 function isTexts(value: unknown): value is string[] {

@@ -49,6 +49,14 @@ function tryCompile(expression: string): RE2JS | undefined {
   }
 }
 
+/** What Go's `path.Match` does not answer ErrBadPattern for: closed classes that hold something, no last backslash. */
+const GLOB = /^(?:\\.|[^\\[]|\[\^?(?:(?:\\.|[^\\\]-])(?:-(?:\\.|[^\\\]-]))?)+\])*$/su
+
+/** A glob that Go calls malformed: it is taken, and never matches anything. */
+export function isDeadPattern(pattern: string): boolean {
+  return expressionOf(pattern) === undefined && !GLOB.test(pattern)
+}
+
 /** What is wrong with a pattern of a rule, in docker_auth's words; undefined when nothing is. Globs are never refused. */
 export function patternProblem(pattern: string): string | undefined {
   const expression = expressionOf(pattern)

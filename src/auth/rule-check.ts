@@ -1,6 +1,7 @@
 import type { RuleRow } from '../metadata/metadata.ts'
 import { aclProblems } from './acl.ts'
 import { ChangeError, type ChangeProblem } from './administration.ts'
+import { isDeadPattern } from './pattern.ts'
 
 const MAX_RULES = 1000
 const MAX_PATTERN = 1000
@@ -11,9 +12,6 @@ const MAX_LABELS = 20
 const PATTERNS = ['account', 'type', 'name', 'service'] as const
 const KEYS: readonly string[] = [...PATTERNS, 'ip', 'labels']
 const ACTION = /^[^\s,\p{Cc}]{1,64}$/u
-
-/** What Go's `path.Match` does not answer ErrBadPattern for: closed classes that hold something, no last backslash. */
-const GLOB = /^(?:\\.|[^\\[]|\[\^?(?:(?:\\.|[^\\\]-])(?:-(?:\\.|[^\\\]-]))?)+\])*$/su
 
 /**
  * Refuses what the ACL would refuse, and what it would take without doing what it says: a condition that nobody reads
@@ -62,7 +60,6 @@ function ruleProblems({ id, match, actions, comment }: RuleRow): ChangeProblem[]
 
 function textProblems(path: string, text: string): ChangeProblem[] {
   if (text.length > MAX_PATTERN) return [{ path, message: `at most ${MAX_PATTERN} characters` }]
-  const isExpression = text.length > 2 && text.startsWith('/') && text.endsWith('/')
-  if (path === 'match.ip' || isExpression || GLOB.test(text)) return []
+  if (path === 'match.ip' || !isDeadPattern(text)) return []
   return [{ path, message: 'this pattern is malformed, so the rule would never match; write \\[ for a bracket' }]
 }

@@ -1,10 +1,9 @@
 import type { AclEntry } from './acl.ts'
+import { isDeadPattern } from './pattern.ts'
+import { isRecord } from './trust.ts'
 
 const PATTERNS = ['account', 'type', 'name', 'service', 'ip'] as const
 const CONDITIONS: readonly string[] = [...PATTERNS, 'labels']
-
-/** What Go's `path.Match` does not answer ErrBadPattern for: closed classes that hold something, no last backslash. */
-const GLOB = /^(?:\\.|[^\\[]|\[\^?(?:(?:\\.|[^\\\]-])(?:-(?:\\.|[^\\\]-]))?)+\])*$/su
 
 /** The entry cannot be taken as a rule; the message names it. */
 export class RuleDocumentError extends Error {}
@@ -44,12 +43,8 @@ export function readRule(document: unknown, where: string): AclEntry {
 export function deadPatterns({ match, where }: AclEntry): string[] {
   const { account, type, name, service, labels } = match
   return [account, type, name, service, ...Object.values(labels ?? {})]
-    .filter((pattern) => pattern !== undefined && !isExpression(pattern) && !GLOB.test(pattern))
+    .filter((pattern) => pattern !== undefined && isDeadPattern(pattern))
     .map((pattern) => `${where}: ${JSON.stringify(pattern)} is a malformed pattern, so the rule never matches`)
-}
-
-function isExpression(pattern: string): boolean {
-  return pattern.length > 2 && pattern.startsWith('/') && pattern.endsWith('/')
 }
 
 function labelsOf(value: unknown, refuse: (problem: string) => never): Record<string, string> | undefined {
@@ -69,8 +64,4 @@ function fieldsOf(value: unknown): Map<string, unknown> | undefined {
   const entries = Object.entries(value)
   const fields = new Map(entries.map(([key, member]) => [key.toLowerCase(), member]))
   return fields.size === entries.length ? fields : undefined
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -1,21 +1,8 @@
-import type { Database, Handle } from './database.ts'
+import type { Database, Handle, Tables } from './database.ts'
 import type { TokenRow, Tokens } from './metadata.ts'
 import { grantsOf, grantsText } from './users.ts'
 
-export interface TokenRecord {
-  id: string
-  hash: string
-  kind: TokenRow['kind']
-  source: string
-  account: string
-  name: string
-  limits: string | null
-  stamp: string | null
-  created_at: number
-  expires_at: number | null
-  last_used_at: number | null
-  last_used_from: string | null
-}
+export type TokenRecord = Tables['tokens']
 
 export function tokens(database: Database): Tokens {
   return {
