@@ -1,10 +1,9 @@
-import { isIP } from 'node:net'
 import { parseAddress } from './address.ts'
 import type { HttpConfig, Listen, TlsConfig } from './config.ts'
 import type { Distribution } from './distribution.ts'
 import { type Path, sourceAt } from './node.ts'
-import { isCidr } from './pattern.ts'
 import type { Places } from './places.ts'
+import { resolveTrustedProxies } from './trusted-proxies.ts'
 
 /** What an unusable address is replaced by while the rest is checked; never served, as there is a problem then. */
 const NOWHERE: Listen = { kind: 'tcp', hostname: '127.0.0.1', port: 0 }
@@ -21,18 +20,7 @@ export function resolveHttp(http: Distribution['http'], places: Places): HttpCon
     headers: resolveHeaders(http.headers, places),
     tls: resolveTls(http.tls, places),
     drainTimeoutMs: http.draintimeout,
-    trustedProxies: http.trustedproxies.map((block, index) => {
-      const family = isIP(block)
-      if (family !== 0) return `${block}/${family === 4 ? 32 : 128}`
-      if (!isCidr(block)) {
-        places.problem(
-          ['http', 'trustedproxies', index],
-          `${JSON.stringify(block)} is no CIDR block`,
-          'Write one such as 10.0.0.0/8.',
-        )
-      }
-      return block
-    }),
+    trustedProxies: resolveTrustedProxies(http.trustedproxies, ['http', 'trustedproxies'], places),
   }
 }
 
