@@ -2,12 +2,11 @@ import { join, resolve } from 'node:path'
 import { systemClock } from './app.ts'
 import { createTokenApp } from './app-token.ts'
 import type { Config, LogConfig, TokenServerConfig } from './config/config.ts'
-import { watchedFiles } from './config/files.ts'
 import { type Listener, listen } from './http/listen.ts'
 import type { FileWatch } from './jobs/watch-files.ts'
 import { controlAddress } from './run-control.ts'
 import { existing, firstAdmin, forgetPassword, openLog, PASSWORD_FILE } from './run-files.ts'
-import { type ConfigSource, renewCertificate, startReloading } from './run-reload.ts'
+import { type ConfigSource, startReloading } from './run-reload.ts'
 
 /** Milliseconds that running requests get to finish. */
 const DRAIN = 30_000
@@ -49,19 +48,15 @@ export async function startTokenServer(
     if (app.ensureAdmin !== undefined) {
       await firstAdmin(app.ensureAdmin, { wanted: options.adminPassword, passwordFile, log })
     }
-    let current = config
     watch =
       options.source &&
       startReloading({
         source: options.source,
-        named: () => watchedFiles(current),
+        initial: config,
+        fixed: FIXED,
+        reconfigure: (next) => app.reconfigure(next.tokenServer),
+        secured: [[listener, (next) => next.tokenServer.tls]],
         log,
-        async apply(next) {
-          for (const key of fixedParts(current, next)) log.warn(`a change of ${key} needs a restart`)
-          await app.reconfigure(next.tokenServer)
-          current = next
-          await renewCertificate(listener, next.tokenServer.tls, log)
-        },
       })
     return {
       url: listener.url,
@@ -78,13 +73,9 @@ export async function startTokenServer(
   }
 }
 
-/** What was opened at the start and stays as it is. */
-function fixedParts(before: TokenServerSetup, after: TokenServerSetup): string[] {
-  const parts: [string, (setup: TokenServerSetup) => unknown][] = [
-    ['server.addr', ({ tokenServer }) => tokenServer.listen],
-    ['server.certificate (on or off)', ({ tokenServer }) => tokenServer.tls === undefined],
-    ['audit.file', ({ tokenServer }) => tokenServer.audit.file],
-    ['log', ({ log }) => log],
-  ]
-  return parts.filter(([, part]) => JSON.stringify(part(before)) !== JSON.stringify(part(after))).map(([name]) => name)
-}
+const FIXED: readonly [string, (setup: TokenServerSetup) => unknown][] = [
+  ['server.addr', ({ tokenServer }) => tokenServer.listen],
+  ['server.certificate (on or off)', ({ tokenServer }) => tokenServer.tls === undefined],
+  ['audit.file', ({ tokenServer }) => tokenServer.audit.file],
+  ['log', ({ log }) => log],
+]

@@ -2,13 +2,12 @@ import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { createApp, systemClock } from './app.ts'
 import type { Config } from './config/config.ts'
-import { watchedFiles } from './config/files.ts'
 import { createAccessLog } from './http/access-log.ts'
 import { type Listener, listen } from './http/listen.ts'
 import type { FileWatch } from './jobs/watch-files.ts'
 import { controlAddress } from './run-control.ts'
 import { existing, firstAdmin, forgetPassword, openLog, PASSWORD_FILE } from './run-files.ts'
-import { type ConfigSource, renewCertificate, startReloading } from './run-reload.ts'
+import { type ConfigSource, startReloading } from './run-reload.ts'
 import { createLineWriter } from './telemetry/line-writer.ts'
 
 /** A server that runs. */
@@ -86,20 +85,18 @@ export async function startApp(
     const password = app.hasAccounts
       ? await firstAdmin(app.accounts.ensureAdmin, { wanted, passwordFile, log })
       : undefined
-    let current = config
     watch =
       options.source &&
       startReloading({
         source: options.source,
-        named: () => watchedFiles(current),
+        initial: config,
+        fixed: FIXED,
+        reconfigure: app.reconfigure,
+        secured: [
+          [registry, ({ http }) => http.tls],
+          [tokens, (next) => next.tokenServer?.tls],
+        ],
         log,
-        async apply(next) {
-          for (const key of fixedParts(current, next)) log.warn(`a change of ${key} needs a restart`)
-          await app.reconfigure(next)
-          current = next
-          await renewCertificate(registry, next.http.tls, log)
-          await renewCertificate(tokens, next.tokenServer?.tls, log)
-        },
       })
     return {
       registry,
@@ -119,16 +116,12 @@ export async function startApp(
   }
 }
 
-/** What was opened at the start and stays as it is. */
-function fixedParts(before: Config, after: Config): string[] {
-  const parts: [string, (config: Config) => unknown][] = [
-    ['the data directory', ({ data }) => data],
-    ['http.addr', ({ http }) => http.listen],
-    ['http.tls (on or off)', ({ http }) => http.tls === undefined],
-    ["the token server's server.addr", ({ tokenServer }) => tokenServer?.listen],
-    ["the token server's certificate (on or off)", ({ tokenServer }) => tokenServer?.tls === undefined],
-    ['audit.file', ({ tokenServer }) => tokenServer?.audit.file],
-    ['log', ({ log }) => log],
-  ]
-  return parts.filter(([, part]) => JSON.stringify(part(before)) !== JSON.stringify(part(after))).map(([name]) => name)
-}
+const FIXED: readonly [string, (config: Config) => unknown][] = [
+  ['the data directory', ({ data }) => data],
+  ['http.addr', ({ http }) => http.listen],
+  ['http.tls (on or off)', ({ http }) => http.tls === undefined],
+  ["the token server's server.addr", ({ tokenServer }) => tokenServer?.listen],
+  ["the token server's certificate (on or off)", ({ tokenServer }) => tokenServer?.tls === undefined],
+  ['audit.file', ({ tokenServer }) => tokenServer?.audit.file],
+  ['log', ({ log }) => log],
+]
