@@ -46,7 +46,7 @@ async function open() {
   const { users, groups } = metadata
   const sources = ['github', 'gitlab'].map((kind) => createWebUsers({ kind, users, groups, passwords }))
   const chain = createChain([createDatabaseAuthenticator({ users, groups, passwords }), ...sources], passwords)
-  const accounts = signInAccountsOf({ metadata, services, chain: () => chain, now })
+  const accounts = signInAccountsOf({ metadata, services, chain, now })
   return {
     metadata,
     services,

@@ -104,7 +104,7 @@ const SIGNED_IN = /^signed in \d{4}-\d\d-\d\d \d\d:\d\d$/
 export function signInAccountsOf(deps: {
   metadata: Metadata
   services: Services
-  chain: () => Chain
+  chain: Pick<Chain, 'find'>
   now: () => number
 }): SignInAccounts {
   const { metadata, services, now } = deps
@@ -164,7 +164,7 @@ export function signInAccountsOf(deps: {
     async conclude(identity) {
       const { account, source } = identity
       // Before it waits for its turn, and outside of it: a directory that is slow must not keep changes waiting.
-      const owner = await deps.chain().find(account)
+      const owner = await deps.chain.find(account)
       const isTaken = owner !== undefined && owner.source !== source
       if (isTaken) return { refused: `The name ${account} belongs to another account here. Ask an administrator.` }
       const refused = refusalOf(account, source, await answered(() => metadata.users.find(account)))

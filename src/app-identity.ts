@@ -10,6 +10,7 @@ import { createHtpasswdAuthenticator } from './auth/htpasswd.ts'
 import { jwksOf } from './auth/jwks.ts'
 import { createLogin, type Login } from './auth/login.ts'
 import type { Passwords } from './auth/password.ts'
+import type { SignInProvider } from './auth/sign-in.ts'
 import { createSignInProviders } from './auth/sign-in-providers.ts'
 import { createThrottle, type Throttle } from './auth/throttle.ts'
 import { randomTokenId } from './auth/token.ts'
@@ -18,6 +19,7 @@ import { createTrust } from './auth/trust.ts'
 import { createVerify } from './auth/verify.ts'
 import type { Config, ThrottleConfig, TokenServerConfig } from './config/config.ts'
 import { unreadable } from './config/files.ts'
+import { builtInTokenServer, DEFAULT_ISSUER } from './config/resolve-token-server.ts'
 import { type ClientAddressOf, createClientAddress } from './http/peer.ts'
 import { decodePath, type Fetch, originFor, type ServerDeps, splitUrl } from './http/server.ts'
 import { createSignIn, type SignInPages } from './http/sign-in/sign-in.ts'
@@ -63,6 +65,8 @@ const NOBODY = {
   standalone: undefined,
   own: { accounts: false, rules: false },
 }
+/** What holds where no token server is configured. */
+export const DEFAULTS = builtInTokenServer(DEFAULT_ISSUER, 'none')
 const nowhere: Identity['embedded'] = () => undefined
 
 /** The gate of the registry, and the token server where it runs here. @throws Error with a text for the user */
@@ -143,7 +147,8 @@ export async function createTokenIdentity(
       record: (event) => deps.record(auditRowOf(event, now())),
       warn: (message, cause) => log.warn(message, { error: cause }),
     })
-    const signIn = (pathPrefix: string) => signInOf(config, pathPrefix, chain, deps)
+    const providers = createSignInProviders(config.signIn, { now, warn: (message) => log.warn(message) })
+    const signIn = (pathPrefix: string) => signInOf(config, providers, pathPrefix, chain, deps)
     const standalone = {
       ...config,
       signIn: signIn(config.pathPrefix),
@@ -173,18 +178,19 @@ export async function createTokenIdentity(
 }
 
 function signInOf(
-  config: TokenServerConfig,
+  { hsts }: TokenServerConfig,
+  providers: readonly SignInProvider[],
   pathPrefix: string,
   chain: Chain,
-  { metadata, services, now, log, record }: IdentityDeps,
+  { metadata, services, now, record }: IdentityDeps,
 ): SignInPages | undefined {
-  if (config.signIn.length === 0 || metadata === undefined || services === undefined) return undefined
+  if (providers.length === 0 || metadata === undefined || services === undefined) return undefined
   return createSignIn({
-    providers: createSignInProviders(config.signIn, { now, warn: (message) => log.warn(message) }),
-    accounts: signInAccountsOf({ metadata, services, chain: () => chain, now }),
+    providers,
+    accounts: signInAccountsOf({ metadata, services, chain, now }),
     now,
     pathPrefix,
-    hsts: config.hsts,
+    hsts,
     record({ outcome, source, account, address = '', detail }) {
       const row = { at: now(), kind: 'sign-in', account, source, address, outcome, detail } as const
       record({ ...row, service: '', asked: '', granted: '', rules: '' })
@@ -208,7 +214,7 @@ async function createHtpasswdIdentity(
   const htpasswd = createHtpasswdAuthenticator({ path: auth.path, passwords, admin: true, warn })
   // A chain makes a name that nobody has as slow as a wrong password.
   const chain = createChain([htpasswd], passwords)
-  const login = createLogin({ chain, passwords, throttle: deps.throttleOf(HTPASSWD_THROTTLE), now })
+  const login = createLogin({ chain, passwords, throttle: deps.throttleOf(DEFAULTS.throttle), now })
   // They may do everything to images, which is no right over accounts.
   const plainLogin: Login = async (...question) => {
     const outcome = await login(...question)
@@ -245,8 +251,6 @@ async function createHtpasswdIdentity(
   const embedded = embed(server, keys, now, prefix, { ...endpoint, clientAddress })
   return { ...common, server, gate, embedded }
 }
-
-const HTPASSWD_THROTTLE: ThrottleConfig = { enabled: true, perAccount: 5, perAddress: 50, windowMs: 300_000 }
 
 const HTPASSWD_TOKENS = {
   issuer: 'Berth',

@@ -29,7 +29,7 @@ export interface Keys {
   list(): KeyInfo[]
   /** Undefined where the pair is a configured one. */
   rotate(): ((rotation: KeyRotation) => Promise<KeyInfo>) | undefined
-  /** To be called every now and then. */
+  /** To be called every now and then. @throws Error when the ring cannot be written; the next call tries again. */
   tend(): Promise<void>
 }
 
@@ -94,11 +94,7 @@ export function createKeys(deps: { directory: string; log: Log; now: () => numbe
       }
     },
     async tend() {
-      try {
-        if (configured === undefined) await ring?.refresh()
-      } catch (error) {
-        log.error('the keys of tokens could not be tended', { error })
-      }
+      if (configured === undefined) await ring?.refresh()
     },
   }
 }

@@ -3,7 +3,7 @@ import type { Clock } from './app-clock.ts'
 import { openData } from './app-data.ts'
 import { bootId } from './app-files.ts'
 import { openFoundation } from './app-foundation.ts'
-import { createIdentity, type Identity } from './app-identity.ts'
+import { createIdentity, DEFAULTS, type Identity } from './app-identity.ts'
 import { OPERATOR_CALLER } from './app-operator.ts'
 import { policyOf } from './app-policy.ts'
 import { API_PATH, GRACE } from './app-token.ts'
@@ -91,7 +91,7 @@ export async function createApp(
       metadata,
       directory: config.data.directory,
       keepsData: true,
-      audit: () => front?.config.tokenServer?.audit ?? config.tokenServer?.audit ?? DEFAULT_AUDIT,
+      audit: () => front?.config.tokenServer?.audit ?? config.tokenServer?.audit ?? DEFAULTS.audit,
     })
     owned.closers.push(foundation.close)
     const { services } = foundation
@@ -161,10 +161,6 @@ export async function createApp(
     throw error
   }
 }
-
-const DAY = 86_400_000
-/** Where no token server is configured: changes by administrators are still recorded. */
-const DEFAULT_AUDIT = { keepMs: 30 * DAY, keepRows: 1_000_000, file: undefined }
 
 function notThere(): Response {
   return new Response('Not found\n', { status: 404 })

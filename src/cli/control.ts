@@ -102,12 +102,15 @@ export async function withApi(
   const control = await context.open(context.configOf(flags))
   try {
     const told = new Set<string>()
-    await work(async (method, path, options) => {
-      const answer = await askOnce(control, method, path, options)
-      if (answer.notice !== undefined && !told.has(answer.notice)) context.error(`note: ${answer.notice}\n`)
-      if (answer.notice !== undefined) told.add(answer.notice)
-      return answer as Awaited<ReturnType<typeof askOnce<never>>>
-    })
+    async function ask<T>(...question: Parameters<Ask>): Promise<Answer<T>> {
+      const answer = await askOnce<T>(control, ...question)
+      if (answer.notice !== undefined && !told.has(answer.notice)) {
+        told.add(answer.notice)
+        context.error(`note: ${answer.notice}\n`)
+      }
+      return answer
+    }
+    await work(ask)
   } finally {
     await control.close()
   }

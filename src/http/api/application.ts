@@ -80,7 +80,7 @@ export function createApplication(deps: ApiDeps): (request: Request, from: CallF
 }
 
 /** For whoever manages what the configuration does not heed. */
-export const NOTICE_HEADER = 'Berth-Notice'
+const NOTICE_HEADER = 'Berth-Notice'
 
 function noticeOf(path: string, inForce: ReturnType<ApiDeps['inForce']>): string | undefined {
   if (!inForce.rules && /^\/acl(\/(?!test$)|$)/.test(path)) {
