@@ -1,8 +1,6 @@
-import { algorithmOf, type Digest, hexOf, isDigest } from '../oci/digest.ts'
+import { type Digest, isDigest } from '../oci/digest.ts'
+import { BLOBS_ROOT, pathOf } from './distribution-path.ts'
 import { StorageError } from './storage.ts'
-
-/** Where registry:2 keeps the bytes of blobs and manifests, below its root directory. */
-export const BLOBS_ROOT = 'docker/registry/v2/blobs'
 
 /**
  * `data`, or `data.<generation>` where the collector holds `data`. A generation has no dot, which tells it from
@@ -11,18 +9,12 @@ export const BLOBS_ROOT = 'docker/registry/v2/blobs'
 const FILE_NAME = /^data(?:\.[A-Za-z0-9_-]+)?$/
 const GENERATION = /^[A-Za-z0-9_-]{1,64}$/
 
-/** The folder, below the root, of everything that has the digest. */
-function folderOf(digest: Digest): string {
-  const hex = hexOf(digest)
-  return `${BLOBS_ROOT}/${algorithmOf(digest)}/${hex.slice(0, 2)}/${hex}`
-}
-
 /**
  * The first key of the digest that is not to be avoided.
  * @throws StorageError `failed` when `newGeneration` gives nothing that can be used.
  */
 export function freshKey(digest: Digest, avoid: readonly string[], newGeneration: () => string): string {
-  const plain = `${folderOf(digest)}/data`
+  const plain = pathOf({ kind: 'blob', digest })
   if (!avoid.includes(plain)) return plain
   for (let attempt = 0; attempt < 100; attempt++) {
     const generation = newGeneration()

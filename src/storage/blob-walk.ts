@@ -1,7 +1,8 @@
 import type { Dirent } from 'node:fs'
 import { lstat, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { BLOBS_ROOT, isBlobFileName, isBlobFolder } from './blob-path.ts'
+import { isBlobFileName, isBlobFolder } from './blob-path.ts'
+import { BLOBS_ROOT } from './distribution-path.ts'
 import { errnoOf, storageError } from './fault.ts'
 
 /** Every blob's file below `root`, one shard (1/256 of all) in memory at a time. What goes meanwhile may be missing. */
