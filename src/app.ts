@@ -27,6 +27,7 @@ import { createTags } from './registry/tags.ts'
 import { createUploads } from './registry/uploads.ts'
 import { openFilesystem } from './storage/filesystem.ts'
 import type { Log } from './telemetry/log.ts'
+import { createMetrics, type Metrics } from './telemetry/metrics.ts'
 
 export const systemClock: Clock = { now: Date.now, newId: randomUUID }
 
@@ -37,6 +38,8 @@ export interface App {
   tokens: Fetch | undefined
   /** The API for whoever may open the control socket. */
   control: (request: Request) => Promise<Response>
+  /** Everything that is counted. */
+  metrics: Metrics
   accounts: Accounts
   /** Whether users of the database may log in. */
   hasAccounts: boolean
@@ -62,9 +65,9 @@ interface Front {
 /** The composition root: the only place that names concrete adapters. @throws Error with a text for the user. */
 export async function createApp(
   config: Config,
-  deps: Clock & { log: Log; onPassword: (name: string) => Promise<void> },
+  deps: Clock & { log: Log; onPassword: (name: string) => Promise<void>; metrics?: Metrics },
 ): Promise<App> {
-  const { log, now, newId } = deps
+  const { log, now, newId, metrics = createMetrics() } = deps
   const owned = await openData(config.data)
   try {
     const { metadata } = owned
@@ -143,6 +146,7 @@ export async function createApp(
           ? undefined
           : (request, connection) => (current().identity.standalone ?? notThere)(request, connection),
       control: async (request) => (await api?.(request, { caller: OPERATOR_CALLER })) ?? notThere(),
+      metrics,
       accounts: services.accounts,
       hasAccounts: config.tokenServer?.databaseUsers === true,
       expireUploads: expiry.run,
