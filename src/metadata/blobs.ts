@@ -83,13 +83,16 @@ export function blobs(database: Database): Blobs {
 }
 
 export function linkedBlob(read: Handle, repository: string, digest: Digest) {
+  return linkedBlobs(read, repository).where('repository_blobs.digest', '=', digest)
+}
+
+export function linkedBlobs(read: Handle, repository: string) {
   return read
     .selectFrom('repositories')
     .innerJoin('repository_blobs', 'repository_blobs.repository_id', 'repositories.id')
     .innerJoin('blobs', 'blobs.digest', 'repository_blobs.digest')
     .select(COLUMNS)
     .where('repositories.name', '=', repository)
-    .where('repository_blobs.digest', '=', digest)
     .where('blobs.state', '=', 'live')
 }
 

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { auditSuite, event } from './audit.suite.ts'
 import { blobsSuite } from './blobs.suite.ts'
+import { contentsSuite } from './contents.suite.ts'
 import {
   blobReference,
   digest,
@@ -38,6 +39,7 @@ export function metadataSuite(name: string, open: Open): void {
     uploadsSuite(() => opened)
     manifestsSuite(() => opened)
     listsSuite(() => opened)
+    contentsSuite(() => opened)
     usersSuite(() => opened)
     groupsSuite(() => opened)
     tokensSuite(() => opened)

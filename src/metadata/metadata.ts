@@ -15,6 +15,7 @@ export interface Metadata {
   manifests: Manifests
   tags: Tags
   referrers: Referrers
+  contents: Contents
   users: Users
   groups: Groups
   tokens: Tokens
@@ -169,6 +170,47 @@ export interface Referrers {
     artifactType: string | undefined,
     page: Page,
   ): Promise<{ descriptors: Descriptor[]; more: boolean }>
+}
+
+/** What a repository holds, in numbers. */
+export interface RepositoryContents {
+  name: string
+  manifests: number
+  tags: number
+  /** Blobs linked there, and their bytes; blobs of several repositories count in each. */
+  blobs: number
+  bytes: number
+}
+
+export interface ContentManifest extends StoredManifest {
+  subject: Digest | undefined
+  /** As a referrers answer shows it. */
+  artifactType: string | undefined
+  annotations: Record<string, string> | undefined
+  isTagged: boolean
+  /** Whether an index of the repository names it. */
+  isChild: boolean
+}
+
+/**
+ * Everything that repositories hold, for whoever copies all of it: pages of bounded size, each one query, so that the
+ * whole may change between two of them. `page.last` is a name or a digest.
+ */
+export interface Contents {
+  /** Every repository that holds anything, listed or not. */
+  repositories(page: Page): Promise<RepositoryContents[]>
+  /**
+   * Manifests in byte order of their digests: all, or what a tag points to, the one of a digest, or those with a subject.
+   * A page ends early when its bytes come to some MiB: `more` says that there may be further ones after the last.
+   */
+  manifests(
+    repository: string,
+    filter: { tag?: string | undefined; digest?: Digest | undefined; subject?: Digest | undefined },
+    page: Page,
+  ): Promise<{ manifests: ContentManifest[]; more: boolean }>
+  tags(repository: string, page: Page): Promise<{ name: string; digest: Digest }[]>
+  /** Live blobs that are linked in the repository, in byte order of their digests: all, or the one of a digest. */
+  blobs(repository: string, filter: { digest?: Digest | undefined }, page: Page): Promise<StoredBlob[]>
 }
 
 /** A person or a robot that Berth itself knows. The two share one name space. */

@@ -1,5 +1,6 @@
 import { audit } from './audit.ts'
 import { blobs } from './blobs.ts'
+import { contents } from './contents.ts'
 import type { Database } from './database.ts'
 import { groups } from './groups.ts'
 import { manifests } from './manifests.ts'
@@ -23,6 +24,7 @@ export function nouns(database: Database): Nouns {
     manifests: manifests(database),
     tags: tags(database),
     referrers: referrers(database),
+    contents: contents(database),
     users: users(database),
     groups: groups(database),
     tokens: tokens(database),

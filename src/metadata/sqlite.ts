@@ -80,6 +80,13 @@ export async function openSqlite({ path, now = Date.now }: { path: string; now?:
       list: (repository, subject, artifactType, page) =>
         (isShort(page) ? here.referrers.list : long.referrers)(repository, subject, artifactType, page),
     },
+    // Whoever walks all of it must not hold up requests.
+    contents: {
+      repositories: method('read', 'contents', 'repositories'),
+      manifests: method('read', 'contents', 'manifests'),
+      tags: method('read', 'contents', 'tags'),
+      blobs: method('read', 'contents', 'blobs'),
+    },
     users: {
       find: hot.users.find,
       list: (page, kind) => (isShort(page) ? here.users.list : long.users)(page, kind),
