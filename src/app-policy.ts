@@ -1,14 +1,16 @@
 import { RE2JS } from 're2js'
-import type { ValidationConfig } from './config/config.ts'
+import type { Config } from './config/config.ts'
 import type { Policy } from './registry/validation.ts'
 
-/** distribution's `validation` section as the registry asks it. Its patterns are RE2, without anchors. */
-export function policyOf({ enabled, urls, indexes }: ValidationConfig): Policy {
+/** distribution's sections `validation` and `policy` as the registry asks them. Patterns are RE2, without anchors. */
+export function policyOf({ validation, policy }: Pick<Config, 'validation' | 'policy'>): Policy {
+  const { enabled, urls, indexes } = validation
   const allow = urls.allow.map((pattern) => RE2JS.compile(pattern))
   const deny = urls.deny.map((pattern) => RE2JS.compile(pattern))
   const matches = (pattern: RE2JS, url: string) => pattern.matcher(url).find()
   return {
     enabled,
+    classes: policy.classes,
     // distribution: with neither list nothing is allowed; `allow` must have one that matches, `deny` none.
     allowsUrl: (url) =>
       (allow.length > 0 || deny.length > 0) &&

@@ -74,8 +74,8 @@ export async function createApp(
     const storage = await openFilesystem({ directory: config.data.directory })
     owned.closers.push(() => storage.close())
 
-    let policy = policyOf(config.validation)
-    const blobs = createBlobs({ metadata, storage, now })
+    let policy = policyOf(config)
+    const blobs = createBlobs({ metadata, storage, now, remembered: config.cache.blobs })
     const uploads = createUploads({ metadata, storage, now, newId, bootId: bootId(), onBlob: blobs.forget })
     const manifests = createManifests({ metadata, now, policy: () => policy })
     const expiry = startExpiringUploads({ uploads, log, now })
@@ -153,7 +153,7 @@ export async function createApp(
       async reconfigure(next) {
         const opened = await open(next)
         const before = current()
-        policy = policyOf(next.validation)
+        policy = policyOf(next)
         front = opened
         setTimeout(() => void before.identity.close(), GRACE).unref()
       },

@@ -118,6 +118,7 @@ export async function startApp(
 
 const FIXED: readonly [string, (config: Config) => unknown][] = [
   ['the data directory', ({ data }) => data],
+  ['storage.cache', ({ cache }) => cache],
   ['http.addr', ({ http }) => http.listen],
   ['http.tls (on or off)', ({ http }) => http.tls === undefined],
   ["the token server's server.addr", ({ tokenServer }) => tokenServer?.listen],

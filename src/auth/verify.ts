@@ -146,8 +146,10 @@ function parseAccess(access: unknown): GrantedAccess[] {
       const type = entry.type ?? ''
       const name = entry.name ?? ''
       const actions: unknown = entry.actions ?? []
+      const kind = entry.class ?? ''
       if (typeof type !== 'string' || typeof name !== 'string' || !isTexts(actions)) throw malformed()
-      return { type, name, actions }
+      if (typeof kind !== 'string') throw malformed()
+      return { type, name, actions, ...(kind === '' ? {} : { class: kind }) }
     })
 }
 

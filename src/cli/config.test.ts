@@ -32,11 +32,9 @@ async function run(
 test('check of a file that can be used prints its warnings and exits with 0', async () => {
   const env = { REGISTRY_AUTH_HTPASSWD_PATH: join(fixtures, 'debian.yml') }
   expect(await run(['check', join(fixtures, 'debian.yml')], env)).toEqual({
-    out: `debian.yml:6: warning: storage.cache: this key has no effect in Berth
-    Berth keeps its own cache; no setting is needed.
-debian.yml:20: warning: health: this key has no effect in Berth
+    out: `debian.yml:20: warning: health: this key has no effect in Berth
     Berth checks itself; no setting is needed.
-The configuration can be used (2 warnings).
+The configuration can be used (1 warning).
 `,
     error: '',
     code: 0,

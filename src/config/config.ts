@@ -16,6 +16,12 @@ export interface Config {
   /** The token server that runs in this process, if any. */
   tokenServer: TokenServerConfig | undefined
   validation: ValidationConfig
+  /** Kinds of images that may be pushed (`image`, `plugin`); empty for all. */
+  policy: { classes: string[] }
+  cache: {
+    /** Blobs that memory holds the place of; undefined: as many as Berth finds right. */
+    blobs: number | undefined
+  }
   catalog: { maxEntries: number }
   tags: { maxTags: number }
   log: LogConfig

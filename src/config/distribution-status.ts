@@ -3,11 +3,22 @@ import { isIdle, type Node, nodeAt, scalar } from './node.ts'
 import { ignored, isOff, never, refused, type Statuses } from './status.ts'
 
 const driver = refused('Only storage.filesystem is there; data of other drivers would not be found.', never)
-const middleware = refused('Middleware of the original cannot be loaded; remove the entries.')
+const inMemory = refused(
+  'Berth keeps data in files; for a registry that forgets, set storage.filesystem.rootdirectory to a folder of a tmpfs.',
+  never,
+)
+const middleware = refused(
+  'Middleware is compiled into the original, and Berth cannot load it; remove the entries, or disable them.',
+  (node) => node.kind === 'list' && node.items.every((item) => isTrue(nodeAt(item, ['disabled']))),
+)
+
+function isTrue(node: Node | undefined): boolean {
+  return node?.kind === 'scalar' && node.value === true
+}
 
 /** Keys of distribution's format that Berth knows and does not carry out yet. */
 const distributionStatuses: Statuses = {
-  'storage.inmemory': driver,
+  'storage.inmemory': inMemory,
   'storage.s3': driver,
   'storage.s3aws': driver,
   'storage.azure': driver,
@@ -15,8 +26,6 @@ const distributionStatuses: Statuses = {
   'storage.swift': driver,
   'storage.oss': driver,
   'storage.filesystem.maxthreads': ignored('It has no effect: reads and writes need no limit on threads.'),
-  'storage.cache': ignored('Berth keeps its own cache; no setting is needed.'),
-  'storage.redirect': ignored('Blobs of the filesystem are served by Berth itself in any case.', isOff),
   'storage.tag': ignored('Looking up a tag is one query; no limit is needed.'),
   'storage.maintenance.uploadpurging': ignored('Berth ends uploads that nobody went on with for 168 hours.'),
   'auth.silly': refused(
@@ -25,7 +34,6 @@ const distributionStatuses: Statuses = {
   ),
   'middleware.registry': middleware,
   'middleware.repository': middleware,
-  'middleware.storage': middleware,
   'http.tls.clientcas': refused('Client certificates are not checked yet; remove the key to serve without them.'),
   'http.tls.clientauth': refused('Client certificates are not checked yet; remove the key to serve without them.'),
   'http.tls.letsencrypt': refused('Give http.tls.certificate and http.tls.key instead.'),
@@ -40,7 +48,6 @@ const distributionStatuses: Statuses = {
   health: ignored('Berth checks itself; no setting is needed.', isOff),
   reporting: ignored('Nothing is reported to others.'),
   compatibility: ignored('Manifests of schema 1 are not made.', isOff),
-  'policy.repository.classes': refused('All classes would be accepted; remove the key to allow that.'),
   proxy: refused('Berth would serve only its own images; remove the section to serve these.', (node: Node) =>
     isIdle(nodeAt(node, ['remoteurl']) ?? scalar(null, node.at)),
   ),

@@ -188,14 +188,12 @@ const refusals: [sentence: string, file: string, problems: string[]][] = [
     [`config.yml:6: http.tls.letsencrypt: ${driver}`],
   ],
   [
-    'middleware is refused',
-    `${base}middleware:\n  storage:\n    - name: redirect`,
-    [`config.yml:5: middleware.storage: ${driver}`],
-  ],
-  [
-    'classes are refused',
-    `${base}policy:\n  repository:\n    classes: [image]`,
-    [`config.yml:6: policy.repository.classes: ${driver}`],
+    'middleware is refused, one around the storage by its name',
+    `${base}middleware:\n  registry:\n    - name: ours\n  storage:\n    - name: ours\n    - {name: theirs, disabled: true}`,
+    [
+      `config.yml:5: middleware.registry: ${driver}`,
+      'config.yml:8: middleware.storage[0].name: storage middleware not registered with name: ours',
+    ],
   ],
   [
     'half a pair of TLS files',
@@ -317,6 +315,30 @@ const warnings: [sentence: string, yaml: string, warning: string, fix: string | 
     'No Redis is used.',
   ],
   [
+    'a cache in Redis',
+    'storage: {filesystem: , cache: {blobdescriptor: redis, blobdescriptorsize: 5}}',
+    'config.yml:4: storage.cache.blobdescriptor: no Redis is used: what is known of blobs is in memory and in the database',
+    undefined,
+  ],
+  [
+    'a kind of cache that there is not',
+    'storage: {filesystem: , cache: {layerinfo: memcached}}',
+    'config.yml:4: storage.cache.layerinfo: "memcached" is no kind of cache; the one in memory is used',
+    'Write inmemory, or remove the key.',
+  ],
+  [
+    'middleware that only redirects',
+    'middleware:\n  storage:\n    - {name: cloudfront, options: {baseurl: "https://x"}}',
+    'config.yml:6: middleware.storage[0].name: cloudfront has no effect in Berth, which serves blobs itself',
+    'Remove the entry, or put a cache in front of the registry.',
+  ],
+  [
+    'a class of images that no manifest has',
+    'policy: {repository: {classes: [image, chart]}}',
+    'config.yml:4: policy.repository.classes[1]: no manifest is of the class "chart"',
+    'Known are image and plugin.',
+  ],
+  [
     'a misspelt key below what has no effect',
     'health:\n  storagedrivr: {enabled: false}',
     'config.yml:5: health.storagedrivr: is an unknown key; it is ignored',
@@ -332,7 +354,8 @@ const warnings: [sentence: string, yaml: string, warning: string, fix: string | 
 
 describe('warnings', () => {
   test.each(warnings)('%s', (_, yaml, warning, fix) => {
-    const result = loadText({ file: `${base}${yaml}\n` })
+    const file = yaml.startsWith('storage') ? base.replace(/^storage.*\n/m, '\n') : base
+    const result = loadText({ file: `${file}${yaml}\n` })
     expect(result.problems).toEqual([])
     expect(lines(result.warnings)).toEqual([warning])
     expect(result.warnings[0]?.fix).toBe(fix)
@@ -340,7 +363,7 @@ describe('warnings', () => {
 
   test('what asks for nothing is passed over in silence', () => {
     const idle =
-      'proxy: {remoteurl: ""}\nredis: {}\nmiddleware: {storage: []}\nhttp: {secret: s, h2c: {enabled: false}, tls: {clientcas: []}}\nnotifications: {endpoints: []}\n'
+      'proxy: {remoteurl: ""}\nredis: {}\nmiddleware: {storage: [], registry: [{name: x, disabled: true}]}\nhttp: {secret: s, h2c: {enabled: false}, tls: {clientcas: []}}\nnotifications: {endpoints: []}\n'
     expect(loadText({ file: base + idle })).toMatchObject({ problems: [], warnings: [] })
   })
 

@@ -1,4 +1,7 @@
 import { z } from 'zod'
+import { auth } from './distribution-auth.ts'
+import { compatibility, policy, validation } from './distribution-manifests.ts'
+import { middleware, proxy, redis, reporting } from './distribution-services.ts'
 import { dockerAuthSchema } from './docker-auth.ts'
 import { anything, duration, flag, integer, path, secret, section, text, texts } from './schema.ts'
 
@@ -53,9 +56,16 @@ const http = section(
   'The listener',
 )
 
-const drivers = Object.fromEntries(
-  ['inmemory', 's3', 's3aws', 'azure', 'gcs', 'swift', 'oss'].map((name) => [name, anything(`Storage driver ${name}`)]),
-)
+const driverNames = {
+  inmemory: 'Memory alone',
+  s3: "Amazon's S3, and what speaks like it",
+  s3aws: 'Another name of s3',
+  azure: 'Azure Blob Storage',
+  gcs: 'Google Cloud Storage',
+  swift: 'OpenStack Swift (registry 2)',
+  oss: 'Alibaba Cloud OSS (registry 2)',
+}
+const drivers = Object.fromEntries(Object.entries(driverNames).map(([name, doc]) => [name, anything(doc)]))
 
 const storage = section(
   {
@@ -68,14 +78,21 @@ const storage = section(
     ),
     ...drivers,
     delete: section({ enabled: flag(false, 'Manifests, tags and blobs may be deleted') }, 'Deletion'),
-    redirect: section({ disable: flag(false, 'Never send clients to the storage itself') }, 'Redirects'),
+    redirect: section(
+      { disable: flag(false, 'Never send clients to the storage itself; a filesystem has nowhere to send them') },
+      'Redirects',
+    ),
     cache: section(
       {
-        blobdescriptor: text('Kind of the descriptor cache'),
-        blobdescriptorsize: anything('Entries of the cache'),
+        blobdescriptor: text('Kind of the cache: inmemory, which is always there'),
+        blobdescriptorsize: z
+          .number()
+          .int()
+          .optional()
+          .describe('Blobs that the cache in memory holds, at most 1000000 (as 0 or less); 20000 when it is not given'),
         layerinfo: text('Old name of blobdescriptor'),
       },
-      'Descriptor cache',
+      'What is remembered of blobs',
     ),
     tag: section({ concurrencylimit: anything('Parallel reads of a tag lookup') }, 'Tags'),
     maintenance: section(
@@ -96,32 +113,6 @@ const storage = section(
   },
   'Where the data is',
 )
-
-const auth = z
-  .object({
-    none: anything('No authentication'),
-    silly: anything("The original's authentication for development"),
-    token: z
-      .object({
-        realm: text('URL of the token server'),
-        service: text('Name of this registry in tokens (aud)'),
-        issuer: text('Name of the token server in tokens (iss)'),
-        rootcertbundle: path('PEM file of certificates whose tokens are accepted'),
-        jwks: path('JWKS file of keys whose tokens are accepted'),
-        signingalgorithms: texts('Accepted signature algorithms; empty is every safe one'),
-        autoredirect: flag(false, 'Make the realm from the request'),
-        autoredirectpath: text('Path of such a realm'),
-      })
-      .optional()
-      .describe('Tokens of a token server'),
-    htpasswd: z
-      .object({ realm: text('Realm that clients are shown'), path: path('File of users and bcrypt hashes') })
-      .optional()
-      .describe('Users of a htpasswd file'),
-    anonymous: z.enum(['none', 'pull']).optional().describe('Own key: what clients without a login may do'),
-  })
-  .optional()
-  .describe('Who may do what; exactly one kind')
 
 const log = section(
   {
@@ -158,59 +149,8 @@ const log = section(
   'Log',
 )
 
-const validation = section(
-  {
-    enabled: z.boolean().optional().describe('Old switch without effect; disabled turns validation off'),
-    disabled: flag(false, 'Turn validation off'),
-    manifests: section(
-      {
-        urls: section(
-          {
-            allow: texts('Patterns of which urls of a layer must match one'),
-            deny: texts('Patterns that urls of a layer must not match'),
-          },
-          'URLs of layers; with both lists empty, none is allowed',
-        ),
-        indexes: section(
-          {
-            platforms: z.enum(['all', 'none', 'list']).default('all').describe('Children of an index that must exist'),
-            platformlist: z
-              .array(z.object({ architecture: text('Such as amd64'), os: text('Such as linux') }))
-              .default([])
-              .describe('Platforms for `list`'),
-          },
-          'Indexes',
-        ),
-      },
-      'Manifests',
-    ),
-  },
-  'What a pushed manifest must fulfil',
-)
-
 const names = <T extends string>(...keys: T[]) =>
   Object.fromEntries(keys.map((key) => [key, anything(key)])) as Record<T, ReturnType<typeof anything>>
-
-const tlsOfRedis = z
-  .object({ certificate: path('PEM file'), key: path('PEM file'), rootcas: texts('PEM files') })
-  .optional()
-
-const redisKeys =
-  'addr addrs clientname db protocol username sentinelusername maxretries minretrybackoff maxretrybackoff dialtimeout ' +
-  'readtimeout writetimeout contexttimeoutenabled poolfifo poolsize pooltimeout minidleconns maxidleconns maxactiveconns ' +
-  'connmaxidletime connmaxlifetime maxredirects readonly routebylatency routerandomly mastername disableidentity ' +
-  'identitysuffix unstableresp3'
-
-const redis = section(
-  {
-    ...names(...redisKeys.split(' ')),
-    password: secret('Password'),
-    sentinelpassword: secret('Password of the sentinels'),
-    pool: z.object(names('maxidle', 'maxactive', 'idletimeout')).optional(),
-    tls: tlsOfRedis,
-  },
-  'Redis',
-)
 
 const check = (...keys: string[]) => z.array(z.object(names('interval', 'threshold', ...keys))).default([])
 
@@ -241,36 +181,27 @@ const notifications = section(
   'Webhooks',
 )
 
-const proxy = section(
-  {
-    remoteurl: text('Registry to mirror'),
-    username: text('User there'),
-    password: secret('Password there'),
-    ttl: anything('How long content is kept'),
-    exec: z.object(names('command', 'lifetime')).optional(),
-    cachewritetimeout: anything('Limit for a write'),
-  },
-  'Pull-through cache',
-)
-
 export const distributionSchema = z.object({
   version: text('Version of the format: 0.1'),
   log,
   loglevel: text('Old name of log.level'),
   storage,
   auth,
-  middleware: section(names('registry', 'repository', 'storage'), 'Middleware'),
-  reporting: section(names('bugsnag', 'newrelic'), 'Error reporting'),
+  middleware,
+  reporting,
   http,
   notifications,
   redis,
   health,
-  catalog: section({ maxentries: integer(1000, 'Most repositories in a page of the catalog') }, 'Catalog'),
-  tags: section({ maxtags: integer(1000, 'Most tags in a page of a list') }, 'Tags'),
+  catalog: section(
+    { maxentries: integer(1000, 'Most repositories in a page of the catalog; 0 or less for 1000') },
+    'Catalog',
+  ),
+  tags: section({ maxtags: integer(1000, 'Most tags in a page of a list; 0 for 1000') }, 'Tags'),
   proxy,
-  compatibility: section({ schema1: section(names('enabled', 'signingkeyfile'), 'Schema 1') }, 'Old formats'),
+  compatibility,
   validation,
-  policy: section({ repository: section({ classes: texts('Allowed classes') }, 'Repositories') }, 'Policies'),
+  policy,
   metadata: section(
     { path: path('Folder of the database, where it is not the data directory') },
     'Own section: database',
@@ -298,6 +229,7 @@ export const goFieldNames: Readonly<Record<string, string>> = {
   'health.http': 'HTTPCHECKERS',
   'health.tcp': 'TCPCHECKERS',
   'log.hooks[].options': 'MAILOPTIONS',
+  'compatibility.schema1.signingkeyfile': 'TRUSTKEY',
 }
 
 /** Structs that Go embeds in another: their name may stand in a variable or be left out (REGISTRY_REDIS_OPTIONS_DB). */

@@ -68,6 +68,8 @@ const bare: Config = {
   },
   tokenServer: builtIn,
   validation: { enabled: true, urls: { allow: [], deny: [] }, indexes: { platforms: 'all' } },
+  policy: { classes: [] },
+  cache: { blobs: undefined },
   catalog: { maxEntries: 1000 },
   tags: { maxTags: 1000 },
   log: { level: 'info', formatter: 'text', fields: {}, accessLog: true },
@@ -155,7 +157,7 @@ describe('files that people have', () => {
     [
       "Debian's package starts with warnings only",
       'debian.yml',
-      ['6: storage.cache', '20: health'],
+      ['20: health'],
       { kind: 'htpasswd', anonymous: 'none', realm: 'basic-realm', path: '/etc/docker/registry' },
       '/var/lib/docker-registry',
       true,
@@ -163,7 +165,7 @@ describe('files that people have', () => {
     [
       'the official image of version 2 starts with warnings only',
       'image-2.yml',
-      ['1: auth', '6: storage.cache', '14: health'],
+      ['1: auth', '14: health'],
       { kind: 'none', anonymous: 'none' },
       '/var/lib/registry',
       false,
@@ -171,7 +173,7 @@ describe('files that people have', () => {
     [
       'the official image of version 3 starts with warnings only',
       'image-3.yml',
-      ['1: auth', '10: storage.cache', '14: storage.tag', '18: http.debug', '25: health'],
+      ['1: auth', '14: storage.tag', '18: http.debug', '25: health'],
       { kind: 'none', anonymous: 'none' },
       '/var/lib/registry',
       true,

@@ -33,6 +33,8 @@ storage:
     rootdirectory: /var/lib/registry # default
   delete:
     enabled: true # default
+  redirect:
+    disable: false # default
   maintenance:
     readonly:
       enabled: false # default

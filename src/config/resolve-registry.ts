@@ -9,15 +9,27 @@ const PAGE = 1000
 const LEVELS = ['error', 'warn', 'info', 'debug'] as const
 const DEFAULT_DIRECTORY = '/var/lib/registry'
 
-type Rest = Pick<Config, 'data' | 'delete' | 'readOnly' | 'validation' | 'catalog' | 'tags' | 'log' | 'uploads'>
+/** Entries of the cache in memory, some 300 bytes each: what the original calls unlimited. */
+const MOST_CACHED = 1_000_000
+const CLASSES = ['image', 'plugin']
+/** Middleware of the original that only sends clients elsewhere for a blob. */
+const REDIRECTS = ['redirect', 'rewrite', 'cloudfront']
+
+type Rest = Pick<
+  Config,
+  'data' | 'delete' | 'readOnly' | 'validation' | 'policy' | 'cache' | 'catalog' | 'tags' | 'log' | 'uploads'
+>
 
 /** Everything of the registry but its listener and who may use it. */
 export function resolveRegistry(raw: Distribution, places: Places): Rest {
+  checkStorageMiddleware(raw.middleware.storage, places)
   return {
     data: resolveData(raw, places),
     delete: { enabled: raw.storage.delete.enabled },
     readOnly: raw.storage.maintenance.readonly.enabled,
     validation: resolveValidation(raw.validation, places),
+    policy: { classes: resolveClasses(raw.policy.repository.classes, places) },
+    cache: { blobs: resolveCache(raw.storage.cache, places) },
     catalog: { maxEntries: raw.catalog.maxentries <= 0 ? PAGE : raw.catalog.maxentries },
     tags: { maxTags: resolveMaxTags(raw.tags.maxtags, places) },
     log: resolveLog(raw, places),
@@ -40,6 +52,45 @@ export function resolveData(raw: Distribution, places: Places): Config['data'] {
     places.problem(['storage'], `must provide exactly one storage type. Provided: [${types.join(' ')}]`)
   }
   return { directory, metadata: raw.metadata.path || directory }
+}
+
+/** A cache in memory is always there; what asks for another kind, or for none, is told so. */
+function resolveCache(raw: Distribution['storage']['cache'], places: Places): number | undefined {
+  const key = raw.blobdescriptor ? 'blobdescriptor' : 'layerinfo'
+  const kind = raw[key] ?? ''
+  if (kind === 'redis') {
+    places.warn(['storage', 'cache', key], 'no Redis is used: what is known of blobs is in memory and in the database')
+  } else if (kind !== '' && kind !== 'inmemory') {
+    const message = `${JSON.stringify(kind)} is no kind of cache; the one in memory is used`
+    places.warn(['storage', 'cache', key], message, 'Write inmemory, or remove the key.')
+  }
+  const size = raw.blobdescriptorsize
+  if (size === undefined || kind === 'redis') return undefined
+  return size <= 0 ? MOST_CACHED : Math.min(size, MOST_CACHED)
+}
+
+function resolveClasses(classes: readonly string[], places: Places): string[] {
+  for (const [index, name] of classes.entries()) {
+    if (CLASSES.includes(name)) continue
+    const message = `no manifest is of the class ${JSON.stringify(name)}`
+    places.warn(['policy', 'repository', 'classes', index], message, `Known are ${CLASSES.join(' and ')}.`)
+  }
+  return [...classes]
+}
+
+/** Redirects spare the original work; what they lead to is served here all the same. Other middleware may do anything. */
+function checkStorageMiddleware(entries: Distribution['middleware']['storage'], places: Places): void {
+  for (const [index, { name = '', disabled }] of entries.entries()) {
+    const path = ['middleware', 'storage', index, 'name']
+    if (disabled) continue
+    if (REDIRECTS.includes(name)) {
+      const fix = 'Remove the entry, or put a cache in front of the registry.'
+      places.warn(path, `${name} has no effect in Berth, which serves blobs itself`, fix)
+    } else {
+      const fix = 'Berth cannot load middleware; remove the entry, or disable it.'
+      places.problem(path, `storage middleware not registered with name: ${name}`, fix)
+    }
+  }
 }
 
 function resolveMaxTags(tags: number, places: Places): number {

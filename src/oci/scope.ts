@@ -10,6 +10,8 @@ export interface GrantedAccess {
   type: string
   name: string
   actions: readonly string[]
+  /** Kind of images (`plugin`); not there: `image`. */
+  class?: string
 }
 
 export const CATALOG: Access = { type: 'registry', name: 'catalog', action: '*' }
@@ -38,6 +40,12 @@ export function formatScope(needed: readonly Access[]): string {
     else if (!known.includes(action)) known.push(action)
   }
   return [...actions].map(([resource, list]) => `${resource}:${list.join(',')}`).join(' ')
+}
+
+/** Kinds of images that `granted` names for a repository; undefined where it does not name the repository. */
+export function classesOf(granted: readonly GrantedAccess[], name: string): string[] | undefined {
+  const own = granted.filter((entry) => entry.name === name)
+  return own.length === 0 ? undefined : own.map((entry) => entry.class || 'image')
 }
 
 /** Names of the repositories that may be pulled from. */

@@ -26,9 +26,15 @@ const CACHED_BLOBS = 20_000
 /** Repositories of one blob that memory holds: a base layer may be in all of them. */
 const LINKS_OF_A_BLOB = 100
 
-export function createBlobs(deps: { metadata: Metadata; storage: Storage; now: () => number }): Blobs {
-  const { metadata, storage, now } = deps
-  const known = new LRUCache<Digest, Map<string, StoredBlob>>({ max: CACHED_BLOBS })
+export function createBlobs(deps: {
+  metadata: Metadata
+  storage: Storage
+  now: () => number
+  /** Blobs whose rows memory holds, at least 1. */
+  remembered?: number | undefined
+}): Blobs {
+  const { metadata, storage, now, remembered = CACHED_BLOBS } = deps
+  const known = new LRUCache<Digest, Map<string, StoredBlob>>({ max: remembered })
   // A link read before a deletion must not enter the cache after it: readers compare this with what it was at their start.
   let deletions = 0
 

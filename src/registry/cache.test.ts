@@ -51,7 +51,7 @@ describe('a manifest', () => {
     bytes: Buffer.from(text),
   })
   const fresh = '{"schemaVersion":2,"manifests":[]}'
-  const policy = { enabled: true, allowsUrl: () => false, requiresChild: () => true }
+  const policy = { enabled: true, classes: [], allowsUrl: () => false, requiresChild: () => true }
 
   const changes: [string, (manifests: ReturnType<typeof createManifests>) => Promise<unknown>][] = [
     [

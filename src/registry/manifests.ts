@@ -5,7 +5,7 @@ import { RegistryError } from '../oci/error.ts'
 import { parseManifest } from '../oci/manifest.ts'
 import { isTag } from '../oci/name.ts'
 import { withFaults } from './faults.ts'
-import { type Policy, referencesOf } from './validation.ts'
+import { checkClass, type Policy, referencesOf } from './validation.ts'
 
 export type { StoredManifest }
 
@@ -17,7 +17,8 @@ export interface Manifests {
   find(repository: string, reference: string): StoredManifest | Promise<StoredManifest>
   /**
    * Stores a manifest under its digest and moves the tags. One transaction.
-   * @throws RegistryError MANIFEST_INVALID, DIGEST_INVALID, TAG_INVALID, MANIFEST_BLOB_UNKNOWN (one per missing blob).
+   * @throws RegistryError MANIFEST_INVALID, DIGEST_INVALID, TAG_INVALID, MANIFEST_BLOB_UNKNOWN (one per missing blob), and
+   *   DENIED for a class of images that is not allowed.
    */
   put(put: ManifestPush): Promise<{ digest: Digest; subject: Digest | undefined }>
   /** By digest: takes its tags along. By tag: the tag alone. @throws RegistryError MANIFEST_UNKNOWN */
@@ -32,6 +33,8 @@ export interface ManifestPush {
   tags: readonly string[]
   bytes: Uint8Array
   contentType: string | null
+  /** Classes of images that the caller's token names for this repository; undefined where it names none. */
+  granted?: readonly string[] | undefined
 }
 
 /** Bytes of manifests that memory holds. */
@@ -72,7 +75,7 @@ export function createManifests(deps: { metadata: Metadata; policy: () => Policy
       return cache.get(cacheKey) ?? read(repository, reference, cacheKey)
     },
 
-    async put({ repository, reference, tags, bytes, contentType }) {
+    async put({ repository, reference, tags, bytes, contentType, granted }) {
       const byDigest = isDigest(reference)
       const names = [...new Set(byDigest ? tags : [reference, ...tags])]
       for (const name of names) requireTag(name)
@@ -81,7 +84,9 @@ export function createManifests(deps: { metadata: Metadata; policy: () => Policy
         throw new RegistryError('DIGEST_INVALID', { detail: { expected: reference, actual: digest } })
       }
       const manifest = parseManifest(bytes, contentType)
-      const references = referencesOf(manifest, deps.policy())
+      const policy = deps.policy()
+      checkClass(manifest, policy.classes, granted)
+      const references = referencesOf(manifest, policy)
       const outcome = await withFaults(() =>
         metadata.manifests.put({
           repository,

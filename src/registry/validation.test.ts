@@ -25,6 +25,7 @@ const image = (layers: Descriptor[]): Manifest => ({
 })
 const policy: Policy = {
   enabled: true,
+  classes: [],
   allowsUrl: (url) => url.includes('good'),
   requiresChild: ({ platform }) => platform?.os !== 'windows',
 }

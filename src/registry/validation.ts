@@ -2,16 +2,48 @@ import type { Reference } from '../metadata/metadata.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
 import { RegistryError } from '../oci/error.ts'
 import type { Manifest } from '../oci/manifest.ts'
-import { isNonDistributable } from '../oci/media-type.ts'
+import { isNonDistributable, MEDIA_TYPES } from '../oci/media-type.ts'
 
 /** What a manifest must meet when it is put; distribution's `validation` section. */
 export interface Policy {
   /** False: nothing that a manifest names needs to exist. */
   enabled: boolean
+  /** Classes of images that may be put; empty for all. */
+  classes: readonly string[]
   /** Whether the `urls` entry of a layer may be used. */
   allowsUrl: (url: string) => boolean
   /** Whether this child of an index must exist. */
   requiresChild: (child: Descriptor) => boolean
+}
+
+/**
+ * distribution's `policy.repository.classes`: the media type of the config says what an image is. Indexes have no class.
+ * @param granted the classes that the caller's token names for the repository; undefined where it names none, or there is no token
+ * @throws RegistryError DENIED
+ */
+export function checkClass(
+  manifest: Manifest,
+  allowed: readonly string[],
+  granted: readonly string[] | undefined,
+): void {
+  if (allowed.length === 0 || manifest.config === undefined) return
+  const { mediaType } = manifest.config
+  const kind = CLASSES[manifest.mediaType]?.[mediaType]
+  if (kind === undefined) throw denied(`unknown manifest class for ${mediaType}`)
+  if (!allowed.includes(kind)) throw denied(`registry does not allow ${kind} manifest`)
+  if (granted !== undefined && !granted.includes(kind)) throw denied(`repository not authorized for ${kind} manifest`)
+}
+
+const CLASSES: Partial<Record<string, Partial<Record<string, string>>>> = {
+  [MEDIA_TYPES.dockerManifest]: {
+    'application/vnd.docker.container.image.v1+json': 'image',
+    'application/vnd.docker.plugin.v1+json': 'plugin',
+  },
+  [MEDIA_TYPES.ociManifest]: { 'application/vnd.oci.image.config.v1+json': 'image' },
+}
+
+function denied(message: string): RegistryError {
+  return new RegistryError('DENIED', { message })
 }
 
 /**

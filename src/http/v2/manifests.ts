@@ -4,6 +4,7 @@ import { type Digest, isDigest } from '../../oci/digest.ts'
 import { RegistryError } from '../../oci/error.ts'
 import { defaultChild, MAX_MANIFEST_SIZE, parseManifest } from '../../oci/manifest.ts'
 import { isIndexMediaType, MEDIA_TYPES } from '../../oci/media-type.ts'
+import { classesOf } from '../../oci/scope.ts'
 import type { Manifests, StoredManifest } from '../../registry/manifests.ts'
 import { readBody } from '../body.ts'
 import type { Call, Handler } from '../call.ts'
@@ -29,14 +30,16 @@ export function createManifestHandlers({ manifests }: { manifests: Manifests }):
       return found instanceof Promise ? found.then((manifest) => negotiate(call, manifest)) : negotiate(call, found)
     },
 
-    async put({ request, name, reference, query, base }) {
+    async put({ request, name, reference, query, base, subject: caller }) {
       const tags = query.getAll('tag')
       if (tags.length > MAX_TAGS) {
         throw new RegistryError('TAG_INVALID', { message: `at most ${MAX_TAGS} tags in one request` })
       }
       const bytes = await readBody(request, MAX_MANIFEST_SIZE)
       const contentType = request.headers.get('content-type')
-      const { digest, subject } = await manifests.put({ repository: name, reference, tags, bytes, contentType })
+      const granted = caller.granted === 'everything' ? undefined : classesOf(caller.granted, name)
+      const push = { repository: name, reference, tags, bytes, contentType, granted }
+      const { digest, subject } = await manifests.put(push)
       const headers = new Headers({
         Location: `${base()}v2/${name}/manifests/${digest}`,
         'Docker-Content-Digest': digest,

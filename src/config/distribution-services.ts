@@ -1,0 +1,127 @@
+import { z } from 'zod'
+import { anything, flag, path, secret, section, text, texts } from './schema.ts'
+
+/** Other programs that the original talks to, or loads: none of them is used. */
+
+const redisOptions: Record<string, string> = {
+  addr: 'HOST:PORT (registry 2)',
+  addrs: 'HOST:PORT of each server (registry 3)',
+  clientname: 'Name of the connections',
+  db: 'Number of the database',
+  protocol: 'Version of the protocol',
+  username: 'User',
+  sentinelusername: 'User of the sentinels',
+  maxretries: 'Attempts of a command',
+  minretrybackoff: 'Least wait between two attempts',
+  maxretrybackoff: 'Longest wait between two attempts',
+  dialtimeout: 'Limit for connecting',
+  readtimeout: 'Limit for a read',
+  writetimeout: 'Limit for a write',
+  contexttimeoutenabled: 'Whether limits of a request count',
+  poolfifo: 'Order of the pool',
+  poolsize: 'Connections at most',
+  pooltimeout: 'Longest wait for a connection',
+  minidleconns: 'Least idle connections',
+  maxidleconns: 'Most idle connections',
+  maxactiveconns: 'Most connections',
+  connmaxidletime: 'How long a connection may be idle',
+  connmaxlifetime: 'How long a connection is used',
+  maxredirects: 'Redirects of a cluster',
+  readonly: 'Read from replicas',
+  routebylatency: 'Read from the nearest',
+  routerandomly: 'Read from any',
+  mastername: 'Name of the master for sentinels',
+  disableidentity: 'Do not name the library',
+  identitysuffix: 'Added to the name of the library',
+  unstableresp3: 'Answers of version 3',
+}
+
+const documented = <K extends string>(keys: Record<K, string>) =>
+  Object.fromEntries(Object.entries<string>(keys).map(([key, doc]) => [key, anything(doc)])) as Record<
+    K,
+    ReturnType<typeof anything>
+  >
+
+export const redis = section(
+  {
+    ...documented(redisOptions),
+    password: secret('Password'),
+    sentinelpassword: secret('Password of the sentinels'),
+    pool: z
+      .object(
+        documented({
+          maxidle: 'Most idle connections',
+          maxactive: 'Most connections',
+          idletimeout: 'How long a connection may be idle',
+        }),
+      )
+      .optional()
+      .describe('Pool of connections (registry 2)'),
+    tls: z
+      .object({
+        enabled: anything('Encrypt (registry 2)'),
+        certificate: path('PEM file with the certificate of the client'),
+        key: path('PEM file with its key'),
+        rootcas: texts('PEM files of the authorities that sign servers'),
+      })
+      .optional()
+      .describe('TLS to Redis'),
+  },
+  'Redis',
+)
+
+export const proxy = section(
+  {
+    remoteurl: text('Registry to mirror'),
+    username: text('User there'),
+    password: secret('Password there'),
+    ttl: anything('How long content is kept'),
+    exec: z
+      .object(documented({ command: 'Credential helper', lifetime: 'How long its answer is used' }))
+      .optional()
+      .describe('Program that knows user and password'),
+    cachewritetimeout: anything('Limit for a write'),
+  },
+  'Pull-through cache',
+)
+
+const middlewares = (doc: string) =>
+  z
+    .array(
+      z.object({
+        name: text('Name of the middleware'),
+        disabled: flag(false, 'Leave it out'),
+        options: anything('Its options'),
+      }),
+    )
+    .default([])
+    .describe(doc)
+
+export const middleware = section(
+  {
+    registry: middlewares('Around the registry'),
+    repository: middlewares('Around each repository'),
+    storage: middlewares('Around the storage: redirect, rewrite, cloudfront'),
+  },
+  'Middleware',
+)
+
+export const reporting = section(
+  {
+    bugsnag: z
+      .object({
+        apikey: secret('Key'),
+        ...documented({ releasestage: 'Stage', endpoint: 'URL of another server' }),
+      })
+      .optional()
+      .describe('Bugsnag (registry 2)'),
+    newrelic: z
+      .object({
+        licensekey: secret('Key'),
+        ...documented({ name: 'Name of the application', verbose: 'Log what is sent' }),
+      })
+      .optional()
+      .describe('New Relic (registry 2)'),
+  },
+  'Error reporting',
+)
