@@ -1,5 +1,6 @@
 import type { Digest } from '../oci/digest.ts'
 import { type Database, type Handle, inChunks } from './database.ts'
+import { queueEvents } from './events.ts'
 import { type Blobs, MetadataError, type StoredBlob } from './metadata.ts'
 import { ensureRepository, lockRepository } from './repositories.ts'
 
@@ -31,13 +32,14 @@ export function blobs(database: Database): Blobs {
           if (key === undefined) return undefined
           await link(trx, commit.repository, commit.digest, commit.now)
           await trx.deleteFrom('uploads').where('id', '=', commit.upload).execute()
+          await queueEvents(trx, commit.events)
           return key
         },
         { durable: true },
       )
     },
 
-    mount({ digest, from, to, now }) {
+    mount({ digest, from, to, now, events }) {
       return database.transaction(
         async (trx) => {
           const blob = await trx
@@ -49,13 +51,14 @@ export function blobs(database: Database): Blobs {
             .executeTakeFirst()
           if (blob === undefined || !(await linkedInAny(trx, digest, from))) return false
           await link(trx, to, digest, now)
+          await queueEvents(trx, events)
           return true
         },
         { durable: true },
       )
     },
 
-    unlink(repository, digest) {
+    unlink(repository, digest, events) {
       return database.transaction(
         async (trx) => {
           const repositoryId = await lockRepository(trx, repository)
@@ -74,7 +77,9 @@ export function blobs(database: Database): Blobs {
             .where('repository_id', '=', repositoryId)
             .where('digest', '=', digest)
             .executeTakeFirst()
-          return unlinked.numDeletedRows > 0n ? 'unlinked' : 'unknown'
+          if (unlinked.numDeletedRows === 0n) return 'unknown'
+          await queueEvents(trx, events)
+          return 'unlinked'
         },
         { durable: true },
       )

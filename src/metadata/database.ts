@@ -1,6 +1,6 @@
 import type { ColumnDataType, Expression, Generated, QueryCreator } from 'kysely'
 import type { Digest } from '../oci/digest.ts'
-import type { AuditRow, TokenRow, UploadRow, UserRow } from './metadata.ts'
+import type { AuditRow, EventRow, TokenRow, UploadRow, UserRow } from './metadata.ts'
 
 /**
  * The rows, as every database has them. Numbers arrive as numbers and bytes as Uint8Array: a driver whose database
@@ -23,6 +23,7 @@ export interface Tables {
   rule_list: { id: number; revision: number }
   rules: RulesTable
   audit: AuditTable
+  events: EventsTable
 }
 
 interface BlobsTable {
@@ -102,6 +103,26 @@ interface RulesTable {
 
 interface AuditTable extends AuditRow {
   id: Generated<number>
+}
+
+interface EventsTable {
+  id: Generated<number>
+  event: string
+  endpoint: string
+  at: number
+  action: EventRow['action']
+  repository: string
+  tag: string | null
+  digest: Digest | null
+  media_type: string | null
+  state: EventRow['state']
+  attempts: number
+  queued_at: number
+  tried_at: number | null
+  retry_at: number | null
+  result: string
+  /** A JSON object. */
+  detail: string
 }
 
 /** What builds and runs queries: inside a transaction it belongs to that transaction alone. */

@@ -1,6 +1,6 @@
 import type { Descriptor } from '../oci/descriptor.ts'
 import { type Digest, digestOf } from '../oci/digest.ts'
-import type { Metadata, Reference, TokenRow, UploadRow, UserRow } from './metadata.ts'
+import type { Metadata, NewEvent, Reference, TokenRow, UploadRow, UserRow } from './metadata.ts'
 
 /** A database that is open for a test. */
 export interface Opened {
@@ -86,6 +86,7 @@ export interface Example {
   annotations?: Record<string, string>
   mediaType?: string
   now?: number
+  events?: readonly NewEvent[]
 }
 
 /** Puts a manifest whose bytes are the text. */
@@ -101,6 +102,7 @@ export function putManifest(metadata: Metadata, text: string, example: Example =
     artifactType: example.artifactType,
     annotations: example.annotations,
     now: example.now ?? 1,
+    events: example.events ?? [],
   })
 }
 

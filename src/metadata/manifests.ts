@@ -1,5 +1,6 @@
 import type { Digest } from '../oci/digest.ts'
 import { type Database, type Handle, inChunks } from './database.ts'
+import { eventOfTag, queueEvents } from './events.ts'
 import type { ManifestPut, Manifests, Reference, StoredManifest } from './metadata.ts'
 import { ensureRepository, lockRepository, updateListed } from './repositories.ts'
 
@@ -31,13 +32,14 @@ export function manifests(database: Database): Manifests {
           const repositoryId = await ensureRepository(trx, put.repository, put.now)
           const manifestId = await store(trx, repositoryId, put)
           await moveTags(trx, repositoryId, manifestId, put)
+          await queueEvents(trx, put.events)
           return { stored: true }
         },
         { durable: true },
       )
     },
 
-    delete(repository, digest) {
+    delete(repository, digest, _now, events = []) {
       return database.transaction(
         async (trx) => {
           const repositoryId = await lockRepository(trx, repository)
@@ -49,11 +51,17 @@ export function manifests(database: Database): Manifests {
             .where('digest', '=', digest)
             .executeTakeFirst()
           if (manifest === undefined) return undefined
-          const tags = await trx.deleteFrom('tags').where('manifest_id', '=', manifest.id).returning('name').execute()
+          const removed = await trx
+            .deleteFrom('tags')
+            .where('manifest_id', '=', manifest.id)
+            .returning('name')
+            .execute()
           await trx.deleteFrom('manifests').where('id', '=', manifest.id).execute()
           await updateListed(trx, repositoryId)
           // A tag is ASCII (OCI Distribution Specification 1.1, "Pulling manifests"): this is the order of bytes.
-          return { tags: tags.map((tag) => tag.name).sort() }
+          const tags = removed.map((tag) => tag.name).sort()
+          await queueEvents(trx, [...events, ...events.flatMap((event) => tags.map((tag) => eventOfTag(event, tag)))])
+          return { tags }
         },
         { durable: true },
       )

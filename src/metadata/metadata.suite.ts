@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { auditSuite, event } from './audit.suite.ts'
 import { blobsSuite } from './blobs.suite.ts'
 import { contentsSuite } from './contents.suite.ts'
+import { eventsSuite, happened } from './events.suite.ts'
 import {
   blobReference,
   digest,
@@ -45,6 +46,7 @@ export function metadataSuite(name: string, open: Open): void {
     tokensSuite(() => opened)
     rulesSuite(() => opened)
     auditSuite(() => opened)
+    eventsSuite(() => opened)
 
     test('what was acknowledged is there after a restart', async () => {
       if (opened.reopen === undefined) return
@@ -58,6 +60,7 @@ export function metadataSuite(name: string, open: Open): void {
       await metadata.tokens.add(token('one'))
       await metadata.rules.replace(1, [])
       await metadata.audit.append([event({ account: 'ann' })])
+      await metadata.events.append([happened()])
       const again = await opened.reopen()
       expect(await again.blobs.find(REPOSITORY, layer)).toEqual({
         digest: layer,
@@ -73,6 +76,7 @@ export function metadataSuite(name: string, open: Open): void {
       expect(await again.tokens.findByHash('hash-of-one')).toEqual(token('one'))
       expect(await again.rules.list()).toEqual({ revision: 2, rules: [] })
       expect(await again.audit.list({}, { limit: 2 })).toMatchObject([{ account: 'ann' }])
+      expect(await again.events.waiting('hook', 2)).toMatchObject([{ tag: 'v1' }])
       expect(await referrersOf(again, REPOSITORY, digest('s'), undefined, { limit: 2 })).toHaveLength(1)
     })
 

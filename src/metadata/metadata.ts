@@ -1,5 +1,10 @@
 import type { Descriptor } from '../oci/descriptor.ts'
 import type { Digest } from '../oci/digest.ts'
+import type { Audit } from './audit-types.ts'
+import type { Events, NewEvent } from './event-types.ts'
+
+export type * from './audit-types.ts'
+export type * from './event-types.ts'
 
 /**
  * Rows: what the registry knows about the bytes in storage. Every adapter passes `metadata.suite.ts`.
@@ -21,6 +26,7 @@ export interface Metadata {
   tokens: Tokens
   rules: Rules
   audit: Audit
+  events: Events
   close(): Promise<void>
 }
 
@@ -67,9 +73,19 @@ export interface Blobs {
    * Links a live blob in `to` if any repository of `from` has it; `from: 'any'` stands for every repository.
    * Resolves to whether it did.
    */
-  mount(mount: { digest: Digest; from: readonly string[] | 'any'; to: string; now: number }): Promise<boolean>
+  mount(mount: {
+    digest: Digest
+    from: readonly string[] | 'any'
+    to: string
+    now: number
+    events?: readonly NewEvent[]
+  }): Promise<boolean>
   /** Takes the link away. Refuses (`referenced`) while a manifest of the repository needs the blob. */
-  unlink(repository: string, digest: Digest): Promise<'unlinked' | 'unknown' | { referencedBy: Digest }>
+  unlink(
+    repository: string,
+    digest: Digest,
+    events?: readonly NewEvent[],
+  ): Promise<'unlinked' | 'unknown' | { referencedBy: Digest }>
 }
 
 export interface BlobCommit {
@@ -81,6 +97,8 @@ export interface BlobCommit {
   /** Id of the upload whose row ends with this. */
   upload: string
   now: number
+  /** Here and elsewhere: written if, and only if, the change happens. */
+  events?: readonly NewEvent[]
 }
 
 export interface UploadRow {
@@ -139,6 +157,7 @@ export interface ManifestPut extends StoredManifest {
   artifactType: string | undefined
   annotations: Record<string, string> | undefined
   now: number
+  events?: readonly NewEvent[]
 }
 
 export interface Manifests {
@@ -147,15 +166,23 @@ export interface Manifests {
   resolve(repository: string, tag: string): Promise<StoredManifest | undefined>
   /** One transaction: checks the required references, stores the manifest, moves the tags. Stores nothing when some are missing. */
   put(put: ManifestPut): Promise<{ stored: true } | { stored: false; missing: Reference[] }>
-  /** Deletes the manifest and every tag that points to it. Undefined when it is not there. */
-  delete(repository: string, digest: Digest, now: number): Promise<{ tags: string[] } | undefined>
+  /**
+   * Deletes the manifest and every tag that points to it. Undefined when it is not there. Each event is written for the
+   * manifest, and then once more for each tag.
+   */
+  delete(
+    repository: string,
+    digest: Digest,
+    now: number,
+    events?: readonly NewEvent[],
+  ): Promise<{ tags: string[] } | undefined>
 }
 
 export interface Tags {
   /** Undefined when the repository does not exist. */
   list(repository: string, page: Page): Promise<string[] | undefined>
   /** Takes the tag away, and nothing else. Resolves to the digest that it had. */
-  delete(repository: string, tag: string, now: number): Promise<Digest | undefined>
+  delete(repository: string, tag: string, now: number, events?: readonly NewEvent[]): Promise<Digest | undefined>
 }
 
 export interface Referrers {
@@ -332,40 +359,6 @@ export interface Rules {
   list(): Promise<{ revision: number; rules: RuleRow[] }>
   /** Puts another list in its place, if it still has that revision; resolves to whether it did. */
   replace(revision: number, rules: readonly RuleRow[]): Promise<boolean>
-}
-
-/** One decision, or one change by an administrator. */
-export interface AuditRow {
-  at: number
-  /** `token` (a request for one), `sign-in` (in the browser), `change` (of users, groups, tokens, rules, keys). */
-  kind: 'token' | 'sign-in' | 'change'
-  /** Who asked; `''` without credentials. */
-  account: string
-  /** The authenticator that knew the account; empty when none did. */
-  source: string
-  /** The client's address; empty on a unix socket. */
-  address: string
-  service: string
-  /** Scopes as asked, or what was changed. */
-  asked: string
-  granted: string
-  /** Where the deciding rules stand. */
-  rules: string
-  outcome: 'granted' | 'partial' | 'denied' | 'refused' | 'done' | 'failed'
-  /** Why it was refused, or what the change was. */
-  detail: string
-}
-
-export interface Audit {
-  /** Relaxed. */
-  append(rows: readonly AuditRow[]): Promise<void>
-  /** Newest first; `before` is an id of an earlier page. */
-  list(
-    filter: { account?: string; kind?: AuditRow['kind']; outcome?: AuditRow['outcome'] },
-    page: { before?: number | undefined; limit: number },
-  ): Promise<(AuditRow & { id: number })[]>
-  /** Removes up to `limit` rows that are older than `before` or beyond the newest `keep`; resolves to how many. */
-  prune(before: number, keep: number, limit: number): Promise<number>
 }
 
 export type MetadataFault = 'no-space' | 'read-only' | 'corrupt' | 'failed'

@@ -2,6 +2,7 @@ import { audit } from './audit.ts'
 import { blobs } from './blobs.ts'
 import { contents } from './contents.ts'
 import type { Database } from './database.ts'
+import { events } from './events.ts'
 import { groups } from './groups.ts'
 import { manifests } from './manifests.ts'
 import type { Metadata } from './metadata.ts'
@@ -30,5 +31,6 @@ export function nouns(database: Database): Nouns {
     tokens: tokens(database),
     rules: rules(database),
     audit: audit(database),
+    events: events(database),
   }
 }

@@ -40,6 +40,7 @@ export async function openSqlite({ path, now = Date.now }: { path: string; now?:
     tokens: method('read', 'tokens', 'list'),
     audit: method('read', 'audit', 'list'),
     uploads: method('read', 'uploads', 'stale'),
+    events: method('read', 'events', 'list'),
   }
   const isShort = ({ limit }: Pick<Page, 'limit'>) => limit <= SHORT_PAGE
   /** Other conditions beside an account have no index of both: a page may walk past all rows of the account. */
@@ -121,6 +122,18 @@ export async function openSqlite({ path, now = Date.now }: { path: string; now?:
       append: method('relaxed', 'audit', 'append'),
       list: (filter, page) => (isShort(page) && hasIndex(filter) ? here.audit.list : long.audit)(filter, page),
       prune: method('durable', 'audit', 'prune'),
+    },
+    events: {
+      append: method('relaxed', 'events', 'append'),
+      waiting: here.events.waiting,
+      find: here.events.find,
+      list: (filter, page) => (isShort(page) ? here.events.list : long.events)(filter, page),
+      settle: method('relaxed', 'events', 'settle'),
+      bury: method('relaxed', 'events', 'bury'),
+      requeue: method('durable', 'events', 'requeue'),
+      counts: method('read', 'events', 'counts'),
+      drop: method('relaxed', 'events', 'drop'),
+      prune: method('relaxed', 'events', 'prune'),
     },
     async close() {
       // The connection that writes is the last to go: it empties and removes the write-ahead log.

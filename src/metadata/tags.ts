@@ -1,4 +1,5 @@
 import type { Database } from './database.ts'
+import { queueEvents } from './events.ts'
 import type { Tags } from './metadata.ts'
 import { lockRepository } from './repositories.ts'
 
@@ -19,7 +20,7 @@ export function tags(database: Database): Tags {
       return rows.map((row) => row.name)
     },
 
-    delete(repository, tag) {
+    delete(repository, tag, _now, events) {
       return database.transaction(
         async (trx) => {
           const repositoryId = await lockRepository(trx, repository)
@@ -36,6 +37,7 @@ export function tags(database: Database): Tags {
             .select('digest')
             .where('id', '=', removed.manifest_id)
             .executeTakeFirstOrThrow()
+          await queueEvents(trx, events)
           return manifest.digest
         },
         { durable: true },

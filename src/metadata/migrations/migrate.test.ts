@@ -120,6 +120,7 @@ describe('migrations', () => {
     expect(applied()).toEqual([
       [1, 'initial', 10],
       [2, 'accounts', 20],
+      [3, 'notifications', 20],
     ])
   })
 

@@ -3,6 +3,7 @@ import type { ColumnTypes } from '../database.ts'
 import { MetadataError } from '../metadata.ts'
 import { accounts } from './accounts.ts'
 import { initial } from './initial.ts'
+import { notifications } from './notifications.ts'
 
 type Row = Record<string, string | number | null>
 
@@ -17,7 +18,7 @@ export interface Migration {
 }
 
 /** In order; one that was released is never changed. */
-export const MIGRATIONS: readonly Migration[] = [initial, accounts]
+export const MIGRATIONS: readonly Migration[] = [initial, accounts, notifications]
 
 interface MigrationTables {
   migrations: { version: number; name: string; applied_at: number }
