@@ -27,10 +27,23 @@ export function stampOf(hash: string | undefined): string {
     .slice(0, 22)
 }
 
-/** A hash to store: bcrypt of cost 10, which every tool that reads htpasswd files can check. At most 72 bytes count. */
-export async function hashPassword(password: string): Promise<string> {
-  const bytes = new TextEncoder().encode(password).subarray(0, BCRYPT_MAX_BYTES)
-  return await Bun.password.hash(bytes, { algorithm: 'bcrypt', cost: 10 })
+/** A hash to store: bcrypt, which every tool that reads htpasswd files can check. At most 72 bytes count. */
+export async function hashPassword(password: string, cost = 10): Promise<string> {
+  return await Bun.password.hash(whatCounts(password), { algorithm: 'bcrypt', cost })
+}
+
+/** Whether a password is that of a bcrypt hash, checked in this thread; any other kind of hash is nobody's. */
+export async function isPasswordOf(password: string, hash: string): Promise<boolean> {
+  return hashKind(hash) === 'bcrypt' && (await Bun.password.verify(whatCounts(password), hash))
+}
+
+/** Whether bcrypt would pass over the end of a password. */
+export function isCut(password: string): boolean {
+  return Buffer.byteLength(password) > BCRYPT_MAX_BYTES
+}
+
+function whatCounts(password: string): Uint8Array {
+  return new TextEncoder().encode(password).subarray(0, BCRYPT_MAX_BYTES)
 }
 
 export interface PasswordOptions {

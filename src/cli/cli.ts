@@ -6,7 +6,9 @@ import { configCommand } from './config.ts'
 import { doctorCommand } from './doctor.ts'
 import { CommandError } from './error.ts'
 import { groupCommand } from './group.ts'
+import { htpasswdCommand } from './htpasswd.ts'
 import { keyCommand } from './key.ts'
+import { registryCommand } from './registry.ts'
 import { robotCommand } from './robot.ts'
 import { serveCommand } from './serve.ts'
 import { tokenCommand } from './token.ts'
@@ -15,12 +17,19 @@ import { VERSION, versionCommand } from './version.ts'
 
 /** Runs the command line. Resolves to the exit code: 0 done, 1 failed, 2 wrong usage. */
 export async function run(args: readonly string[]): Promise<number> {
-  const program = new Command('berth')
+  const [first = ''] = args
+  return first === 'registry'
+    ? await perform(registryCommand(), withServe(args.slice(1)))
+    : await perform(berthCommand(), withServe(args))
+}
+
+function berthCommand(): Command {
+  return new Command('berth')
     .description('A private container registry with its own token server, in one program')
     .version(VERSION, '-v, --version')
-    .exitOverride()
     .addCommand(serveCommand())
     .addCommand(authCommand())
+    .addCommand(registryCommand())
     .addCommand(userCommand())
     .addCommand(groupCommand())
     .addCommand(robotCommand())
@@ -28,10 +37,14 @@ export async function run(args: readonly string[]): Promise<number> {
     .addCommand(aclCommand())
     .addCommand(auditCommand())
     .addCommand(keyCommand())
+    .addCommand(htpasswdCommand())
     .addCommand(configCommand())
     .addCommand(doctorCommand())
     .addCommand(versionCommand())
-  for (const command of everyCommand(program)) command.exitOverride()
+}
+
+async function perform(program: Command, args: readonly string[]): Promise<number> {
+  for (const command of [program, ...everyCommand(program)]) command.exitOverride()
   try {
     await program.parseAsync([...args], { from: 'user' })
     return Number(process.exitCode ?? 0)
@@ -39,11 +52,16 @@ export async function run(args: readonly string[]): Promise<number> {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
     const expected = error instanceof CommandError
     const message = error instanceof Error ? error.message : String(error)
-    process.stderr.write(`berth: ${message}\n`)
+    process.stderr.write(`${program.name()}: ${message}\n`)
     if (!expected && process.env.BERTH_DEBUG !== undefined && error instanceof Error)
       process.stderr.write(`${error.stack}\n`)
     return expected ? error.exitCode : 1
   }
+}
+
+/** The habit of the official images: a configuration file alone asks to serve it (`docker run registry:2 /etc/.../config.yml`). */
+function withServe(args: readonly string[]): string[] {
+  return /\.ya?ml$/.test(args[0] ?? '') ? ['serve', ...args] : [...args]
 }
 
 function everyCommand(command: Command): Command[] {

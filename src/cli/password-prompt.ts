@@ -3,20 +3,29 @@ import { CommandError } from './error.ts'
 /** Bytes of standard input that are looked at. */
 const MAX_INPUT = 4096
 
+export interface PasswordQuestion {
+  /** Whether a terminal asks again, so that a mistyped one is not stored. */
+  twice: boolean
+  /** Standard input, whatever else could be asked (`--password-stdin`). */
+  stdin?: boolean | undefined
+}
+
 /**
- * A password: from BERTH_PASSWORD, from a terminal (typed twice, not shown), or the first line of standard input.
+ * A password: from BERTH_PASSWORD, from a terminal (not shown), or the first line of standard input.
  * @throws CommandError
  */
-export async function readPassword(prompt: string): Promise<string> {
-  const given = process.env.BERTH_PASSWORD
+export async function readPassword(prompt: string, question: PasswordQuestion = { twice: true }): Promise<string> {
+  const { twice, stdin = false } = question
+  const given = stdin ? undefined : process.env.BERTH_PASSWORD
   if (given !== undefined) return given
-  if (!process.stdin.isTTY) {
+  if (stdin || !process.stdin.isTTY) {
     const line = (await readInput()).split(/\r?\n/, 1)[0] ?? ''
     if (line === '') throw new CommandError('no password on standard input')
     return line
   }
   const first = await hidden(prompt)
-  if (first !== (await hidden('Again: '))) throw new CommandError('the two passwords differ; nothing is changed')
+  if (twice && first !== (await hidden('Again: ')))
+    throw new CommandError('the two passwords differ; nothing is changed')
   return first
 }
 

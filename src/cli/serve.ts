@@ -1,9 +1,11 @@
 import { Command, Option } from 'commander'
 import { startApp } from '../run.ts'
 import { banner } from './banner.ts'
+import { choosePath } from './config-path.ts'
 import { type ConfigFlags, configOf, sourceOf } from './load.ts'
 import { takePassword } from './password-prompt.ts'
 import { listenToSignals } from './signal.ts'
+import { refuseSocketActivation } from './socket-activation.ts'
 
 export function serveCommand(): Command {
   return new Command('serve')
@@ -16,16 +18,21 @@ export function serveCommand(): Command {
     .option('--data <dir>', 'data directory (default ./berth-data; with a configuration, what that says)')
     .option('--auth-config <file>', "token server's configuration in docker_auth's format")
     .addOption(new Option('--compat <mode>', 'refuse unknown keys instead of warning').choices(['strict']))
-    .action(async (file: string | undefined, flags: ConfigFlags) => {
-      const path = file ?? process.env.REGISTRY_CONFIGURATION_PATH
-      const adminPassword = takePassword()
-      const config = configOf(path, flags)
-      // Before anything listens: whoever sees the server answer may stop it.
-      const signals = listenToSignals()
-      const app = await startApp(config, { adminPassword, source: sourceOf(path, flags) })
-      const command = process.env.BERTH_COMMAND ?? 'berth'
-      process.stderr.write(banner(app, { command, terminal: process.stderr.isTTY === true }))
-      await signals.untilEnd(app.reload)
-      await app.stop()
-    })
+    .action(serve)
+}
+
+/** Serves until a signal ends it. @throws Error with a text for the user when it cannot. */
+export async function serve(file: string | undefined, flags: ConfigFlags): Promise<void> {
+  refuseSocketActivation(process.env, process.pid)
+  const { path, note } = choosePath(file, process.env)
+  if (note !== undefined) process.stderr.write(`warning: ${note}\n`)
+  const adminPassword = takePassword()
+  const config = configOf(path, flags)
+  // Before anything listens: whoever sees the server answer may stop it.
+  const signals = listenToSignals()
+  const app = await startApp(config, { adminPassword, source: sourceOf(path, flags) })
+  const command = process.env.BERTH_COMMAND ?? 'berth'
+  process.stderr.write(banner(app, { command, terminal: process.stderr.isTTY === true }))
+  await signals.untilEnd(app.reload)
+  await app.stop()
 }

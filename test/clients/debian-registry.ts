@@ -26,14 +26,16 @@ export interface DebianRegistry {
 }
 
 /** Starts one on a free port, on a fresh directory, with deletion enabled. @throws Error with its log. */
-export async function startDebianRegistry(token: TokenAuth): Promise<DebianRegistry> {
+export async function startDebianRegistry(
+  auth: { token: TokenAuth } | { htpasswd: { realm: string; path: string } },
+): Promise<DebianRegistry> {
   const folder = mkdtempSync(join(tmpdir(), 'berth-debian-'))
   const port = await freePort()
   const config = {
     version: '0.1',
     storage: { filesystem: { rootdirectory: join(folder, 'data') }, delete: { enabled: true } },
     http: { addr: `127.0.0.1:${port}` },
-    auth: { token },
+    auth,
   }
   // YAML is a superset of JSON.
   const configFile = join(folder, 'config.yml')

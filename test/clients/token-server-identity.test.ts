@@ -55,12 +55,9 @@ acl: [{match: {account: "ann"}, actions: ["*"]}]
   }
   await write(FIRST)
   const berth = await site.start({ verb: 'auth', args: [file, ...args] })
-  const registry = await startDebianRegistry({
-    realm: `https://localhost:${port}/auth`,
-    service: SERVICE,
-    issuer: ISSUER,
-    rootcertbundle: pair.certificate,
-  })
+  const realm = `https://localhost:${port}/auth`
+  const token = { realm, service: SERVICE, issuer: ISSUER, rootcertbundle: pair.certificate }
+  const registry = await startDebianRegistry({ token })
   site.own(registry)
   return {
     berth,

@@ -84,7 +84,7 @@ acl:
       const berth: Berth = await site.start({ verb: 'auth', authConfig })
       const realm = `https://localhost:${berth.port}/auth`
       const token = { realm, service: SERVICE, issuer: ISSUER, rootcertbundle: pair.bundle }
-      return { registry: site.own(await startDebianRegistry(token)), realm }
+      return { registry: site.own(await startDebianRegistry({ token })), realm }
     }
     const tokenFor = (realm: string, scope: string) =>
       fetchToken(realm, `admin:${USERS.admin.password}`, { service: SERVICE, scope })
