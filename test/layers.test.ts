@@ -8,13 +8,15 @@ import { Glob } from 'bun'
  */
 const MAY_IMPORT: Record<string, readonly string[]> = {
   oci: [],
+  files: [],
+  x509: [],
   config: ['oci/'],
   telemetry: ['oci/'],
   storage: ['oci/', 'telemetry/'],
   metadata: ['oci/', 'telemetry/'],
   registry: ['oci/', 'telemetry/', 'storage/storage.ts', 'metadata/metadata.ts'],
-  auth: ['oci/', 'telemetry/', 'metadata/metadata.ts'],
-  http: ['registry/', 'auth/', 'oci/', 'telemetry/'],
+  auth: ['oci/', 'telemetry/', 'metadata/metadata.ts', 'files/', 'x509/'],
+  http: ['registry/', 'auth/', 'oci/', 'telemetry/', 'x509/'],
   jobs: ['registry/', 'metadata/metadata.ts', 'oci/', 'telemetry/'],
   'app.ts': ['oci/', 'config/', 'telemetry/', 'storage/', 'metadata/', 'registry/', 'auth/', 'http/', 'jobs/', 'app'],
   'run.ts': ['config/', 'telemetry/', 'http/', 'jobs/watch-files.ts', 'app'],

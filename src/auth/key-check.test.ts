@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import { generateKeyPairSync, type KeyObject } from 'node:crypto'
-import { selfSignedCertificate, toPem } from './certificate.ts'
+import { selfSignedCertificate, toPem } from '../x509/certificate.ts'
 import { checkKey, type KeyCheck } from './key-check.ts'
 import { loadSigningKey } from './keys.ts'
 

@@ -1,16 +1,8 @@
 import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { readIfThere, temporaryOf, writeDurably } from '../files/durable.ts'
 import { type SigningAlgorithm, type SigningKey, sameKey, type VerifyingKey } from './keys.ts'
-import {
-  makeOwnKey,
-  newSigningKey,
-  OWN_CERTIFICATE_FILE,
-  OWN_KEY_FILE,
-  pemOf,
-  readIfThere,
-  temporaryOf,
-  writeDurably,
-} from './own-key.ts'
+import { makeOwnKey, newSigningKey, OWN_CERTIFICATE_FILE, OWN_KEY_FILE, pemOf } from './own-key.ts'
 import { formatRing, pemOfLeaf, RING_FILE, type RingState, readRing } from './ring-file.ts'
 
 export interface KeyRingOptions {

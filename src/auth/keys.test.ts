@@ -3,7 +3,7 @@ import { createPublicKey, generateKeyPairSync, X509Certificate } from 'node:cryp
 import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { selfSignedCertificate, toPem } from './certificate.ts'
+import { selfSignedCertificate, toPem } from '../x509/certificate.ts'
 import { libtrustId, strippedThumbprint, thumbprint } from './key-id.ts'
 import { compatibilityWarning, isSelfSigned, loadSigningKey, parseCertificates } from './keys.ts'
 import { makeOwnKey } from './own-key.ts'

@@ -1,8 +1,9 @@
 import { createPublicKey, generateKeyPair, type KeyObject, randomBytes, type X509Certificate } from 'node:crypto'
-import { mkdir, open, readFile, rename, rm } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { selfSignedCertificate, toPem } from './certificate.ts'
+import { readIfThere, writeDurably } from '../files/durable.ts'
+import { selfSignedCertificate, toPem } from '../x509/certificate.ts'
 import {
   loadSigningKey,
   parseCertificates,
@@ -112,44 +113,4 @@ function certify(privateKey: KeyObject, now: number): string {
     notAfter: new Date(now + LIFE),
   })
   return toPem('CERTIFICATE', der)
-}
-
-export async function readIfThere(path: string): Promise<string | undefined> {
-  try {
-    return await readFile(path, 'utf8')
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
-    throw error
-  }
-}
-
-/** Bytes first (synced), then the name (synced): a crash leaves the whole file or none. */
-export async function writeDurably(directory: string, name: string, text: string, mode: number): Promise<void> {
-  const temporary = join(directory, temporaryOf(name))
-  try {
-    const file = await open(temporary, 'w', mode)
-    try {
-      await file.chmod(mode)
-      await file.writeFile(text)
-      await file.sync()
-    } finally {
-      await file.close()
-    }
-    await rename(temporary, join(directory, name))
-  } catch (error) {
-    // It may hold a private key that is wanted no more; the error that matters is the first.
-    await rm(temporary, { force: true }).catch(() => undefined)
-    throw error
-  }
-  const folder = await open(directory, 'r')
-  try {
-    await folder.sync()
-  } finally {
-    await folder.close()
-  }
-}
-
-/** What a crash in the middle of `writeDurably` leaves behind. */
-export function temporaryOf(name: string): string {
-  return `.${name}.new`
 }

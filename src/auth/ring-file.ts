@@ -1,6 +1,7 @@
 import { join } from 'node:path'
+import { readIfThere } from '../files/durable.ts'
 import { loadSigningKey, parseCertificates, type SigningKey, type VerifyingKey, verifyingKey } from './keys.ts'
-import { certificatePem, parseOwn, pemOf, readIfThere } from './own-key.ts'
+import { certificatePem, parseOwn, pemOf } from './own-key.ts'
 import { isRecord } from './trust.ts'
 
 /** Beside the pair of now (0600): the one that comes, and the certificates of those that were. The first rotation makes it. */

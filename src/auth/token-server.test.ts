@@ -1,11 +1,11 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: these are the placeholders of rules
 import { afterEach, describe, expect, test } from 'bun:test'
 import { generateKeyPairSync } from 'node:crypto'
+import { selfSignedCertificate, toPem } from '../x509/certificate.ts'
 import { compileAcl } from './acl.ts'
 import { createAclAuthorizer } from './acl-authorizer.ts'
 import type { Labels, Yes } from './authenticator.ts'
 import type { Authorizer } from './authorizer.ts'
-import { selfSignedCertificate, toPem } from './certificate.ts'
 import { loadSigningKey } from './keys.ts'
 import { createTokenServer, TokenError, type TokenServer } from './token-server.ts'
 

@@ -1,5 +1,5 @@
 import { constants, createHmac, generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
-import { selfSignedCertificate, toPem } from './certificate.ts'
+import { selfSignedCertificate, toPem } from '../x509/certificate.ts'
 import { loadSigningKey, type SigningKey } from './keys.ts'
 import { createTrust, type TrustOptions } from './trust.ts'
 import { createVerify, type Verification } from './verify.ts'

@@ -3,7 +3,7 @@ import { X509Certificate } from 'node:crypto'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { selfSignedCertificate } from './certificate.ts'
+import { selfSignedCertificate } from '../x509/certificate.ts'
 import { loadSigningKey, type VerifyingKey } from './keys.ts'
 import {
   claims,

@@ -3,7 +3,7 @@ import { generateKeyPairSync } from 'node:crypto'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { selfSignedCertificate, toPem } from '../auth/certificate.ts'
+import { selfSignedCertificate, toPem } from '../x509/certificate.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'berth-doctor-'))
 afterAll(() => rmSync(folder, { recursive: true }))

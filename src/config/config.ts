@@ -56,6 +56,15 @@ export interface TlsConfig {
   ciphers?: string
   /** Curves in OpenSSL's names, separated by colons, the best first; not there: every safe one. */
   curves?: string
+  /** What clients must show; not there: they are not asked for a certificate. */
+  clients?: ClientCertificates
+}
+
+export interface ClientCertificates {
+  /** PEM files of the authorities. */
+  authorities: string[]
+  /** `require`: a valid certificate of one of them, or no connection. `request`: asked for, and not looked at. */
+  mode: 'require' | 'request'
 }
 
 export type AuthConfig = { anonymous: 'none' | 'pull' } & (

@@ -4,6 +4,8 @@ import { lines, loadText } from './fixtures/load-text.ts'
 
 /** A file that is right, with the auth and storage that no row is about. */
 const base = 'version: 0.1\nstorage: {filesystem: {rootdirectory: /d}}\nauth: none\n'
+/** With a pair; further keys of http.tls come on line 8. */
+const pair = `${base}http:\n  tls:\n    certificate: c\n    key: k\n`
 
 const values: [sentence: string, yaml: string, pick: (config: Config) => unknown, expected: unknown][] = [
   [
@@ -31,6 +33,24 @@ const values: [sentence: string, yaml: string, pick: (config: Config) => unknown
     'http: {tls: {certificate: c, key: k, minimumtls: tls1.3}}',
     (c) => c.http.tls,
     { certificate: 'c', key: 'k', minVersion: 'TLSv1.3' },
+  ],
+  [
+    'cipher suites get the names of OpenSSL',
+    'http: {tls: {certificate: c, key: k, ciphersuites: [TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384, TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, TLS_AES_128_GCM_SHA256]}}',
+    (c) => c.http.tls?.ciphers,
+    'ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305',
+  ],
+  [
+    'client certificates are demanded where their authorities are named',
+    'http: {tls: {certificate: c, key: k, clientcas: [a, b]}}',
+    (c) => c.http.tls?.clients,
+    { authorities: ['a', 'b'], mode: 'require' },
+  ],
+  [
+    'or asked for and not looked at',
+    'http: {tls: {certificate: c, key: k, clientcas: [a], clientauth: request-client-cert}}',
+    (c) => c.http.tls?.clients,
+    { authorities: ['a'], mode: 'request' },
   ],
   [
     'TLS 1.0 becomes 1.2',
@@ -178,9 +198,47 @@ const refusals: [sentence: string, file: string, problems: string[]][] = [
   ],
   ['mirroring is refused', `${base}proxy:\n  remoteurl: https://x.example`, [`config.yml:4: proxy: ${driver}`]],
   [
-    'client certificates are refused',
+    'client certificates without TLS',
     `${base}http:\n  tls:\n    clientcas: [a]`,
-    [`config.yml:6: http.tls.clientcas: ${driver}`],
+    [
+      'config.yml:6: http.tls.clientcas: client certificates are asked for, but without http.tls.certificate plain HTTP is served',
+    ],
+  ],
+  [
+    'client certificates of no authority',
+    `${pair}    clientauth: require-and-verify-client-cert`,
+    ['config.yml:8: http.tls.clientauth: demands client certificates, but http.tls.clientcas names no authority'],
+  ],
+  [
+    'client certificates of any authority',
+    `${pair}    clientcas: [a]\n    clientauth: require-any-client-cert`,
+    [
+      'config.yml:9: http.tls.clientauth: require-any-client-cert cannot be done: a certificate that nobody verifies proves nothing, and Berth cannot ask for one',
+    ],
+  ],
+  [
+    'client certificates if there are any',
+    `${pair}    clientauth: verify-client-cert-if-given\n    clientcas: [a]`,
+    [
+      'config.yml:8: http.tls.clientauth: verify-client-cert-if-given cannot be done: Berth either demands a valid certificate of every client, or looks at none',
+    ],
+  ],
+  [
+    'a misspelt kind of client certificates',
+    `${pair}    clientauth: require`,
+    [
+      'config.yml:8: http.tls.clientauth: must be one of request-client-cert, require-any-client-cert, verify-client-cert-if-given, require-and-verify-client-cert',
+    ],
+  ],
+  [
+    'a cipher suite that there is not',
+    `${pair}    ciphersuites: [TLS_NO_SUCH_SUITE]`,
+    ['config.yml:8: http.tls.ciphersuites[0]: "TLS_NO_SUCH_SUITE" is no cipher suite'],
+  ],
+  [
+    'only suites that nobody should use',
+    `${pair}    ciphersuites: [TLS_RSA_WITH_RC4_128_SHA]`,
+    ['config.yml:8: http.tls.ciphersuites: leaves no suite for TLS 1.2'],
   ],
   [
     'ACME is refused',
@@ -301,6 +359,24 @@ const warnings: [sentence: string, yaml: string, warning: string, fix: string | 
     'config.yml:5: http.adr: is an unknown key; it is ignored',
     'Did you mean addr?',
   ],
+  [
+    'HTTP/2',
+    'http: {http2: {disabled: false}}',
+    'config.yml:4: http.http2: this key has no effect in Berth',
+    'HTTP/1.1 is served, which every client speaks and which moves blobs faster here.',
+  ],
+  [
+    'HTTP/2 without TLS',
+    'http: {h2c: {enabled: true}}',
+    'config.yml:4: http.h2c: this key has no effect in Berth',
+    'HTTP/1.1 is served, which every client and proxy speaks; a proxy must not be told to speak HTTP/2 to Berth.',
+  ],
+  [
+    'cipher suites beside TLS 1.3',
+    'http: {tls: {certificate: c, key: k, minimumtls: tls1.3, ciphersuites: [TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384]}}',
+    'config.yml:4: http.tls.ciphersuites: has no effect with minimumtls: tls1.3, whose suites are not configurable',
+    undefined,
+  ],
   ['a key like none that is known', 'quota: 3', 'config.yml:4: quota: is an unknown key; it is ignored', undefined],
   [
     'a key twice',
@@ -363,7 +439,7 @@ describe('warnings', () => {
 
   test('what asks for nothing is passed over in silence', () => {
     const idle =
-      'proxy: {remoteurl: ""}\nredis: {}\nmiddleware: {storage: [], registry: [{name: x, disabled: true}]}\nhttp: {secret: s, h2c: {enabled: false}, tls: {clientcas: []}}\nnotifications: {endpoints: []}\n'
+      'proxy: {remoteurl: ""}\nredis: {}\nmiddleware: {storage: [], registry: [{name: x, disabled: true}]}\nhttp: {secret: s, h2c: {enabled: false}, http2: {disabled: true}, tls: {clientcas: []}}\nnotifications: {endpoints: []}\n'
     expect(loadText({ file: base + idle })).toMatchObject({ problems: [], warnings: [] })
   })
 

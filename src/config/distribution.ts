@@ -15,7 +15,15 @@ const tls = section(
     certificate: path('PEM file with the certificate and its intermediates'),
     key: path('PEM file with the private key'),
     clientcas: texts('PEM files of the authorities that sign client certificates'),
-    clientauth: text('How client certificates are asked for'),
+    clientauth: z
+      .enum([
+        'request-client-cert',
+        'require-any-client-cert',
+        'verify-client-cert-if-given',
+        'require-and-verify-client-cert',
+      ])
+      .optional()
+      .describe('How client certificates are asked for; require-and-verify-client-cert where clientcas is given'),
     minimumtls: z.enum(['tls1.0', 'tls1.1', 'tls1.2', 'tls1.3']).default('tls1.2').describe('Least version of TLS'),
     ciphersuites: texts('Cipher suites of TLS 1.2'),
     letsencrypt: section(
@@ -49,7 +57,10 @@ const http = section(
       },
       'Debug server',
     ),
-    http2: section({ disabled: flag(false, 'Only HTTP/1.1 over TLS') }, 'HTTP/2'),
+    http2: section(
+      { disabled: flag(false, 'Only HTTP/1.1 over TLS, which is what Berth serves in any case') },
+      'HTTP/2',
+    ),
     h2c: section({ enabled: flag(false, 'HTTP/2 without TLS') }, 'HTTP/2 without TLS'),
     trustedproxies: texts('Own key: CIDR blocks whose X-Forwarded-For is believed'),
   },

@@ -1,5 +1,5 @@
 import { accessSync, constants, statSync } from 'node:fs'
-import type { Config, TokenServerConfig } from './config.ts'
+import type { Config, TlsConfig, TokenServerConfig } from './config.ts'
 import type { Problem } from './problem.ts'
 
 /** What keeps a file from being read, to follow its path in a sentence; undefined when nothing does. */
@@ -19,6 +19,7 @@ export function missingFiles(config: Config): { problems: Problem[]; warnings: P
   const needed: [string, string | undefined][] = [
     ['http.tls.certificate', http.tls?.certificate],
     ['http.tls.key', http.tls?.key],
+    ...authorityFiles(http.tls),
     ...(auth.kind === 'token' ? trustFiles(auth) : []),
     ...(tokenServer === undefined ? [] : tokenServerFiles(tokenServer)),
   ]
@@ -46,12 +47,17 @@ export function watchedFiles({
   const named = [
     http?.tls?.certificate,
     http?.tls?.key,
+    ...authorityFiles(http?.tls).map(([, path]) => path),
     ...(auth?.kind === 'token' ? [auth.rootCertBundle, auth.jwks] : []),
     ...(tokenServer === undefined ? [] : tokenServerFiles(tokenServer).map(([, path]) => path)),
     tokenServer?.mongoUsers?.passwordFile,
     tokenServer?.aclMongo?.passwordFile,
   ]
   return [...new Set(named.filter((path) => path !== undefined))]
+}
+
+function authorityFiles(tls: TlsConfig | undefined): [string, string][] {
+  return (tls?.clients?.authorities ?? []).map((path, index) => [`http.tls.clientcas[${index}]`, path])
 }
 
 function trustFiles(auth: Extract<Config['auth'], { kind: 'token' }>): [string, string | undefined][] {

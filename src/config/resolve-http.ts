@@ -1,8 +1,9 @@
 import { parseAddress } from './address.ts'
-import type { HttpConfig, Listen, TlsConfig } from './config.ts'
+import type { HttpConfig, Listen } from './config.ts'
 import type { Distribution } from './distribution.ts'
 import { type Path, sourceAt } from './node.ts'
 import type { Places } from './places.ts'
+import { resolveHttpTls } from './resolve-http-tls.ts'
 import { resolveTrustedProxies } from './trusted-proxies.ts'
 
 /** What an unusable address is replaced by while the rest is checked; never served, as there is a problem then. */
@@ -18,7 +19,7 @@ export function resolveHttp(http: Distribution['http'], places: Places): HttpCon
     host: resolveHost(http.host ?? '', places),
     relativeUrls: http.relativeurls,
     headers: resolveHeaders(http.headers, places),
-    tls: resolveTls(http.tls, places),
+    tls: resolveHttpTls(http.tls, places),
     drainTimeoutMs: http.draintimeout,
     trustedProxies: resolveTrustedProxies(http.trustedproxies, ['http', 'trustedproxies'], places),
   }
@@ -67,19 +68,4 @@ function resolveHeaders(headers: Record<string, string[]>, places: Places): Reco
     resolved[name] = values
   }
   return resolved
-}
-
-function resolveTls(tls: Distribution['http']['tls'], places: Places): TlsConfig | undefined {
-  const { certificate = '', key = '', minimumtls } = tls
-  if (certificate === '' && key === '') return undefined
-  const missing = certificate === '' ? 'certificate' : key === '' ? 'key' : undefined
-  if (missing !== undefined) {
-    const given = missing === 'key' ? 'certificate' : 'key'
-    const message = `http.tls.${given} is given, but not http.tls.${missing}`
-    places.problem(['http', 'tls', given], message, `Give both, or neither to serve plain HTTP.`)
-  }
-  if (minimumtls === 'tls1.0' || minimumtls === 'tls1.1') {
-    places.warn(['http', 'tls', 'minimumtls'], `${minimumtls} is not offered any more; tls1.2 is used`)
-  }
-  return { certificate, key, minVersion: minimumtls === 'tls1.3' ? 'TLSv1.3' : 'TLSv1.2' }
 }

@@ -5,18 +5,9 @@ import { RegistryError } from '../oci/error.ts'
 import { errorResponse } from './errors.ts'
 import { preferLastSocket } from './handover.ts'
 import type { Connection, Fetch } from './server.ts'
+import { type Tls, tlsOptions } from './tls.ts'
 
 export type Address = { kind: 'tcp'; hostname: string; port: number } | { kind: 'unix'; path: string }
-
-/** PEM files of a server's certificate and key. */
-export interface Tls {
-  certificate: string
-  key: string
-  minVersion: 'TLSv1.2' | 'TLSv1.3'
-  /** Suites of TLS 1.2 and curves, in OpenSSL's names, separated by colons; not there: every safe one. */
-  ciphers?: string
-  curves?: string
-}
 
 export interface ListenOptions {
   address: Address
@@ -210,27 +201,6 @@ function lateFailure(error: unknown, onError: (error: unknown) => void): Respons
   const vanished = error instanceof Error && 'code' in error && error.code === 'ENOENT'
   if (!vanished) onError(error)
   return errorResponse(vanished ? new RegistryError('BLOB_UNKNOWN') : error)
-}
-
-/** The runtime takes the numbers of the protocol (RFC 8446 section 4.2.1), not their names. */
-const MIN_VERSION = { 'TLSv1.2': 0x0303, 'TLSv1.3': 0x0304 } as const
-
-async function tlsOptions(tls: Tls) {
-  const read = async (what: string, path: string) => {
-    try {
-      return await Bun.file(path).text()
-    } catch (cause) {
-      throw new Error(`cannot read the TLS ${what} ${path}: ${cause instanceof Error ? cause.message : cause}`)
-    }
-  }
-  const [cert, key] = await Promise.all([read('certificate', tls.certificate), read('key', tls.key)])
-  return {
-    cert,
-    key,
-    minVersion: MIN_VERSION[tls.minVersion],
-    ...(tls.ciphers === undefined ? {} : { ciphers: tls.ciphers }),
-    ...(tls.curves === undefined ? {} : { ecdhCurve: tls.curves }),
-  }
 }
 
 function listenError(address: Address, error: unknown): Error {

@@ -2,7 +2,7 @@ import { generateKeyPairSync, randomBytes } from 'node:crypto'
 import { mkdirSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { connect } from 'node:tls'
-import { selfSignedCertificate, toPem } from '../../src/auth/certificate.ts'
+import { selfSignedCertificate, toPem } from '../../src/x509/certificate.ts'
 import type { Pair } from '../certificates.ts'
 
 const DAY = 86_400_000

@@ -1,7 +1,7 @@
 import { createPrivateKey, createPublicKey } from 'node:crypto'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { selfSignedCertificate, toPem } from '../../src/auth/certificate.ts'
+import { selfSignedCertificate, toPem } from '../../src/x509/certificate.ts'
 import { makePair, type Pair } from '../certificates.ts'
 import { must, program } from '../programs.ts'
 

@@ -3,9 +3,9 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createTokenApp, type TokenApp } from '../../src/app-token.ts'
-import { selfSignedCertificate, toPem } from '../../src/auth/certificate.ts'
 import { loadTokenServer } from '../../src/config/load.ts'
 import { createLog } from '../../src/telemetry/log.ts'
+import { selfSignedCertificate, toPem } from '../../src/x509/certificate.ts'
 
 export const NOW = Date.parse('2026-03-01T12:00:00.789Z')
 export const ISSUER = 'Acme auth server'

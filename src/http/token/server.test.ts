@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'bun:test'
 import { generateKeyPairSync } from 'node:crypto'
 import { type Authenticator, UnavailableError } from '../../auth/authenticator.ts'
-import { selfSignedCertificate, toPem } from '../../auth/certificate.ts'
 import { jwksOf } from '../../auth/jwks.ts'
 import { loadSigningKey } from '../../auth/keys.ts'
 import { createTrust } from '../../auth/trust.ts'
 import { createVerify } from '../../auth/verify.ts'
+import { selfSignedCertificate, toPem } from '../../x509/certificate.ts'
 import { as, dates, key, NOW, now, pem, privateKey, rule, setup, summary } from './token.samples.ts'
 
 describe('the token server', () => {
