@@ -14,13 +14,14 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   telemetry: ['oci/'],
   storage: ['oci/', 'telemetry/'],
   metadata: ['oci/', 'telemetry/'],
+  upstream: ['oci/', 'telemetry/'],
   registry: ['oci/', 'telemetry/', 'storage/storage.ts', 'metadata/metadata.ts'],
   auth: ['oci/', 'telemetry/', 'metadata/metadata.ts', 'files/', 'x509/'],
   http: ['registry/', 'auth/', 'oci/', 'telemetry/', 'x509/'],
   jobs: ['registry/', 'metadata/metadata.ts', 'oci/', 'telemetry/'],
   'app.ts': ['oci/', 'config/', 'telemetry/', 'storage/', 'metadata/', 'registry/', 'auth/', 'http/', 'jobs/', 'app'],
   'run.ts': ['config/', 'telemetry/', 'http/', 'jobs/watch-files.ts', 'app'],
-  cli: ['run', 'config/', 'oci/', 'http/api/'],
+  cli: ['run', 'config/', 'oci/', 'http/api/', 'upstream/'],
   'main.ts': ['cli/'],
 }
 

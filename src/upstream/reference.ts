@@ -1,0 +1,104 @@
+import { type Digest, isDigest } from '../oci/digest.ts'
+import { isRepositoryName, isTag } from '../oci/name.ts'
+import { UpstreamError } from './error.ts'
+
+/** A repository of a registry: `registry` is `host[:port]` as people write it. */
+export interface RepositoryReference {
+  registry: string
+  repository: string
+}
+
+/** An image: a tag, a digest, or both (the digest decides then). */
+export interface ImageReference extends RepositoryReference {
+  tag: string | undefined
+  digest: Digest | undefined
+}
+
+/** What names without a registry belong to, as for docker. */
+export const DOCKER_HUB = 'docker.io'
+/** Where docker keeps the credentials of its hub. */
+export const DOCKER_HUB_KEY = 'https://index.docker.io/v1/'
+
+const HOST = /^(?:[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?|\[[0-9a-fA-F:]+\])(?::\d{1,5})?$/
+
+/**
+ * `host:5000/team/app:v1@sha256:…`; without a registry it is docker's hub. A name has a registry when its first part has
+ * a dot or a colon or capitals, or is `localhost` (distribution, reference/normalize.go). Without tag and digest both stay
+ * undefined.
+ * @throws UpstreamError `usage`
+ */
+export function parseImage(text: string): ImageReference {
+  const at = text.indexOf('@')
+  const digest = at === -1 ? undefined : text.slice(at + 1)
+  if (digest !== undefined && !isDigest(digest)) {
+    throw wrong(text, `${JSON.stringify(digest.slice(0, 140))} is no digest: write sha256: and 64 hex digits`)
+  }
+  const named = at === -1 ? text : text.slice(0, at)
+  const colon = named.lastIndexOf(':')
+  const hasTag = colon > named.lastIndexOf('/')
+  const isPort = hasTag && !named.includes('/') && /^[^:]+:\d{1,5}$/.test(named) && isHost(named.slice(0, colon))
+  if (isPort) throw wrong(text, 'it names a registry, and no repository there')
+  const tag = hasTag ? named.slice(colon + 1) : undefined
+  if (tag !== undefined && !isTag(tag)) {
+    throw wrong(
+      text,
+      `${JSON.stringify(tag)} is no tag: up to 128 letters, digits, _ . and -, not beginning with . or -`,
+    )
+  }
+  return { ...parseRepository(hasTag ? named.slice(0, colon) : named, text), tag, digest }
+}
+
+/** `host:5000/team/app`, without tag or digest. @throws UpstreamError `usage` */
+export function parseRepository(text: string, whole = text): RepositoryReference {
+  if (/^https?:\/\//i.test(text)) {
+    throw wrong(whole, 'a reference has no scheme: leave out http:// or https://')
+  }
+  const slash = text.indexOf('/')
+  const first = slash === -1 ? '' : text.slice(0, slash)
+  const hasRegistry = first !== '' && (isHost(first) || first !== first.toLowerCase())
+  const registry = hasRegistry ? first : DOCKER_HUB
+  const rest = hasRegistry ? text.slice(slash + 1) : text
+  if (!HOST.test(registry)) throw wrong(whole, `${JSON.stringify(registry)} is no registry: write HOST or HOST:PORT`)
+  const isHub = registry === DOCKER_HUB || registry === 'index.docker.io'
+  const repository = isHub && rest !== '' && !rest.includes('/') ? `library/${rest}` : rest
+  if (!isRepositoryName(repository)) {
+    const reason =
+      repository === ''
+        ? 'it names no repository'
+        : `${JSON.stringify(repository.slice(0, 260))} is no repository: lower-case letters and digits, joined by . _ __ or -, in parts separated by /`
+    throw wrong(whole, reason)
+  }
+  return { registry: isHub ? DOCKER_HUB : registry, repository }
+}
+
+/** `HOST[:PORT]`; a scheme and a slash at the end are left out, as docker takes them. @throws UpstreamError `usage` */
+export function parseRegistry(text: string): string {
+  const host = text.replace(/^https?:\/\//i, '').replace(/\/(v[12]\/?)?$/, '')
+  if (!HOST.test(host))
+    throw new UpstreamError('usage', `${JSON.stringify(text)} is no registry: write HOST or HOST:PORT`)
+  return host === 'index.docker.io' ? DOCKER_HUB : host
+}
+
+/** What the API takes as a manifest's reference. */
+export function referenceOf({ tag, digest }: Pick<ImageReference, 'tag' | 'digest'>): string {
+  return digest ?? tag ?? 'latest'
+}
+
+export function formatRepository({ registry, repository }: RepositoryReference): string {
+  return `${registry}/${repository}`
+}
+
+/** As it was meant: `host/name`, `:tag`, `@digest`, each if it is there. */
+export function formatImage(image: ImageReference): string {
+  const tag = image.tag === undefined ? '' : `:${image.tag}`
+  const digest = image.digest === undefined ? '' : `@${image.digest}`
+  return `${formatRepository(image)}${tag}${digest}`
+}
+
+function isHost(text: string): boolean {
+  return text.includes('.') || text.includes(':') || text === 'localhost'
+}
+
+function wrong(text: string, reason: string): UpstreamError {
+  return new UpstreamError('usage', `invalid reference ${JSON.stringify(text.slice(0, 300))}: ${reason}`)
+}

@@ -1,0 +1,246 @@
+import type { Descriptor } from '../oci/descriptor.ts'
+import { algorithmOf, type Digest, digestOf, isDigest } from '../oci/digest.ts'
+import { parseManifest, referrersTag } from '../oci/manifest.ts'
+import { isIndexMediaType, MEDIA_TYPES } from '../oci/media-type.ts'
+import { CATALOG, repositoryAccess } from '../oci/scope.ts'
+import { UpstreamError } from './error.ts'
+import { nextPage } from './pages.ts'
+import type { RepositoryReference } from './reference.ts'
+import type { Session } from './session.ts'
+
+/** A manifest as the registry has it: its bytes have the digest. */
+export interface FetchedManifest {
+  digest: Digest
+  mediaType: string
+  bytes: Uint8Array
+}
+
+/** What a registry holds besides blobs (see `blobs.ts`), for any that speaks OCI Distribution 1.1 or Docker's registry API v2. */
+export interface Registry {
+  /** All repositories, in the order of the registry, page by page as they are asked for. `pageSize`: what is asked for at once. */
+  catalog(registry: string, options?: { pageSize?: number; last?: string }): AsyncIterable<string>
+  tags(repository: RepositoryReference, options?: { pageSize?: number; last?: string }): AsyncIterable<string>
+  /** Undefined when it is not there. `reference` is a tag or a digest. */
+  head(repository: RepositoryReference, reference: string): Promise<Descriptor | undefined>
+  /** @throws UpstreamError `not-found`; `invalid` when the bytes do not have the digest that was asked for */
+  manifest(repository: RepositoryReference, reference: string): Promise<FetchedManifest>
+  /** Stores it, and moves the tag if `reference` is one. Resolves to the digest. */
+  putManifest(
+    repository: RepositoryReference,
+    reference: string,
+    manifest: Pick<FetchedManifest, 'mediaType' | 'bytes'>,
+  ): Promise<Digest>
+  /** By digest: with all its tags. By tag: the tag alone, where the registry can (registry:2 cannot: `unsupported`). */
+  delete(repository: RepositoryReference, reference: string): Promise<void>
+  /** Manifests that name this one as their subject; where the registry has no such API, those of the fallback tag. */
+  referrers(repository: RepositoryReference, subject: Digest, artifactType?: string): Promise<Descriptor[]>
+}
+
+/** Every type of manifest, the ones with a list first: a registry answers with what it has. */
+const ACCEPT = [
+  MEDIA_TYPES.ociIndex,
+  MEDIA_TYPES.dockerList,
+  MEDIA_TYPES.ociManifest,
+  MEDIA_TYPES.dockerManifest,
+  MEDIA_TYPES.dockerManifestV1Signed,
+].join(', ')
+
+/** Bytes of a manifest or a page that are taken from a stranger. */
+const MAX_BODY = 16 * 1024 * 1024
+
+export function createRegistry({ session }: { session: Session }): Registry {
+  async function* pages(
+    first: Parameters<Session['request']>[0],
+    namesIn: (json: Record<string, unknown>) => unknown,
+  ): AsyncIterable<string> {
+    const seen = new Set<string>()
+    let path: string | undefined = first.path
+    while (path !== undefined) {
+      // A registry that leads in a circle must not keep us for ever.
+      if (seen.has(path)) throw new UpstreamError('invalid', `${first.what}: the registry leads to the same page again`)
+      seen.add(path)
+      const response = await session.request({ ...first, path })
+      const names = namesIn(await jsonOf(response, first.what)) ?? []
+      if (!Array.isArray(names))
+        throw new UpstreamError('invalid', `${first.what}: the registry answers without a list`)
+      yield* names.filter((name) => typeof name === 'string')
+      path = nextPage(response)
+    }
+  }
+
+  async function head(repository: RepositoryReference, reference: string): Promise<Descriptor | undefined> {
+    const response = await session.request({
+      ...whatOf(repository, reference, 'pull'),
+      method: 'HEAD',
+      path: `${repository.repository}/manifests/${reference}`,
+      headers: { Accept: ACCEPT },
+      expected: [200, 404],
+    })
+    if (response.status === 404) return undefined
+    const digest = response.headers.get('docker-content-digest') ?? reference
+    const size = Number(response.headers.get('content-length'))
+    const mediaType = response.headers.get('content-type') ?? ''
+    if (isDigest(digest) && Number.isSafeInteger(size) && size > 0) return { mediaType, digest, size }
+    // A registry that does not say so at HEAD says it with the manifest.
+    const { bytes, ...fetched } = await manifest(repository, reference)
+    return { ...fetched, size: bytes.byteLength }
+  }
+
+  async function manifest(repository: RepositoryReference, reference: string): Promise<FetchedManifest> {
+    const request = whatOf(repository, reference, 'pull')
+    const response = await session.request({
+      ...request,
+      method: 'GET',
+      path: `${repository.repository}/manifests/${reference}`,
+      headers: { Accept: ACCEPT },
+      expected: [200],
+    })
+    const bytes = await bytesOf(response, request.what)
+    const said = isDigest(reference) ? reference : response.headers.get('docker-content-digest')
+    const digest = digestOf(bytes, said !== null && isDigest(said) ? algorithmOf(said) : 'sha256')
+    if (said !== null && isDigest(said) && said !== digest) {
+      throw new UpstreamError(
+        'invalid',
+        `${request.what}: the registry answers with other bytes, whose digest is ${digest}`,
+        {
+          hint: 'the manifest is damaged there, or something in between changes it',
+        },
+      )
+    }
+    return { digest, mediaType: (response.headers.get('content-type') ?? '').split(';', 1)[0]?.trim() ?? '', bytes }
+  }
+
+  return {
+    catalog(registry, { pageSize = 1000, last } = {}) {
+      const query = new URLSearchParams({ n: String(pageSize), ...(last === undefined ? {} : { last }) })
+      const request = { registry, needed: [CATALOG], what: `the catalog of ${registry}`, expected: [200] }
+      return pages({ ...request, method: 'GET', path: `_catalog?${query}` }, ({ repositories }) => repositories)
+    },
+
+    tags(repository, { pageSize = 1000, last } = {}) {
+      const query = new URLSearchParams({ n: String(pageSize), ...(last === undefined ? {} : { last }) })
+      const what = `the tags of ${repository.registry}/${repository.repository}`
+      const path = `${repository.repository}/tags/list?${query}`
+      return pages(
+        {
+          ...repository,
+          needed: repositoryAccess(repository.repository, 'pull'),
+          what,
+          expected: [200],
+          method: 'GET',
+          path,
+        },
+        ({ tags }) => tags,
+      )
+    },
+
+    head,
+    manifest,
+
+    async putManifest(repository, reference, { mediaType, bytes }) {
+      const request = whatOf(repository, reference, 'pull', 'push')
+      const response = await session.request({
+        ...request,
+        method: 'PUT',
+        path: `${repository.repository}/manifests/${reference}`,
+        headers: { 'Content-Type': mediaType },
+        body: () => new Uint8Array(bytes),
+        repeatable: true,
+        expected: [201, 202, 200],
+      })
+      await response.body?.cancel()
+      const digest = isDigest(reference) ? reference : digestOf(bytes)
+      const said = response.headers.get('docker-content-digest')
+      if (said !== null && isDigest(said) && algorithmOf(said) === algorithmOf(digest) && said !== digest) {
+        throw new UpstreamError('invalid', `${request.what}: the registry stored it as ${said}, but it is ${digest}`)
+      }
+      return digest
+    },
+
+    async delete(repository, reference) {
+      const response = await session.request({
+        ...whatOf(repository, reference, 'delete'),
+        method: 'DELETE',
+        path: `${repository.repository}/manifests/${reference}`,
+        expected: [202, 200, 204],
+      })
+      await response.body?.cancel()
+    },
+
+    async referrers(repository, subject, artifactType) {
+      const what = `the referrers of ${repository.registry}/${repository.repository}@${subject}`
+      const query = artifactType === undefined ? '' : `?${new URLSearchParams({ artifactType })}`
+      const found = new Map<Digest, Descriptor>()
+      let path: string | undefined = `${repository.repository}/referrers/${subject}${query}`
+      const needed = repositoryAccess(repository.repository, 'pull')
+      for (let page = 0; path !== undefined && page < 1000; page++) {
+        const request = { ...repository, needed, what, method: 'GET', path, expected: [200, 404] } as const
+        const response: Response = await session.request(request)
+        if (response.status === 404) {
+          await response.body?.cancel()
+          return filtered(await fallback(repository, subject), artifactType)
+        }
+        const manifests = childrenOf(await bytesOf(response, what), MEDIA_TYPES.ociIndex, what)
+        for (const descriptor of manifests) found.set(descriptor.digest, descriptor)
+        path = nextPage(response)
+      }
+      // A registry need not filter (OCI Distribution Specification 1.1, "Listing Referrers").
+      return filtered([...found.values()], artifactType)
+    },
+  }
+
+  async function fallback(repository: RepositoryReference, subject: Digest): Promise<readonly Descriptor[]> {
+    const tag = referrersTag(subject)
+    if ((await head(repository, tag)) === undefined) return []
+    const { bytes, mediaType } = await manifest(repository, tag)
+    return isIndexMediaType(mediaType)
+      ? childrenOf(bytes, mediaType, `${repository.registry}/${repository.repository}:${tag}`)
+      : []
+  }
+}
+
+function childrenOf(bytes: Uint8Array, mediaType: string, what: string): readonly Descriptor[] {
+  try {
+    return parseManifest(bytes, mediaType).manifests
+  } catch (error) {
+    throw new UpstreamError('invalid', `${what}: the registry answers with something that is no index`, {
+      cause: error,
+    })
+  }
+}
+
+function filtered(descriptors: readonly Descriptor[], artifactType: string | undefined): Descriptor[] {
+  return descriptors.filter((one) => artifactType === undefined || one.artifactType === artifactType)
+}
+
+function whatOf(target: RepositoryReference, reference: string, ...actions: string[]) {
+  const { registry, repository } = target
+  const what = `${registry}/${repository}${isDigest(reference) ? '@' : ':'}${reference}`
+  return { registry, repository, needed: repositoryAccess(repository, ...actions), what }
+}
+
+async function jsonOf(response: Response, what: string): Promise<Record<string, unknown>> {
+  try {
+    const json: unknown = JSON.parse(new TextDecoder().decode(await bytesOf(response, what)))
+    if (typeof json === 'object' && json !== null) return json as Record<string, unknown>
+  } catch (error) {
+    if (error instanceof UpstreamError) throw error
+  }
+  throw new UpstreamError('invalid', `${what}: the registry answers with something that is no JSON`)
+}
+
+async function bytesOf(response: Response, what: string): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = []
+  let size = 0
+  try {
+    for await (const chunk of response.body ?? []) {
+      size += chunk.byteLength
+      if (size > MAX_BODY) throw new UpstreamError('invalid', `${what}: the answer has more than ${MAX_BODY} bytes`)
+      chunks.push(chunk)
+    }
+  } catch (error) {
+    if (error instanceof UpstreamError) throw error
+    throw new UpstreamError('network', `${what}: the answer broke off`, { cause: error })
+  }
+  return new Uint8Array(Buffer.concat(chunks))
+}

@@ -1,0 +1,127 @@
+import type { Access } from '../oci/scope.ts'
+import type { Authorization } from './authorization.ts'
+import { UpstreamError, type UpstreamFault } from './error.ts'
+import type { HttpRequest, Transport } from './transport.ts'
+
+export interface SessionRequest extends Omit<HttpRequest, 'url'> {
+  /** Below `/v2/`, or a whole URL that the registry gave out (an upload's place). */
+  path: string
+  /** What is asked for, as an error names it: `manifest v1 of host/app`. */
+  what: string
+  registry: string
+  repository?: string | undefined
+  needed: readonly Access[]
+  /** Statuses that are answers; every other one is an error. */
+  expected: readonly number[]
+}
+
+/** Requests to registries, with whatever lets us in. */
+export interface Session {
+  /** @throws UpstreamError */
+  request(request: SessionRequest): Promise<Response>
+}
+
+export function createSession({
+  transport,
+  authorization,
+}: {
+  transport: Transport
+  authorization: Authorization
+}): Session {
+  return {
+    async request({ path, what, registry, repository, needed, expected, ...rest }) {
+      const base = await transport.baseOf(registry)
+      const url = /^https?:\/\//i.test(path) ? path : `${base}/v2/${path}`
+      const target = { registry, repository, needed }
+      // An upload's place may be on another host (a storage of its own): what lets us in is the registry's alone.
+      const isOwn = new URL(url).origin === new URL(base).origin
+      const send = async (authorized: string | undefined) => {
+        const headers = {
+          ...rest.headers,
+          ...(authorized === undefined || !isOwn ? {} : { Authorization: authorized }),
+        }
+        return await transport.send(registry, { ...rest, url, headers })
+      }
+      let response = await send(await authorization.headerFor(target))
+      if (response.status === 401 && isOwn) {
+        const again = await authorization.answer(target, response)
+        if (again !== undefined) {
+          await response.body?.cancel()
+          response = await send(again)
+        }
+      }
+      if (expected.includes(response.status)) return response
+      throw await refusal(registry, what, response)
+    },
+  }
+}
+
+const FAULTS: Record<number, UpstreamFault> = {
+  401: 'unauthorized',
+  403: 'denied',
+  404: 'not-found',
+  405: 'unsupported',
+  409: 'conflict',
+  429: 'throttled',
+}
+
+/** Characters of a body that is no JSON, in a message. */
+const QUOTED = 200
+/** Bytes of an error's body that are looked at. */
+const MAX_BODY = 64 * 1024
+
+async function refusal(registry: string, what: string, response: Response): Promise<UpstreamError> {
+  const { status } = response
+  const text = await startOf(response)
+  const first = firstError(text)
+  const said = first === undefined ? plain(text) : `${first.code}: ${first.message}${first.detail}`
+  const fault = FAULTS[status] ?? 'failed'
+  const message = `${what}: ${said === '' ? `the registry answers ${status}` : said}`
+  return new UpstreamError(fault, message, { status, code: first?.code, hint: hintOf(fault, registry, response) })
+}
+
+function hintOf(fault: UpstreamFault, registry: string, response: Response): string | undefined {
+  if (fault === 'unauthorized') {
+    const lacks = response.headers.get('www-authenticate')?.includes('insufficient_scope') === true
+    return lacks ? `this account may not do that; berth whoami ${registry} says who you are` : `berth login ${registry}`
+  }
+  return fault === 'unsupported'
+    ? 'the registry may be read-only, or have deleting turned off (storage.delete.enabled)'
+    : undefined
+}
+
+async function startOf(response: Response): Promise<string> {
+  const reader = response.body?.getReader()
+  if (reader === undefined) return ''
+  const chunks: Uint8Array[] = []
+  let size = 0
+  try {
+    while (size < MAX_BODY) {
+      const { done, value } = await reader.read()
+      if (done) break
+      chunks.push(value)
+      size += value.byteLength
+    }
+  } catch {
+    // What came before it broke off is all that there is.
+  }
+  await reader.cancel().catch(() => {})
+  return Buffer.concat(chunks).toString('utf8')
+}
+
+function firstError(text: string): { code: string; message: string; detail: string } | undefined {
+  try {
+    const { errors } = JSON.parse(text) as { errors?: unknown }
+    const [first] = Array.isArray(errors) ? (errors as Record<string, unknown>[]) : []
+    if (typeof first?.code !== 'string') return undefined
+    const detail = typeof first.detail === 'string' && first.detail !== '' ? ` (${plain(first.detail)})` : ''
+    return { code: plain(first.code), message: plain(String(first.message ?? '')), detail }
+  } catch {
+    return undefined
+  }
+}
+
+/** One line without anything that a terminal would obey. */
+function plain(text: string): string {
+  return (text.trim().split('\n', 1)[0] ?? '').replace(/[\p{Cc}\p{Cf}]/gu, ' ').slice(0, QUOTED)
+}

@@ -1,0 +1,262 @@
+import { UpstreamError } from './error.ts'
+import { DOCKER_HUB } from './reference.ts'
+import type { Trust } from './trust.ts'
+
+export interface TransportOptions {
+  trust: (registry: string) => Trust
+  /** Certificates are not checked, and plain HTTP is tried where HTTPS does not answer. */
+  insecure?: boolean
+  plainHttp?: boolean
+  /** Sent with every request to a registry. */
+  headers?: Readonly<Record<string, string>>
+  userAgent: string
+  /** Milliseconds without an answer's head; the body may take longer. */
+  timeoutMs?: number
+  /** How often a request that may be repeated is tried again. */
+  retries?: number
+  /** Milliseconds before the first repetition; each further one waits twice as long. */
+  retryDelayMs?: number
+  /** Ends everything that is under way. */
+  signal?: AbortSignal | undefined
+  /** Told of each request that was answered: for those who want to see. */
+  trace?: (line: string) => void
+}
+
+export interface HttpRequest {
+  method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
+  url: string
+  headers?: Readonly<Record<string, string>>
+  /** Made anew for each try; undefined: none. */
+  body?: () => NonNullable<BunFetchRequestInit['body']>
+  /** Whether it may be sent again after a fault in between. GET and HEAD always may. */
+  repeatable?: boolean
+}
+
+/** HTTP to registries: TLS, redirects, repetitions. Answers of any status are answers, not errors. */
+export interface Transport {
+  /** `https://host:port` of a registry's API, found out at the first use. @throws UpstreamError */
+  baseOf(registry: string): Promise<string>
+  /** @throws UpstreamError `network` or `tls` when there is no answer */
+  send(registry: string, request: HttpRequest): Promise<Response>
+}
+
+const TIMEOUT = 60_000
+const RETRIES = 2
+const RETRY_DELAY = 500
+/** Milliseconds that a Retry-After may ask for and still be heeded. */
+const LONGEST_WAIT = 30_000
+const REDIRECTS = 5
+
+export function createTransport(options: TransportOptions): Transport {
+  const { trust, insecure = false, plainHttp = false, userAgent, retries = RETRIES, signal } = options
+  const bases = new Map<string, Promise<string>>()
+
+  async function once(registry: string, request: HttpRequest, url: string, headers: Headers): Promise<Response> {
+    const { ca, cert, key } = trust(registry)
+    const patience = new AbortController()
+    const timer = setTimeout(
+      () => patience.abort(new DOMException('no answer in time', 'TimeoutError')),
+      options.timeoutMs ?? TIMEOUT,
+    )
+    try {
+      const init: BunFetchRequestInit = {
+        method: request.method,
+        headers,
+        redirect: 'manual',
+        // The bytes are what counts, as they were pushed.
+        decompress: false,
+        signal: signal === undefined ? patience.signal : AbortSignal.any([signal, patience.signal]),
+        ...(request.body === undefined ? {} : { body: request.body() }),
+        ...(url.startsWith('https:')
+          ? {
+              tls: {
+                rejectUnauthorized: !insecure && !isLoopback(new URL(url).hostname),
+                ...(ca === undefined ? {} : { ca }),
+                ...(cert === undefined ? {} : { cert }),
+                ...(key === undefined ? {} : { key }),
+              },
+            }
+          : {}),
+      }
+      const response = await fetch(url, init)
+      options.trace?.(`${request.method} ${url} ${response.status}`)
+      return response
+    } catch (error) {
+      if (signal?.aborted === true) throw signal.reason
+      throw unreachable(url, error)
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  /** A registry may send readers to its storage; what lets them into the registry stays behind (RFC 9110 section 15.4). */
+  async function following(registry: string, request: HttpRequest): Promise<Response> {
+    const headers = new Headers({
+      'User-Agent': userAgent,
+      'Accept-Encoding': 'identity',
+      ...options.headers,
+      ...request.headers,
+    })
+    let { url } = request
+    for (let redirect = 0; redirect <= REDIRECTS; redirect++) {
+      const response = await once(registry, request, url, headers)
+      const location = response.headers.get('location')
+      const isRedirect = [301, 302, 303, 307, 308].includes(response.status) && location !== null
+      if (!isRedirect || (request.method !== 'GET' && request.method !== 'HEAD')) return response
+      await response.body?.cancel()
+      const next = URL.parse(location, url)
+      if (next === null || !/^https?:$/.test(next.protocol)) {
+        throw new UpstreamError(
+          'invalid',
+          `${url} leads to ${JSON.stringify(location.slice(0, 200))}, which is no address`,
+        )
+      }
+      if (next.origin !== new URL(url).origin) {
+        for (const name of ['authorization', 'cookie', ...Object.keys(options.headers ?? {})]) headers.delete(name)
+      }
+      url = next.href
+    }
+    throw new UpstreamError('invalid', `${request.url} leads from one address to the next without end`)
+  }
+
+  async function send(registry: string, request: HttpRequest): Promise<Response> {
+    const repeatable = request.repeatable ?? (request.method === 'GET' || request.method === 'HEAD')
+    for (let attempt = 0; ; attempt++) {
+      const isLast = !repeatable || attempt >= retries
+      try {
+        const response = await following(registry, request)
+        const wait = waitAfter(response, (options.retryDelayMs ?? RETRY_DELAY) * 2 ** attempt)
+        if (isLast || wait === undefined) return response
+        await response.body?.cancel()
+        await pause(wait, signal)
+      } catch (error) {
+        const isPassing = error instanceof UpstreamError && error.fault === 'network'
+        if (isLast || !isPassing) throw error
+        await pause((options.retryDelayMs ?? RETRY_DELAY) * 2 ** attempt, signal)
+      }
+    }
+  }
+
+  /** docker: HTTPS first; plain HTTP only where it is asked for, or on this machine. */
+  async function findBase(registry: string): Promise<string> {
+    if (registry === DOCKER_HUB) return 'https://registry-1.docker.io'
+    if (plainHttp) return `http://${registry}`
+    const secure = `https://${registry}`
+    if (!insecure && !isLoopback(hostnameOf(registry))) return secure
+    try {
+      const response = await once(
+        registry,
+        { method: 'GET', url: `${secure}/v2/` },
+        `${secure}/v2/`,
+        new Headers({ 'User-Agent': userAgent }),
+      )
+      await response.body?.cancel()
+      return secure
+    } catch (error) {
+      if (!(error instanceof UpstreamError)) throw error
+      return `http://${registry}`
+    }
+  }
+
+  return {
+    baseOf(registry) {
+      const known = bases.get(registry) ?? findBase(registry)
+      bases.set(registry, known)
+      known.catch(() => bases.delete(registry))
+      return known
+    },
+    send,
+  }
+}
+
+/** Milliseconds to wait before the same is asked again; undefined: the answer stands. */
+function waitAfter(response: Response, delay: number): number | undefined {
+  const { status } = response
+  if (status !== 429 && status !== 502 && status !== 503 && status !== 504) return undefined
+  const text = response.headers.get('retry-after') ?? ''
+  const wait = /^\d{1,6}$/.test(text) ? Number(text) * 1000 : delay
+  return wait > LONGEST_WAIT ? undefined : wait
+}
+
+async function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>()
+  const stop = () => reject(signal?.reason)
+  const timer = setTimeout(resolve, ms)
+  if (signal?.aborted === true) stop()
+  signal?.addEventListener('abort', stop, { once: true })
+  try {
+    await promise
+  } finally {
+    clearTimeout(timer)
+    signal?.removeEventListener('abort', stop)
+  }
+}
+
+function hostnameOf(registry: string): string {
+  return registry.replace(/:\d+$/, '')
+}
+
+/** Where docker takes plain HTTP and any certificate without being told. */
+export function isLoopback(hostname: string): boolean {
+  return hostname === 'localhost' || /^127\.\d+\.\d+\.\d+$/.test(hostname) || hostname === '[::1]'
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : ''
+}
+
+/** OpenSSL's words for a certificate that does not pass, as the runtime gives them. */
+const CERTIFICATE = /CERT|SELF_SIGNED|ISSUER|ALTNAME|LEAF_SIGNATURE|ERR_TLS|CA_/
+
+function unreachable(url: string, error: unknown): UpstreamError {
+  const { host } = new URL(url)
+  const code = codeOf(error)
+  const reason = error instanceof Error ? error.message.replace(/\.$/, '') : String(error)
+  if (error instanceof Error && error.name === 'TimeoutError') {
+    return new UpstreamError('network', `${host} does not answer in time`, {
+      hint: `is ${url} the right address?`,
+      cause: error,
+    })
+  }
+  if (CERTIFICATE.test(code)) {
+    return new UpstreamError(
+      'tls',
+      `the certificate of ${host} is not accepted: ${CERTIFICATE_FAULTS[code] ?? reason} (${code})`,
+      {
+        hint:
+          code === 'CERT_HAS_EXPIRED'
+            ? 'renew the certificate of the registry'
+            : `berth doctor ${host} says which file makes it trusted`,
+        cause: error,
+      },
+    )
+  }
+  const speaksPlain =
+    url.startsWith('https:') && (code === 'EPROTO' || code === 'ECONNRESET' || code === 'ConnectionClosed')
+  const words = speaksPlain ? 'it does not speak TLS there' : (FAULTS[code] ?? reason)
+  return new UpstreamError('network', `cannot reach ${host}: ${words}`, {
+    hint: speaksPlain ? 'for a registry without TLS add --plain-http' : undefined,
+    cause: error,
+  })
+}
+
+const FAULTS: Record<string, string> = {
+  ECONNREFUSED: 'nobody listens there',
+  ConnectionRefused: 'nobody listens there',
+  ENOTFOUND: 'there is no such host',
+  ECONNRESET: 'the connection was reset',
+  ConnectionClosed: 'the connection was closed',
+  EHOSTUNREACH: 'there is no way to that host',
+  ENETUNREACH: 'there is no way to that network',
+}
+
+const CERTIFICATE_FAULTS: Record<string, string> = {
+  CERT_HAS_EXPIRED: 'it has expired',
+  CERT_NOT_YET_VALID: 'it is not valid yet',
+  DEPTH_ZERO_SELF_SIGNED_CERT: 'it is self-signed, and not trusted here',
+  SELF_SIGNED_CERT_IN_CHAIN: 'its authority is not trusted here',
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'its authority is not known here',
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'its authority is not known here',
+  UNABLE_TO_GET_ISSUER_CERT: 'its authority is not known here',
+  ERR_TLS_CERT_ALTNAME_INVALID: 'it is for other names or addresses',
+}

@@ -1,0 +1,76 @@
+import { join } from 'node:path'
+import { type Authorization, createAuthorization } from './authorization.ts'
+import { type Blobs, createBlobs } from './blobs.ts'
+import { type Credentials, createCredentials } from './credentials.ts'
+import { createRegistry, type Registry } from './registry.ts'
+import { createSession, type Session } from './session.ts'
+import { createTransport, type Transport } from './transport.ts'
+import { createTrust } from './trust.ts'
+
+/** A client of any registry. */
+export interface Upstream extends Registry {
+  blobs: Blobs
+  credentials: Credentials
+  authorization: Authorization
+  session: Session
+  transport: Transport
+}
+
+export interface UpstreamOptions {
+  env: Readonly<Record<string, string | undefined>>
+  home: string
+  userAgent: string
+  /** Milliseconds since the epoch. */
+  now: () => number
+  /** The one file of credentials, in place of those that docker and podman have. */
+  credentialFile?: string | undefined
+  /** Who asks, in place of what is kept. */
+  as?: { username: string; password: string } | undefined
+  caFile?: string | undefined
+  certFile?: string | undefined
+  keyFile?: string | undefined
+  certDirs?: readonly string[]
+  insecure?: boolean
+  plainHttp?: boolean
+  headers?: Readonly<Record<string, string>>
+  retries?: number
+  retryDelayMs?: number
+  timeoutMs?: number
+  signal?: AbortSignal | undefined
+  trace?: (line: string) => void
+}
+
+/** Where docker and podman look for certificates of a registry. */
+function certificateFolders(home: string): string[] {
+  return [
+    '/etc/docker/certs.d',
+    '/etc/containers/certs.d',
+    join(home, '.config', 'containers', 'certs.d'),
+    join(home, '.config', 'docker', 'certs.d'),
+  ]
+}
+
+/** @throws UpstreamError for certificate files that cannot be used */
+export function createUpstream(options: UpstreamOptions): Upstream {
+  const { env, home, now, insecure = false, as } = options
+  const trust = createTrust({
+    caFile: options.caFile,
+    certFile: options.certFile,
+    keyFile: options.keyFile,
+    certDirs: options.certDirs ?? certificateFolders(home),
+  })
+  const transport = createTransport({ ...options, trust })
+  const kept = createCredentials({ env, home, file: options.credentialFile })
+  const credentials: Credentials =
+    as === undefined ? kept : { ...kept, find: async () => ({ kind: 'password', ...as, source: 'the command line' }) }
+  const authorization = createAuthorization({ transport, credentials, insecure, now })
+  const session = createSession({ transport, authorization })
+  return {
+    ...createRegistry({ session }),
+    blobs: createBlobs({ session }),
+    credentials,
+    authorization,
+    session,
+    transport,
+  }
+}
