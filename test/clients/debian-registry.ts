@@ -27,7 +27,7 @@ export interface DebianRegistry {
 
 /** Starts one on a free port, on a fresh directory, with deletion enabled. @throws Error with its log. */
 export async function startDebianRegistry(
-  auth: { token: TokenAuth } | { htpasswd: { realm: string; path: string } },
+  auth: { token: TokenAuth } | { htpasswd: { realm: string; path: string } } | 'none',
 ): Promise<DebianRegistry> {
   const folder = mkdtempSync(join(tmpdir(), 'berth-debian-'))
   const port = await freePort()
@@ -35,7 +35,7 @@ export async function startDebianRegistry(
     version: '0.1',
     storage: { filesystem: { rootdirectory: join(folder, 'data') }, delete: { enabled: true } },
     http: { addr: `127.0.0.1:${port}` },
-    auth,
+    ...(auth === 'none' ? {} : { auth }),
   }
   // YAML is a superset of JSON.
   const configFile = join(folder, 'config.yml')
@@ -64,7 +64,7 @@ export async function startDebianRegistry(
       (answer) => answer.status,
       () => undefined,
     )
-    if (status === 401) return { host: `localhost:${port}`, url, log, dispose }
+    if (status === 401 || status === 200) return { host: `localhost:${port}`, url, log, dispose }
     await Bun.sleep(POLL_MS)
   }
   const text = log()

@@ -1,0 +1,239 @@
+import { afterEach, describe, expect, test } from 'bun:test'
+import { digestOf } from '../oci/digest.ts'
+import { createUpstream, type UpstreamOptions } from './upstream.ts'
+
+/** A registry that answers what a test wants: never a real one, for none would do this. */
+type Answer = (request: Request) => Response | Promise<Response>
+
+const servers: Bun.Server<undefined>[] = []
+afterEach(async () => {
+  for (const server of servers.splice(0)) await server.stop(true)
+})
+
+function serve(answer: Answer): string {
+  const server = Bun.serve({
+    hostname: '127.0.0.1',
+    port: 0,
+    development: false,
+    fetch: answer,
+    error: () => undefined,
+  })
+  servers.push(server)
+  return `127.0.0.1:${server.port}`
+}
+
+function client(options: Partial<UpstreamOptions> = {}) {
+  return createUpstream({
+    env: {},
+    home: '/nonexistent',
+    userAgent: 'berth-test',
+    now: () => 1_000_000,
+    certDirs: [],
+    plainHttp: true,
+    retryDelayMs: 1,
+    ...options,
+  })
+}
+
+const BYTES = new Uint8Array(100_000).map((_, index) => index)
+const DIGEST = digestOf(BYTES)
+const pathOf = (request: Request) => new URL(request.url).pathname
+const repositoryOf = (registry: string) => ({ registry, repository: 'app' })
+
+async function faultOf(work: Promise<unknown>): Promise<unknown> {
+  return await work.then(
+    () => 'no fault',
+    (error: { fault?: string; message: string; hint?: string }) => ({
+      fault: error.fault,
+      message: error.message,
+      hint: error.hint,
+    }),
+  )
+}
+
+async function read(body: AsyncIterable<Uint8Array>): Promise<Buffer> {
+  return Buffer.concat(await Array.fromAsync(body))
+}
+
+describe('a registry that sends readers elsewhere', () => {
+  test('keeps its credentials to itself', async () => {
+    const seen: (string | null)[] = []
+    const storage = serve((request) => {
+      seen.push(request.headers.get('authorization'), request.headers.get('x-own'))
+      return new Response(BYTES)
+    })
+    const registry = serve((request) => {
+      if (request.headers.get('authorization') === null) {
+        return new Response('', { status: 401, headers: { 'WWW-Authenticate': 'Basic realm="r"' } })
+      }
+      if (pathOf(request) === '/v2/') return new Response('{}')
+      seen.push(request.headers.get('authorization'), request.headers.get('x-own'))
+      return new Response('', { status: 307, headers: { Location: `http://${storage}/bytes` } })
+    })
+    const upstream = client({ as: { username: 'kim', password: 'x' }, headers: { 'X-Own': 'mine' } })
+    const { body } = await upstream.blobs.get(repositoryOf(registry), DIGEST)
+    expect(digestOf(await read(body))).toBe(DIGEST)
+    expect(seen).toEqual(['Basic a2ltOng=', 'mine', null, null])
+  })
+
+  test('in circles, is given up', async () => {
+    const registry = serve((request) =>
+      pathOf(request) === '/v2/'
+        ? new Response('{}')
+        : new Response('', { status: 307, headers: { Location: request.url } }),
+    )
+    expect(await faultOf(client().blobs.get(repositoryOf(registry), DIGEST))).toMatchObject({ fault: 'invalid' })
+  })
+})
+
+describe('bytes', () => {
+  test('that are others than asked for are an error at their end', async () => {
+    const registry = serve((request) => (pathOf(request) === '/v2/' ? new Response('{}') : new Response('other')))
+    const { body } = await client().blobs.get(repositoryOf(registry), DIGEST)
+    expect(await faultOf(read(body))).toMatchObject({
+      fault: 'invalid',
+      message: expect.stringContaining('other bytes (5'),
+    })
+    expect(await faultOf(client().manifest(repositoryOf(registry), DIGEST))).toMatchObject({ fault: 'invalid' })
+  })
+
+  test('that break off are gone on with where they ended', async () => {
+    const ranges: (string | null)[] = []
+    const registry = serve((request) => {
+      if (pathOf(request) === '/v2/') return new Response('{}')
+      const range = request.headers.get('range')
+      ranges.push(range)
+      const start = Number(/bytes=(\d+)-/.exec(range ?? '')?.[1] ?? 0)
+      const part = BYTES.slice(start, start + 40_000)
+      const isLast = start + part.byteLength === BYTES.byteLength
+      const stream = new ReadableStream({
+        async pull(controller) {
+          controller.enqueue(part)
+          await Bun.sleep(5)
+          if (isLast) controller.close()
+          else controller.error(new Error('broken on purpose'))
+        },
+      })
+      return new Response(stream, { status: start === 0 ? 200 : 206 })
+    })
+    const { body } = await client().blobs.get(repositoryOf(registry), DIGEST)
+    expect(digestOf(await read(body))).toBe(DIGEST)
+    expect(ranges).toEqual([null, 'bytes=40000-', 'bytes=80000-'])
+  })
+})
+
+describe('an answer that may pass', () => {
+  test.each([
+    ['busy', 503, {}],
+    ['too many requests', 429, { 'Retry-After': '0' }],
+  ])('%s is asked again', async (_, status, headers) => {
+    let asked = 0
+    const registry = serve((request) => {
+      if (pathOf(request) === '/v2/') return new Response('{}')
+      asked++
+      return asked < 3 ? new Response('', { status, headers }) : Response.json({ name: 'app', tags: ['v1'] })
+    })
+    expect(await Array.fromAsync(client().tags(repositoryOf(registry)))).toEqual(['v1'])
+    expect(asked).toBe(3)
+  })
+
+  test('and does not, is an error with the registry’s own words', async () => {
+    const registry = serve((request) =>
+      pathOf(request) === '/v2/'
+        ? new Response('{}')
+        : Response.json({ errors: [{ code: 'UNAVAILABLE', message: 'no space\u001b[2J left' }] }, { status: 503 }),
+    )
+    expect(await faultOf(client().manifest(repositoryOf(registry), 'v1'))).toEqual({
+      fault: 'failed',
+      message: `${registry}/app:v1: UNAVAILABLE: no space [2J left`,
+      hint: undefined,
+    })
+  })
+})
+
+describe('what is no registry', () => {
+  test.each<[string, Answer, string]>([
+    ['answers 404 everywhere', () => new Response('nope', { status: 404 }), 'invalid'],
+    ['answers HTML', () => new Response('<html>', { headers: { 'Content-Type': 'text/html' } }), 'invalid'],
+    ['answers a list that is none', () => Response.json({ tags: 'v1' }), 'invalid'],
+    [
+      'leads to the same page for ever',
+      () => Response.json({ tags: ['v1'] }, { headers: { Link: '</v2/app/tags/list?n=1>; rel="next"' } }),
+      'invalid',
+    ],
+  ])('%s', async (_, answer, fault) => {
+    const registry = serve(answer)
+    expect(await faultOf(Array.fromAsync(client().tags(repositoryOf(registry))))).toMatchObject({ fault })
+  })
+
+  test('does not listen', async () => {
+    const [registry] = [serve(() => new Response('')), servers.pop()?.stop(true)]
+    expect(await faultOf(client().manifest(repositoryOf(registry), 'v1'))).toMatchObject({
+      fault: 'network',
+      message: `cannot reach ${registry}: nobody listens there`,
+    })
+  })
+})
+
+describe('a token server', () => {
+  const challenge = (realm: string) => ({
+    'WWW-Authenticate': `Bearer realm="${realm}",service="s",scope="repository:app:pull"`,
+  })
+
+  test('is asked once for what is asked for again, and anew when the token ends', async () => {
+    const asked: string[] = []
+    let time = 1_000_000
+    const tokens = serve((request) => {
+      asked.push(new URL(request.url).search)
+      return Response.json({ token: `t${asked.length}`, expires_in: 100 })
+    })
+    const registry = serve((request) =>
+      request.headers.get('authorization')?.startsWith('Bearer t') === true
+        ? Response.json({ tags: [] })
+        : new Response('', { status: 401, headers: challenge(`http://${tokens}/auth`) }),
+    )
+    const upstream = client({ now: () => time })
+    for (let turn = 0; turn < 2; turn++) await Array.fromAsync(upstream.tags(repositoryOf(registry)))
+    time += 95_000
+    await Array.fromAsync(upstream.tags(repositoryOf(registry)))
+    const query = '?service=s&scope=repository%3Aapp%3Apull&client_id=berth'
+    expect(asked).toEqual([query, query])
+  })
+
+  test.each<[string, Answer, unknown]>([
+    ['refuses', () => new Response('Auth failed.', { status: 401 }), { fault: 'unauthorized' }],
+    ['answers without a token', () => Response.json({}), { fault: 'invalid' }],
+    ['answers no JSON', () => new Response('<html>'), { fault: 'invalid' }],
+    ['fails', () => new Response('oops', { status: 500 }), { fault: 'failed' }],
+  ])('that %s is named', async (_, answer, expected) => {
+    const tokens = serve(answer)
+    const registry = serve(() => new Response('', { status: 401, headers: challenge(`http://${tokens}/auth`) }))
+    expect(await faultOf(client().manifest(repositoryOf(registry), 'v1'))).toMatchObject(expected as object)
+  })
+
+  test.each(['', 'auth', 'file:///etc/passwd', 'javascript:x'])('whose realm is %p is none', async (realm) => {
+    const registry = serve(() => new Response('', { status: 401, headers: challenge(realm) }))
+    expect(await faultOf(client().manifest(repositoryOf(registry), 'v1'))).toMatchObject({
+      fault: 'invalid',
+      message: expect.stringContaining('as its token server, which is no address'),
+    })
+  })
+
+  test('that gives less than was asked for is asked for what the registry names', async () => {
+    const tokens = serve(() => Response.json({ token: 'weak' }))
+    const registry = serve((request) =>
+      pathOf(request) === '/v2/'
+        ? new Response('', { status: 401, headers: challenge(`http://${tokens}/auth`) })
+        : new Response(JSON.stringify({ errors: [{ code: 'UNAUTHORIZED', message: 'authentication required' }] }), {
+            status: 401,
+            headers: {
+              'WWW-Authenticate': `Bearer realm="http://${tokens}/auth",service="s",scope="repository:app:pull",error="insufficient_scope"`,
+            },
+          }),
+    )
+    expect(await faultOf(client().manifest(repositoryOf(registry), 'v1'))).toMatchObject({
+      fault: 'unauthorized',
+      hint: `this account may not do that; berth whoami ${registry} says who you are`,
+    })
+  })
+})
