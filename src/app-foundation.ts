@@ -7,7 +7,7 @@ import { createKeys } from './app-keys.ts'
 import { ChangeError } from './auth/administration.ts'
 import { createPasswords } from './auth/password.ts'
 import type { AuditConfig } from './config/config.ts'
-import { type AclExplanation, type AclQuestion, type Api, createApi } from './http/api/api.ts'
+import { type AclExplanation, type AclQuestion, type Api, type ApiDeps, createApi } from './http/api/api.ts'
 import { startPeriodic } from './jobs/periodic.ts'
 import { startPruningAccounts } from './jobs/prune-accounts.ts'
 import type { Metadata } from './metadata/metadata.ts'
@@ -18,7 +18,10 @@ export interface Foundation {
   deps: IdentityDeps
   services: Services | undefined
   /** The admin API, which asks the identity of the moment; undefined without a database. */
-  api(current: () => Pick<Identity, 'login' | 'chain' | 'server' | 'own'>): Api | undefined
+  api(
+    current: () => Pick<Identity, 'login' | 'chain' | 'server' | 'own'>,
+    registry?: Pick<ApiDeps, 'notifications'>,
+  ): Api | undefined
   /** After a tool has moved the audit file away. */
   reopen(): Promise<void>
   close(): Promise<void>
@@ -75,11 +78,12 @@ export async function openFoundation(options: FoundationDeps): Promise<Foundatio
   return {
     deps: { metadata, services, passwords, keys, throttleOf, keepsData: options.keepsData, record, log, now, newId },
     services,
-    api: (current) =>
+    api: (current, registry) =>
       metadata === undefined || services === undefined
         ? undefined
         : createApi({
             ...services,
+            notifications: registry?.notifications,
             audit: metadata.audit,
             whoIs: createWhoIs({ login: () => current().login, now, record }),
             findAccount: async (account, source) => {

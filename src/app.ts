@@ -4,6 +4,7 @@ import { openData } from './app-data.ts'
 import { bootId } from './app-files.ts'
 import { openFoundation } from './app-foundation.ts'
 import { createIdentity, DEFAULTS, type Identity } from './app-identity.ts'
+import { openNotifications } from './app-notifications.ts'
 import { OPERATOR_CALLER } from './app-operator.ts'
 import { policyOf } from './app-policy.ts'
 import { API_PATH, GRACE } from './app-token.ts'
@@ -65,7 +66,13 @@ interface Front {
 /** The composition root: the only place that names concrete adapters. @throws Error with a text for the user. */
 export async function createApp(
   config: Config,
-  deps: Clock & { log: Log; onPassword: (name: string) => Promise<void>; metrics?: Metrics },
+  deps: Clock & {
+    log: Log
+    onPassword: (name: string) => Promise<void>
+    metrics?: Metrics
+    /** Whether this is the server, which delivers notifications, or a command that opens the data for a moment. */
+    delivers?: boolean
+  },
 ): Promise<App> {
   const { log, now, newId, metrics = createMetrics() } = deps
   const owned = await openData(config.data)
@@ -74,17 +81,25 @@ export async function createApp(
     const storage = await openFilesystem({ directory: config.data.directory })
     owned.closers.push(() => storage.close())
 
+    let front: Front | undefined
+    const told = await openNotifications({
+      ...{ metadata, metrics, log, now, newId },
+      config: () => front?.config ?? config,
+      delivers: deps.delivers === true,
+    })
+    owned.closers.push(told.close)
+    const { events } = told
+
     let policy = policyOf(config)
-    const blobs = createBlobs({ metadata, storage, now, remembered: config.cache.blobs })
-    const uploads = createUploads({ metadata, storage, now, newId, bootId: bootId(), onBlob: blobs.forget })
-    const manifests = createManifests({ metadata, now, policy: () => policy })
+    const blobs = createBlobs({ metadata, storage, now, remembered: config.cache.blobs, events })
+    const uploads = createUploads({ metadata, storage, now, newId, bootId: bootId(), onBlob: blobs.forget, events })
+    const manifests = createManifests({ metadata, now, policy: () => policy, events })
     const expiry = startExpiringUploads({ uploads, log, now })
     owned.closers.push(() => expiry.stop())
     const tags = createTags({ metadata })
     const referrers = createReferrers({ metadata })
     const catalog = createCatalog({ metadata })
 
-    let front: Front | undefined
     const current = (): Front => {
       if (front === undefined) throw new Error('nothing is configured yet')
       return front
@@ -100,7 +115,7 @@ export async function createApp(
     const { services } = foundation
     if (services === undefined) throw new Error('a registry has a database')
 
-    const api = foundation.api(() => current().identity)
+    const api = foundation.api(() => current().identity, { notifications: told.notifications })
 
     async function open(next: Config): Promise<Front> {
       const identity = await createIdentity(next, foundation.deps)
@@ -155,6 +170,7 @@ export async function createApp(
         const before = current()
         policy = policyOf(next)
         front = opened
+        await told.reconfigure()
         setTimeout(() => void before.identity.close(), GRACE).unref()
       },
       reopen: foundation.reopen,

@@ -8,6 +8,7 @@ import { CommandError } from './error.ts'
 import { groupCommand } from './group.ts'
 import { htpasswdCommand } from './htpasswd.ts'
 import { keyCommand } from './key.ts'
+import { notifyCommand } from './notify.ts'
 import { registryCommand } from './registry.ts'
 import { robotCommand } from './robot.ts'
 import { serveCommand } from './serve.ts'
@@ -38,6 +39,7 @@ function berthCommand(): Command {
     .addCommand(auditCommand())
     .addCommand(keyCommand())
     .addCommand(htpasswdCommand())
+    .addCommand(notifyCommand())
     .addCommand(configCommand())
     .addCommand(doctorCommand())
     .addCommand(versionCommand())

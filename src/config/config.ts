@@ -25,6 +25,7 @@ export interface Config {
   catalog: { maxEntries: number }
   tags: { maxTags: number }
   log: LogConfig
+  notifications: NotificationsConfig
   uploads: {
     /** Advertised as OCI-Chunk-Min-Length; 0 advertises nothing. Bytes. */
     chunkMinLength: number
@@ -254,6 +255,33 @@ export interface AclEntry {
   comment: string | undefined
   /** `auth_config.yml:23`, for messages and the audit log. */
   where: string
+}
+
+export interface NotificationsConfig {
+  includeReferences: boolean
+  endpoints: EndpointConfig[]
+}
+
+/** Who is told of events. */
+export interface EndpointConfig {
+  /** Unlike that of any other. */
+  name: string
+  disabled: boolean
+  /** May hold a password; may be no URL at all where it is disabled. */
+  url: string
+  headers: Record<string, string[]>
+  timeoutMs: number
+  /** Failures in a row after which it is left alone. */
+  threshold: number
+  backoffMs: number
+  ignoredMediaTypes: string[]
+  ignoredActions: string[]
+  /** Of the envelope. */
+  mediaType: string
+  /** 0: any number. */
+  maxAttempts: number
+  /** 0: for ever. */
+  maxAgeMs: number
 }
 
 export interface ValidationConfig {

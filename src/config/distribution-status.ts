@@ -46,7 +46,6 @@ const distributionStatuses: Statuses = {
   ),
   'log.reportcaller': ignored('Lines name no source file.', isOff),
   'log.hooks': ignored('No mails are sent.'),
-  notifications: ignored('Nobody is notified.', isOff),
   redis: ignored('No Redis is used.'),
   health: ignored('Berth checks itself; no setting is needed.', isOff),
   reporting: ignored('Nothing is reported to others.'),

@@ -420,12 +420,6 @@ const warnings: [sentence: string, yaml: string, warning: string, fix: string | 
     'config.yml:5: health.storagedrivr: is an unknown key; it is ignored',
     'Did you mean storagedriver?',
   ],
-  [
-    'webhooks',
-    'notifications: {endpoints: [{name: n, url: "http://x"}]}',
-    'config.yml:4: notifications: this key has no effect in Berth',
-    'Nobody is notified.',
-  ],
 ]
 
 describe('warnings', () => {

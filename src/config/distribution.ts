@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { auth } from './distribution-auth.ts'
 import { compatibility, policy, validation } from './distribution-manifests.ts'
+import { notifications } from './distribution-notifications.ts'
 import { middleware, proxy, redis, reporting } from './distribution-services.ts'
 import { dockerAuthSchema } from './docker-auth.ts'
 import { anything, duration, flag, integer, path, secret, section, text, texts } from './schema.ts'
@@ -173,23 +174,6 @@ const health = section(
     tcp: check('addr', 'timeout'),
   },
   'Health checks',
-)
-
-const notifications = section(
-  {
-    events: section({ includereferences: flag(false, 'Add references to events') }, 'Events'),
-    endpoints: z
-      .array(
-        z.object({
-          ...names('name', 'disabled', 'url', 'timeout', 'threshold', 'backoff', 'ignoredmediatypes'),
-          headers: z.unknown().optional().meta({ description: 'Headers of the calls', secret: true }),
-          ignore: z.object(names('mediatypes', 'actions')).optional(),
-        }),
-      )
-      .default([])
-      .describe('Who is called'),
-  },
-  'Webhooks',
 )
 
 export const distributionSchema = z.object({

@@ -43,6 +43,7 @@ const builtIn = {
 } satisfies TokenServerConfig
 
 const bare: Config = {
+  notifications: { includeReferences: false, endpoints: [] },
   data: { directory: './berth-data', metadata: './berth-data' },
   delete: { enabled: true },
   readOnly: false,

@@ -9,6 +9,7 @@ import { createFindings, type Findings, type Problem } from './problem.ts'
 import { readConfigFile } from './read-file.ts'
 import { resolveAuth } from './resolve-auth.ts'
 import { resolveHttp } from './resolve-http.ts'
+import { resolveNotifications } from './resolve-notifications.ts'
 import { resolveData, resolveLog, resolveRegistry } from './resolve-registry.ts'
 import { DEFAULT_ISSUER, resolveTokenServer } from './resolve-token-server.ts'
 import type { UnknownKeyRule } from './unknown-key.ts'
@@ -56,6 +57,7 @@ export function loadConfig(input: LoadInput): LoadResult {
   const config: Config = {
     ...resolveRegistry(raw, places),
     http: resolveHttp(raw.http, places),
+    notifications: resolveNotifications(raw.notifications, places),
     ...resolveAuth(raw, input.authFile !== undefined, places),
   }
   return finish(config, root, mode, findings)

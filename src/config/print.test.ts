@@ -53,6 +53,9 @@ http:
   headers:
     X-Content-Type-Options:
       - nosniff # default
+notifications:
+  events:
+    includereferences: false # default
 catalog:
   maxentries: 1000 # default
 tags:

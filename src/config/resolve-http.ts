@@ -18,7 +18,7 @@ export function resolveHttp(http: Distribution['http'], places: Places): HttpCon
     prefix: resolvePrefix(http.prefix ?? '', places),
     host: resolveHost(http.host ?? '', places),
     relativeUrls: http.relativeurls,
-    headers: resolveHeaders(http.headers, places),
+    headers: resolveHeaders(http.headers, ['http', 'headers'], places),
     tls: resolveHttpTls(http.tls, places),
     drainTimeoutMs: http.draintimeout,
     trustedProxies: resolveTrustedProxies(http.trustedproxies, ['http', 'trustedproxies'], places),
@@ -56,10 +56,10 @@ function resolveHost(host: string, places: Places): string | undefined {
   return host.replace(/\/+$/, '')
 }
 
-function resolveHeaders(headers: Record<string, string[]>, places: Places): Record<string, string[]> {
+export function resolveHeaders(headers: Record<string, string[]>, at: Path, places: Places): Record<string, string[]> {
   const resolved: Record<string, string[]> = {}
   for (const [name, values] of Object.entries(headers)) {
-    const path = ['http', 'headers', name]
+    const path = [...at, name]
     if (!/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(name)) places.problem(path, 'is no header name')
     // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what a header must not carry.
     if (values.some((value) => /[\u0000-\u0008\u000a-\u001f\u007f]|[^\u0000-\u00ff]/.test(value))) {

@@ -1,4 +1,5 @@
 import type { Subject } from '../auth/gate.ts'
+import type { Connection } from './server.ts'
 
 /** One request on its way through a handler. */
 export interface Call {
@@ -18,6 +19,9 @@ export interface Call {
   common: Readonly<Record<string, string>>
   /** Scheme, host and prefix that clients reach this registry by, ending in a slash; `/...` where URLs are relative. */
   base: () => string
+  connection: Connection
+  /** The client's; undefined on a unix socket. */
+  address: () => string | undefined
   /** Takes the connection's idle time-out away, for work whose length the client decides. */
   unhurried: () => void
 }

@@ -57,6 +57,7 @@ export async function listen(options: ListenOptions): Promise<Listener> {
     const connection: Connection = {
       secure,
       peer: () => server.requestIP(request)?.address,
+      port: () => server.requestIP(request)?.port,
       unhurried: () => {
         patient = true
         server.timeout(request, 0)

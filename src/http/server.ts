@@ -13,6 +13,8 @@ import { type Method, neededAccess, parseTarget, type Resource, type Route } fro
 export interface Connection {
   /** Address of the peer; undefined on a unix socket. */
   peer: () => string | undefined
+  /** The peer's. */
+  port?: () => number | undefined
   secure: boolean
   /** Takes the idle time-out away from this request. */
   unhurried: () => void
@@ -77,11 +79,12 @@ export function createServer(deps: ServerDeps): Fetch {
     if (resource !== 'base' && resource !== 'catalog') checkName(name)
     const query = parseQuery(queryText)
     const needed = neededAccess(found.access, name, query)
+    const address = () => deps.clientAddress(connection.peer(), request.headers.get('x-forwarded-for'))
     const verdict = gate.authorize({
       authorization: request.headers.get('authorization') ?? undefined,
       needed,
       base: () => origin(request, connection),
-      address: () => deps.clientAddress(connection.peer(), request.headers.get('x-forwarded-for')),
+      address,
     })
     const proceed = (known: Verdict) => {
       const subject = admitted(known, resource)
@@ -97,6 +100,8 @@ export function createServer(deps: ServerDeps): Fetch {
         subject,
         common,
         base: () => base(request, connection),
+        connection,
+        address,
         unhurried: connection.unhurried,
       }
       return found.handle(call)

@@ -3,6 +3,7 @@ import type { Metadata, StoredBlob } from '../metadata/metadata.ts'
 import type { Digest } from '../oci/digest.ts'
 import { RegistryError } from '../oci/error.ts'
 import type { Storage, StoredObject } from '../storage/storage.ts'
+import { BLOB_MEDIA_TYPE, type EventCause, type Events, NO_EVENTS } from './events.ts'
 import { withFaults } from './faults.ts'
 
 export type { StoredObject }
@@ -11,12 +12,15 @@ export interface Blobs {
   /** @throws RegistryError BLOB_UNKNOWN when the repository does not have it, or its bytes are gone. */
   open(repository: string, digest: Digest): Promise<StoredObject>
   /** Links the blob from one of `from` to `to`; false when none of them has it, or its bytes are gone. */
-  mount(digest: Digest, from: readonly string[] | 'any', to: string): Promise<boolean>
+  mount(digest: Digest, from: readonly string[] | 'any', to: string, cause?: () => EventCause): Promise<boolean>
   /**
    * Takes the blob out of the repository.
    * @throws RegistryError BLOB_UNKNOWN; DENIED while a manifest of the repository needs it.
    */
-  delete(repository: string, digest: Digest): Promise<void>
+  delete(repository: string, digest: Digest, cause?: () => EventCause): Promise<void>
+  /** To be told of a pull that was answered, where `wantsPulls`; `size` is that of the blob. */
+  pulled(repository: string, digest: Digest, size: number, cause: () => EventCause): void
+  readonly wantsPulls: boolean
   /** Forgets what memory holds of a blob whose key changed. */
   forget(digest: Digest): void
 }
@@ -32,8 +36,9 @@ export function createBlobs(deps: {
   now: () => number
   /** Blobs whose rows memory holds, at least 1. */
   remembered?: number | undefined
+  events?: Events
 }): Blobs {
-  const { metadata, storage, now, remembered = CACHED_BLOBS } = deps
+  const { metadata, storage, now, remembered = CACHED_BLOBS, events = NO_EVENTS } = deps
   const known = new LRUCache<Digest, Map<string, StoredBlob>>({ max: remembered })
   // A link read before a deletion must not enter the cache after it: readers compare this with what it was at their start.
   let deletions = 0
@@ -78,15 +83,22 @@ export function createBlobs(deps: {
       })
     },
 
-    async mount(digest, from, to) {
+    async mount(digest, from, to, cause) {
       const blob = await metadata.blobs.locate(digest)
       // A row whose bytes are gone must not spare the client the upload that would bring them back.
       if (blob?.state !== 'live' || (await storage.open(blob.key))?.size !== blob.size) return false
-      return await withFaults(() => metadata.blobs.mount({ digest, from, to, now: now() }))
+      // Where the client named none, which repository had it is nobody's business.
+      const fromRepository = from !== 'any' && from.length === 1 ? from[0] : undefined
+      const target = { repository: to, digest, mediaType: BLOB_MEDIA_TYPE, size: blob.size, kind: 'blobs' } as const
+      const told = events.of('mount', { ...target, fromRepository }, cause)
+      const mounted = await withFaults(() => metadata.blobs.mount({ digest, from, to, now: now(), events: told }))
+      if (mounted) events.queued(told)
+      return mounted
     },
 
-    async delete(repository, digest) {
-      const outcome = await withFaults(() => metadata.blobs.unlink(repository, digest))
+    async delete(repository, digest, cause) {
+      const told = events.of('delete', { repository, digest }, cause)
+      const outcome = await withFaults(() => metadata.blobs.unlink(repository, digest, told))
       forget(digest)
       if (outcome === 'unknown') throw new RegistryError('BLOB_UNKNOWN', { detail: digest })
       if (outcome !== 'unlinked') {
@@ -96,6 +108,15 @@ export function createBlobs(deps: {
           detail: { digest, referencedBy: outcome.referencedBy },
         })
       }
+      events.queued(told)
+    },
+
+    pulled(repository, digest, size, cause) {
+      events.pulled({ repository, digest, mediaType: BLOB_MEDIA_TYPE, size, kind: 'blobs' }, cause)
+    },
+
+    get wantsPulls() {
+      return events.wantsPulls
     },
   }
 }

@@ -2,6 +2,7 @@ import type { Metadata } from '../metadata/metadata.ts'
 import type { Digest } from '../oci/digest.ts'
 import { RegistryError } from '../oci/error.ts'
 import type { Storage, StoredUpload } from '../storage/storage.ts'
+import { BLOB_MEDIA_TYPE, type EventCause, type Events, NO_EVENTS } from './events.ts'
 
 /** How often a commit begins again when the row changed under it; each time means that a collector took the blob meanwhile. */
 const ATTEMPTS = 5
@@ -15,16 +16,20 @@ export function createCommit(deps: {
   storage: Storage
   now: () => number
   onBlob: (digest: Digest) => void
-}): (repository: string, upload: StoredUpload, digest: Digest) => Promise<void> {
-  const { metadata, storage, now, onBlob } = deps
+  events?: Events
+}): (repository: string, upload: StoredUpload, digest: Digest, cause?: () => EventCause) => Promise<void> {
+  const { metadata, storage, now, onBlob, events = NO_EVENTS } = deps
 
-  return async (repository, upload, digest) => {
-    const row = { repository, digest, size: upload.size, upload: upload.id }
+  return async (repository, upload, digest, cause) => {
+    const { size } = upload
+    const told = events.of('push', { repository, digest, mediaType: BLOB_MEDIA_TYPE, size, kind: 'blobs' }, cause)
+    const row = { repository, digest, size, upload: upload.id, events: told }
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       const known = await metadata.blobs.locate(digest)
       const isWhole = known?.state === 'live' && (await storage.open(known.key))?.size === known.size
       if (isWhole) {
         if ((await metadata.blobs.commit({ ...row, key: undefined, now: now() })) === undefined) continue
+        events.queued(told)
         await storage.abort(upload)
         return
       }
@@ -36,6 +41,7 @@ export function createCommit(deps: {
       if (holding !== key) await storage.delete(key)
       // Nobody can have seen a link to a blob that was unknown.
       if (known !== undefined) onBlob(digest)
+      events.queued(told)
       return
     }
     await metadata.uploads.remove(upload.id)

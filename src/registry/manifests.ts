@@ -4,6 +4,7 @@ import { algorithmOf, type Digest, digestOf, isDigest } from '../oci/digest.ts'
 import { RegistryError } from '../oci/error.ts'
 import { parseManifest } from '../oci/manifest.ts'
 import { isTag } from '../oci/name.ts'
+import { createReferencesOf, describedBy, type EventCause, type Events, NO_EVENTS } from './events.ts'
 import { withFaults } from './faults.ts'
 import { checkClass, type Policy, referencesOf } from './validation.ts'
 
@@ -20,9 +21,12 @@ export interface Manifests {
    * @throws RegistryError MANIFEST_INVALID, DIGEST_INVALID, TAG_INVALID, MANIFEST_BLOB_UNKNOWN (one per missing blob), and
    *   DENIED for a class of images that is not allowed.
    */
-  put(put: ManifestPush): Promise<{ digest: Digest; subject: Digest | undefined }>
+  put(put: ManifestPush, cause?: () => EventCause): Promise<{ digest: Digest; subject: Digest | undefined }>
   /** By digest: takes its tags along. By tag: the tag alone. @throws RegistryError MANIFEST_UNKNOWN */
-  delete(repository: string, reference: string): Promise<void>
+  delete(repository: string, reference: string, cause?: () => EventCause): Promise<void>
+  /** To be told of a pull that was answered, where `wantsPulls`. */
+  pulled(repository: string, reference: string, manifest: StoredManifest, cause: () => EventCause): void
+  readonly wantsPulls: boolean
 }
 
 export interface ManifestPush {
@@ -42,8 +46,14 @@ const CACHED_BYTES = 32 * 1024 * 1024
 /** Per missing reference an error is answered; past this many they are only counted. */
 const LISTED_MISSING = 100
 
-export function createManifests(deps: { metadata: Metadata; policy: () => Policy; now: () => number }): Manifests {
-  const { metadata, now } = deps
+export function createManifests(deps: {
+  metadata: Metadata
+  policy: () => Policy
+  now: () => number
+  events?: Events
+}): Manifests {
+  const { metadata, now, events = NO_EVENTS } = deps
+  const referencesOfPulled = createReferencesOf()
   const cache = new LRUCache<string, StoredManifest>({
     maxSize: CACHED_BYTES,
     sizeCalculation: (manifest, key) => manifest.bytes.byteLength + key.length + 500,
@@ -75,7 +85,7 @@ export function createManifests(deps: { metadata: Metadata; policy: () => Policy
       return cache.get(cacheKey) ?? read(repository, reference, cacheKey)
     },
 
-    async put({ repository, reference, tags, bytes, contentType, granted }) {
+    async put({ repository, reference, tags, bytes, contentType, granted }, cause) {
       const byDigest = isDigest(reference)
       const names = [...new Set(byDigest ? tags : [reference, ...tags])]
       for (const name of names) requireTag(name)
@@ -87,11 +97,17 @@ export function createManifests(deps: { metadata: Metadata; policy: () => Policy
       const policy = deps.policy()
       checkClass(manifest, policy.classes, granted)
       const references = referencesOf(manifest, policy)
+      const { mediaType } = manifest
+      const target = { repository, digest, mediaType, size: bytes.byteLength, kind: 'manifests' } as const
+      // registry:2 knows one tag in a request; each further one is an event of its own.
+      const told = (names.length === 0 ? [undefined] : names).flatMap((tag) =>
+        events.of('push', { ...target, tag, references: () => describedBy(manifest) }, cause),
+      )
       const outcome = await withFaults(() =>
         metadata.manifests.put({
           repository,
           digest,
-          mediaType: manifest.mediaType,
+          mediaType,
           bytes,
           tags: names,
           references,
@@ -99,25 +115,42 @@ export function createManifests(deps: { metadata: Metadata; policy: () => Policy
           artifactType: manifest.artifactType,
           annotations: manifest.annotations,
           now: now(),
+          events: told,
         }),
       )
       if (!outcome.stored) throw missing(outcome.missing.map((entry) => entry.digest))
       forget(repository, [...names, digest])
+      events.queued(told)
       return { digest, subject: manifest.subject?.digest }
     },
 
-    async delete(repository, reference) {
+    async delete(repository, reference, cause) {
       if (isDigest(reference)) {
-        const deleted = await withFaults(() => metadata.manifests.delete(repository, reference, now()))
+        const told = events.of('delete', { repository, digest: reference }, cause)
+        const deleted = await withFaults(() => metadata.manifests.delete(repository, reference, now(), told))
         forget(repository, [reference, ...(deleted?.tags ?? [])])
         if (deleted === undefined) throw unknown(repository, reference)
+        events.queued(told, 1 + deleted.tags.length)
         return
       }
+      const told = events.of('delete', { repository, tag: reference }, cause)
       const digest = isTag(reference)
-        ? await withFaults(() => metadata.tags.delete(repository, reference, now()))
+        ? await withFaults(() => metadata.tags.delete(repository, reference, now(), told))
         : undefined
       forget(repository, [reference])
       if (digest === undefined) throw unknown(repository, reference)
+      events.queued(told)
+    },
+
+    pulled(repository, reference, manifest, cause) {
+      const { digest, mediaType, bytes } = manifest
+      const tag = isDigest(reference) ? undefined : reference
+      const target = { repository, tag, digest, mediaType, size: bytes.byteLength, kind: 'manifests' } as const
+      events.pulled({ ...target, references: () => referencesOfPulled(manifest) }, cause)
+    },
+
+    get wantsPulls() {
+      return events.wantsPulls
     },
   }
 }

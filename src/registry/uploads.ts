@@ -4,6 +4,7 @@ import { RegistryError } from '../oci/error.ts'
 import { formatUploadRange } from '../oci/range.ts'
 import type { Storage, StoredUpload } from '../storage/storage.ts'
 import { createCommit } from './commit.ts'
+import type { EventCause, Events } from './events.ts'
 import { withFaults } from './faults.ts'
 import { createSessions } from './sessions.ts'
 
@@ -39,7 +40,7 @@ export interface Uploads {
    * Makes the upload the blob `digest`, durable when this resolves.
    * @throws RegistryError DIGEST_INVALID when the bytes have another digest; the session ends.
    */
-  finish(repository: string, id: string, digest: Digest, last?: Chunk): Promise<void>
+  finish(repository: string, id: string, digest: Digest, last?: Chunk, cause?: () => EventCause): Promise<void>
   cancel(repository: string, id: string): Promise<void>
   /** Ends the uploads that nobody touched since `before` (milliseconds since the epoch); resolves to how many. */
   expire(before: number): Promise<number>
@@ -54,6 +55,7 @@ export interface UploadsDeps {
   bootId: string
   /** Called before a finished upload is acknowledged that gave a known blob another key. */
   onBlob: (digest: Digest) => void
+  events?: Events
 }
 
 export function createUploads(deps: UploadsDeps): Uploads {
@@ -141,7 +143,7 @@ export function createUploads(deps: UploadsDeps): Uploads {
         }),
       ),
 
-    finish: (repository, id, digest, last) =>
+    finish: (repository, id, digest, last, cause) =>
       withFaults(() =>
         sessions.exclusive(id, async (signal) => {
           let row = await resume(repository, id)
@@ -154,7 +156,7 @@ export function createUploads(deps: UploadsDeps): Uploads {
             await discard(row)
             throw new RegistryError('DIGEST_INVALID', { detail: { expected: digest, actual, size: row.size } })
           }
-          await commit(repository, upload, digest)
+          await commit(repository, upload, digest, cause)
         }),
       ),
 

@@ -34,6 +34,7 @@ export async function openApi(more: Partial<ApiDeps> = {}, basePath = '/api/v1')
   const deps: ApiDeps = {
     ...opened,
     audit: metadata.audit,
+    notifications: undefined,
     async whoIs(request) {
       const authorization = request.headers.get('authorization')
       if (authorization === null) return 'anonymous'

@@ -8,6 +8,7 @@ import type { SigningAlgorithm } from '../../auth/keys.ts'
 import type { Robots } from '../../auth/robots.ts'
 import type { RuleBook } from '../../auth/rule-book.ts'
 import type { ScopeRequest } from '../../auth/scope-request.ts'
+import type { Notifications } from '../../registry/notifications.ts'
 import type { Log } from '../../telemetry/log.ts'
 
 /** Who calls the API. */
@@ -78,6 +79,8 @@ export interface ApiDeps {
   tokens: CredentialTokens
   rules: RuleBook
   audit: AuditLog
+  /** Undefined where no registry runs. */
+  notifications: Notifications | undefined
   changes: Changes
   /** @throws UnavailableError when it could not find out */
   whoIs: (request: Request, address: string | undefined) => Promise<Identity>

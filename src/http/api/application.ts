@@ -9,6 +9,7 @@ import { refuseLimited } from './credential.ts'
 import { addGroups } from './groups.ts'
 import { addKeys } from './keys.ts'
 import { addMe } from './me.ts'
+import { addNotifications } from './notifications.ts'
 import { isForeign } from './origin-check.ts'
 import { ProblemError, problem, problemOf } from './problem.ts'
 import { addRobots } from './robots.ts'
@@ -101,7 +102,8 @@ function createRoutes(deps: ApiDeps) {
     requireAdmin(c.env.caller)
     await next()
   })
-  for (const add of [addUsers, addGroups, addRobots, addTokens, addAcl, addAudit, addKeys]) add(admin, deps)
+  for (const add of [addUsers, addGroups, addRobots, addTokens, addAcl, addAudit, addKeys, addNotifications])
+    add(admin, deps)
 
   // Each on its own, for the order counts: what an account may do for itself comes before the gate of administrators.
   const described = createRouter()

@@ -3,6 +3,7 @@ import { parseRange, type Span } from '../../oci/range.ts'
 import type { Blobs, StoredObject } from '../../registry/blobs.ts'
 import type { Handler } from '../call.ts'
 import { matchesEtag } from '../etag.ts'
+import { causeOf } from '../event-cause.ts'
 
 export interface BlobHandlers {
   get: Handler
@@ -12,7 +13,8 @@ export interface BlobHandlers {
 /** OCI Distribution Specification 1.1, "Pulling blobs" and "Deleting Blobs"; ranges as RFC 9110 section 14. */
 export function createBlobHandlers({ blobs }: { blobs: Blobs }): BlobHandlers {
   return {
-    async get({ request, name, reference, common }) {
+    async get(call) {
+      const { request, name, reference, common } = call
       const digest = parseDigest(reference)
       const object = await blobs.open(name, digest)
       const etag = `"${digest}"`
@@ -41,13 +43,14 @@ export function createBlobHandlers({ blobs }: { blobs: Blobs }): BlobHandlers {
       const span = range === 'whole' ? { start: 0, end: object.size - 1 } : range
       if (range !== 'whole') headers['Content-Range'] = `bytes ${span.start}-${span.end}/${object.size}`
       headers['Content-Length'] = String(span.end - span.start + 1)
+      if (blobs.wantsPulls) blobs.pulled(name, digest, object.size, () => causeOf(call))
       if (request.method === 'HEAD') return new Response(null, { status, headers })
       // A whole file is left whole, for the kernel sends it then; unless a Range is to be ignored, which the runtime would not do.
       return new Response(content(object, range === 'whole' && asked === null ? undefined : span), { status, headers })
     },
 
-    async delete({ name, reference }) {
-      await blobs.delete(name, parseDigest(reference))
+    async delete(call) {
+      await blobs.delete(call.name, parseDigest(call.reference), () => causeOf(call))
       return new Response(null, { status: 202, headers: { 'Content-Length': '0' } })
     },
   }

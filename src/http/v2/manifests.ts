@@ -9,6 +9,7 @@ import type { Manifests, StoredManifest } from '../../registry/manifests.ts'
 import { readBody } from '../body.ts'
 import type { Call, Handler } from '../call.ts'
 import { matchesEtag } from '../etag.ts'
+import { causeOf } from '../event-cause.ts'
 
 /** Tags that one request may set. */
 const MAX_TAGS = 100
@@ -30,7 +31,8 @@ export function createManifestHandlers({ manifests }: { manifests: Manifests }):
       return found instanceof Promise ? found.then((manifest) => negotiate(call, manifest)) : negotiate(call, found)
     },
 
-    async put({ request, name, reference, query, base, subject: caller }) {
+    async put(call) {
+      const { request, name, reference, query, base, subject: caller } = call
       const tags = query.getAll('tag')
       if (tags.length > MAX_TAGS) {
         throw new RegistryError('TAG_INVALID', { message: `at most ${MAX_TAGS} tags in one request` })
@@ -39,7 +41,7 @@ export function createManifestHandlers({ manifests }: { manifests: Manifests }):
       const contentType = request.headers.get('content-type')
       const granted = caller.granted === 'everything' ? undefined : classesOf(caller.granted, name)
       const push = { repository: name, reference, tags, bytes, contentType, granted }
-      const { digest, subject } = await manifests.put(push)
+      const { digest, subject } = await manifests.put(push, () => causeOf(call))
       const headers = new Headers({
         Location: `${base()}v2/${name}/manifests/${digest}`,
         'Docker-Content-Digest': digest,
@@ -50,8 +52,8 @@ export function createManifestHandlers({ manifests }: { manifests: Manifests }):
       return new Response(null, { status: 201, headers })
     },
 
-    async delete({ name, reference }) {
-      await manifests.delete(name, reference)
+    async delete(call) {
+      await manifests.delete(call.name, call.reference, () => causeOf(call))
       return new Response(null, { status: 202, headers: { 'Content-Length': '0' } })
     },
   }
@@ -81,22 +83,25 @@ export function createManifestHandlers({ manifests }: { manifests: Manifests }):
     if (!accepts(manifest.mediaType)) throw notAcceptable(index)
     return answer(call, manifest)
   }
-}
 
-function answer({ request, common }: Call, { digest, mediaType, bytes }: StoredManifest): Response {
-  const etag = `"${digest}"`
-  if (matchesEtag(request.headers.get('if-none-match'), digest)) {
-    return new Response(null, { status: 304, headers: { ...common, ETag: etag, 'Docker-Content-Digest': digest } })
+  function answer(call: Call, manifest: StoredManifest): Response {
+    const { request, common } = call
+    const { digest, mediaType, bytes } = manifest
+    const etag = `"${digest}"`
+    if (matchesEtag(request.headers.get('if-none-match'), digest)) {
+      return new Response(null, { status: 304, headers: { ...common, ETag: etag, 'Docker-Content-Digest': digest } })
+    }
+    if (manifests.wantsPulls) manifests.pulled(call.name, call.reference, manifest, () => causeOf(call))
+    return new Response(request.method === 'HEAD' ? null : bytes, {
+      headers: {
+        ...common,
+        'Content-Type': mediaType,
+        'Content-Length': String(bytes.byteLength),
+        'Docker-Content-Digest': digest,
+        ETag: etag,
+      },
+    })
   }
-  return new Response(request.method === 'HEAD' ? null : bytes, {
-    headers: {
-      ...common,
-      'Content-Type': mediaType,
-      'Content-Length': String(bytes.byteLength),
-      'Docker-Content-Digest': digest,
-      ETag: etag,
-    },
-  })
 }
 
 function notAcceptable({ mediaType }: StoredManifest): RegistryError {

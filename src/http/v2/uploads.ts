@@ -8,6 +8,7 @@ import type { Chunk, Upload, Uploads } from '../../registry/uploads.ts'
 import { streamBody } from '../body.ts'
 import type { Call, Handler } from '../call.ts'
 import { errorResponse } from '../errors.ts'
+import { causeOf } from '../event-cause.ts'
 
 export interface UploadHandlers {
   start: Handler
@@ -27,14 +28,16 @@ export function createUploadHandlers(deps: {
   const { uploads, blobs, chunkMinLength } = deps
 
   /** "Mounting a blob from another repository": only from where the caller may pull. */
-  async function tryMount({ name, query, subject }: Call, digest: string): Promise<boolean> {
+  async function tryMount(call: Call, digest: string): Promise<boolean> {
+    const { name, query, subject } = call
     if (!isDigest(digest)) return false
+    const cause = () => causeOf(call)
     const from = query.get('from')
     // The route's access asked for pull on `from`; without it the registry looks where the caller may pull anyway.
-    if (from !== null) return isRepositoryName(from) && (await blobs.mount(digest, [from], name))
+    if (from !== null) return isRepositoryName(from) && (await blobs.mount(digest, [from], name, cause))
     const { granted } = subject
-    if (granted === 'everything') return await blobs.mount(digest, 'any', name)
-    return await blobs.mount(digest, pullable(granted), name)
+    if (granted === 'everything') return await blobs.mount(digest, 'any', name, cause)
+    return await blobs.mount(digest, pullable(granted), name, cause)
   }
 
   return {
@@ -48,7 +51,7 @@ export function createUploadHandlers(deps: {
         call.unhurried()
         const { id } = await uploads.start(name)
         try {
-          await uploads.finish(name, id, wanted, wholeBody(call))
+          await uploads.finish(name, id, wanted, wholeBody(call), () => causeOf(call))
         } catch (error) {
           await uploads.cancel(name, id).catch(() => {})
           throw error
@@ -80,7 +83,8 @@ export function createUploadHandlers(deps: {
         const wanted = parseDigest(digest)
         call.unhurried()
         const hasBody = call.request.body !== null && call.request.headers.get('content-length') !== '0'
-        await uploads.finish(call.name, call.reference, wanted, hasBody ? chunkOf(call) : undefined)
+        const last = hasBody ? chunkOf(call) : undefined
+        await uploads.finish(call.name, call.reference, wanted, last, () => causeOf(call))
         return created(call, wanted)
       }),
 

@@ -1,0 +1,31 @@
+import { randomUUID } from 'node:crypto'
+import { isIP } from 'node:net'
+import type { EventCause } from '../registry/events.ts'
+import type { Call } from './call.ts'
+import { plainAddress } from './peer.ts'
+
+/** What a notification says of the request behind it (distribution: notifications/bridge.go, NewRequestRecord). */
+export function causeOf(call: Call): EventCause {
+  const { request, subject } = call
+  const { headers, method } = request
+  return {
+    actor: subject.name,
+    base: call.base(),
+    request: {
+      id: randomUUID(),
+      addr: remoteOf(call),
+      host: headers.get('host') ?? undefined,
+      method,
+      useragent: headers.get('user-agent') ?? '',
+    },
+  }
+}
+
+/** As Go has it: with the port where the client is the peer itself, without where a proxy named it. */
+function remoteOf({ address, connection }: Call): string | undefined {
+  const client = address()
+  const peer = connection.peer()
+  const port = connection.port?.()
+  if (client === undefined || peer === undefined || port === undefined || plainAddress(peer) !== client) return client
+  return isIP(client) === 6 ? `[${client}]:${port}` : `${client}:${port}`
+}

@@ -1,0 +1,75 @@
+import type { Metadata, NewEvent } from '../metadata/metadata.ts'
+import type { Log } from '../telemetry/log.ts'
+
+/** Events of pulls on their way to the database. */
+export interface PullQueue {
+  /** Never waits, and never throws. */
+  add(event: NewEvent): void
+  /** Writes what is there; for the end of the program. */
+  close(): Promise<void>
+}
+
+/** Milliseconds that an event may wait here: a crash loses no more than those. */
+const DELAY = 500
+/** Events of one write, and all that may wait while the database is slow. */
+const PORTION = 1000
+const MAX_WAITING = 20_000
+
+/**
+ * A pull must not wait for a write, and it changes nothing that an event could contradict: its events are written in portions, a
+ * moment later. Where more come than can be written, the newest are left out, and the log says how many.
+ */
+export function createPullQueue(deps: {
+  events: Pick<Metadata['events'], 'append'>
+  onQueued: (events: readonly NewEvent[]) => void
+  log: Pick<Log, 'warn' | 'error'>
+}): PullQueue {
+  const { events, onQueued, log } = deps
+  let waiting: NewEvent[] = []
+  let lost = 0
+  let timer: Timer | undefined
+  let writing: Promise<void> | undefined
+
+  async function write(): Promise<void> {
+    while (waiting.length > 0) {
+      const portion = waiting.slice(0, PORTION)
+      waiting = waiting.slice(PORTION)
+      try {
+        await events.append(portion)
+        onQueued(portion)
+      } catch (error) {
+        lost += portion.length
+        log.error('events of pulls could not be written', { error })
+      }
+    }
+    if (lost > 0) log.warn('events of pulls were left out', { events: lost })
+    lost = 0
+  }
+
+  function flush(): Promise<void> {
+    clearTimeout(timer)
+    timer = undefined
+    writing ??= write().finally(() => {
+      writing = undefined
+      if (waiting.length > 0) schedule()
+    })
+    return writing
+  }
+
+  function schedule(): void {
+    timer ??= setTimeout(() => void flush(), DELAY)
+  }
+
+  return {
+    add(event) {
+      if (waiting.length >= MAX_WAITING) lost++
+      else waiting.push(event)
+      if (writing === undefined) schedule()
+    },
+    async close() {
+      await flush()
+      await flush()
+      clearTimeout(timer)
+    },
+  }
+}
