@@ -85,6 +85,7 @@ export async function openFoundation(options: FoundationDeps): Promise<Foundatio
             ...services,
             notifications: registry?.notifications,
             audit: metadata.audit,
+            contents: metadata.contents,
             whoIs: createWhoIs({ login: () => current().login, now, record }),
             findAccount: async (account, source) => {
               const known = await current().chain?.find(account)

@@ -13,6 +13,8 @@ export function controlAddress(directory: string): Extract<Address, { kind: 'uni
 
 /** The admin API of a data directory, with the rights of whoever may open that. */
 export interface Control {
+  /** Whether a server answers; otherwise this process owns the data directory until `close`. */
+  isServer: boolean
   fetch(request: Request): Promise<Response>
   close(): Promise<void>
 }
@@ -25,6 +27,7 @@ export async function openControl(config: Config): Promise<Control> {
   const socket = shortSocketPath(controlAddress(config.data.directory).path)
   if (await isServed(socket.path)) {
     return {
+      isServer: true,
       fetch: (request) => fetch(request, { unix: socket.path }),
       close: async () => socket.close(),
     }
@@ -35,6 +38,7 @@ export async function openControl(config: Config): Promise<Control> {
   const onPassword = async (name: string) => forgetPassword(passwordFile, name)
   const app = await createApp(config, { ...systemClock, log: quiet.log, onPassword })
   return {
+    isServer: false,
     fetch: app.control,
     async close() {
       await app.close()

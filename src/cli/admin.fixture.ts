@@ -31,6 +31,7 @@ export async function openShell(options: { password?: string } = {}) {
       async open() {
         open++
         return {
+          isServer: false,
           fetch: (request) => opened.api(request, { caller: { ...OPERATOR, admin: true } }),
           close: async () => void open--,
         }

@@ -5,6 +5,7 @@ import { authCommand } from './auth.ts'
 import { configCommand } from './config.ts'
 import { doctorCommand } from './doctor.ts'
 import { CommandError } from './error.ts'
+import { exportCommand } from './export.ts'
 import { groupCommand } from './group.ts'
 import { htpasswdCommand } from './htpasswd.ts'
 import { keyCommand } from './key.ts'
@@ -40,6 +41,7 @@ function berthCommand(): Command {
     .addCommand(keyCommand())
     .addCommand(htpasswdCommand())
     .addCommand(notifyCommand())
+    .addCommand(exportCommand())
     .addCommand(configCommand())
     .addCommand(doctorCommand())
     .addCommand(versionCommand())

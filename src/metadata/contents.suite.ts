@@ -58,8 +58,8 @@ export function contentsSuite(opened: () => Opened): void {
         tags: ['v1'],
         mediaType: 'text/i',
       })
-      await putManifest(metadata, 'signature', { subject: child, artifactType: 'text/s', annotations })
-      const plain = { subject: undefined, artifactType: undefined, annotations: undefined }
+      await putManifest(metadata, 'signature', { subject: child, artifactType: 'text/s', annotations, now: 7 })
+      const plain = { subject: undefined, artifactType: undefined, annotations: undefined, pushedAt: 1 }
       const image = 'application/vnd.oci.image.manifest.v1+json'
       const bytes = (text: string) => new TextEncoder().encode(text)
       const expected = [
@@ -76,7 +76,7 @@ export function contentsSuite(opened: () => Opened): void {
           digest: digest('signature'),
           mediaType: image,
           bytes: bytes('signature'),
-          ...{ subject: child, artifactType: 'text/s', annotations, isTagged: false, isChild: false },
+          ...{ subject: child, artifactType: 'text/s', annotations, pushedAt: 7, isTagged: false, isChild: false },
         },
       ].sort((a, b) => (a.digest < b.digest ? -1 : 1))
       expect(await manifestsOf({})).toEqual(expected)
@@ -134,10 +134,12 @@ export function contentsSuite(opened: () => Opened): void {
     })
 
     test('tags come with what they point to, page by page', async () => {
-      for (const [index, name] of NAMES.entries()) await putManifest(metadata, `image ${index % 3}`, { tags: [name] })
+      for (const [index, name] of NAMES.entries()) {
+        await putManifest(metadata, `image ${index % 3}`, { tags: [name], now: index })
+      }
       await putManifest(metadata, 'elsewhere', { repository: 'other', tags: ['x'] })
       expect(await metadata.contents.tags(REPOSITORY, ALL)).toEqual(
-        NAMES.map((name, index) => ({ name, digest: digest(`image ${index % 3}`) })),
+        NAMES.map((name, index) => ({ name, digest: digest(`image ${index % 3}`), updatedAt: index })),
       )
       await expectPages(NAMES, async (page) => (await metadata.contents.tags(REPOSITORY, page)).map(({ name }) => name))
       expect(await metadata.contents.tags('not/there', ALL)).toEqual([])

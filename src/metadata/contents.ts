@@ -65,15 +65,16 @@ export function contents(database: Database): Contents {
     async tags(repository, { last, limit }) {
       const id = await repositoryId(repository)
       if (id === undefined) return []
-      return await read
+      const rows = await read
         .selectFrom('tags')
         .innerJoin('manifests', 'manifests.id', 'tags.manifest_id')
-        .select(['tags.name', 'manifests.digest'])
+        .select(['tags.name', 'manifests.digest', 'tags.updated_at'])
         .where('tags.repository_id', '=', id)
         .$if(last !== undefined, (query) => query.where('tags.name', '>', last ?? ''))
         .orderBy('tags.name')
         .limit(limit)
         .execute()
+      return rows.map(({ name, digest, updated_at: updatedAt }) => ({ name, digest, updatedAt }))
     },
 
     async blobs(repository, { digest }, { last, limit }) {
@@ -115,7 +116,7 @@ async function countsOf(read: Handle, id: number) {
 async function manifestsOf(read: Handle, repositoryId: number, digests: readonly Digest[]): Promise<ContentManifest[]> {
   const rows = await read
     .selectFrom('manifests')
-    .select(['id', 'digest', 'media_type', 'subject_digest', 'artifact_type', 'annotations', 'bytes'])
+    .select(['id', 'digest', 'media_type', 'subject_digest', 'artifact_type', 'annotations', 'pushed_at', 'bytes'])
     .select(({ exists, selectFrom }) => [
       exists(selectFrom('tags').select('tags.name').whereRef('tags.manifest_id', '=', 'manifests.id')).as('tagged'),
       exists(
@@ -137,6 +138,7 @@ async function manifestsOf(read: Handle, repositoryId: number, digests: readonly
     subject: row.subject_digest ?? undefined,
     artifactType: row.artifact_type ?? undefined,
     annotations: row.annotations === null ? undefined : (JSON.parse(row.annotations) as Record<string, string>),
+    pushedAt: row.pushed_at,
     // SQLite answers 0 or 1, PostgreSQL a truth value.
     isTagged: Boolean(row.tagged),
     isChild: Boolean(row.child),

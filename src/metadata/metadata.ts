@@ -214,9 +214,17 @@ export interface ContentManifest extends StoredManifest {
   /** As a referrers answer shows it. */
   artifactType: string | undefined
   annotations: Record<string, string> | undefined
+  pushedAt: number
   isTagged: boolean
   /** Whether an index of the repository names it. */
   isChild: boolean
+}
+
+export interface ContentTag {
+  name: string
+  digest: Digest
+  /** When it was last moved. */
+  updatedAt: number
 }
 
 /**
@@ -235,7 +243,7 @@ export interface Contents {
     filter: { tag?: string | undefined; digest?: Digest | undefined; subject?: Digest | undefined },
     page: Page,
   ): Promise<{ manifests: ContentManifest[]; more: boolean }>
-  tags(repository: string, page: Page): Promise<{ name: string; digest: Digest }[]>
+  tags(repository: string, page: Page): Promise<ContentTag[]>
   /** Live blobs that are linked in the repository, in byte order of their digests: all, or the one of a digest. */
   blobs(repository: string, filter: { digest?: Digest | undefined }, page: Page): Promise<StoredBlob[]>
 }

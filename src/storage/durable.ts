@@ -116,7 +116,7 @@ function syncDirectories(target: string, root: string): void {
   }
 }
 
-function syncDirectory(path: string): void {
+export function syncDirectory(path: string): void {
   const fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY)
   try {
     fsyncSync(fd)

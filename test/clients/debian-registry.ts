@@ -1,7 +1,7 @@
 import { mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { cleanEnvironment, program } from '../programs.ts'
+import { cleanEnvironment, type Ended, program, run } from '../programs.ts'
 import { freePort } from '../start-berth.ts'
 
 const READY_TIMEOUT_MS = 15_000
@@ -25,21 +25,19 @@ export interface DebianRegistry {
   dispose(): Promise<void>
 }
 
-/** Starts one on a free port, on a fresh directory, with deletion enabled. @throws Error with its log. */
+export type DebianAuth = { token: TokenAuth } | { htpasswd: { realm: string; path: string } }
+
+/**
+ * Starts one on a free port, on a fresh directory or a given one, with deletion enabled; open to everybody unless told.
+ * @throws Error with its log.
+ */
 export async function startDebianRegistry(
-  auth: { token: TokenAuth } | { htpasswd: { realm: string; path: string } } | 'none',
+  auth: DebianAuth | 'none' = 'none',
+  directory?: string,
 ): Promise<DebianRegistry> {
   const folder = mkdtempSync(join(tmpdir(), 'berth-debian-'))
   const port = await freePort()
-  const config = {
-    version: '0.1',
-    storage: { filesystem: { rootdirectory: join(folder, 'data') }, delete: { enabled: true } },
-    http: { addr: `127.0.0.1:${port}` },
-    ...(auth === 'none' ? {} : { auth }),
-  }
-  // YAML is a superset of JSON.
-  const configFile = join(folder, 'config.yml')
-  writeFileSync(configFile, JSON.stringify(config))
+  const configFile = writeConfig(folder, directory ?? join(folder, 'data'), port, auth)
   const logFile = join(folder, 'log')
   const output = openSync(logFile, 'a')
   const child = Bun.spawn([program('docker-registry'), 'serve', configFile], {
@@ -64,10 +62,36 @@ export async function startDebianRegistry(
       (answer) => answer.status,
       () => undefined,
     )
-    if (status === 401 || status === 200) return { host: `localhost:${port}`, url, log, dispose }
+    if (status === (auth === 'none' ? 200 : 401)) return { host: `localhost:${port}`, url, log, dispose }
     await Bun.sleep(POLL_MS)
   }
   const text = log()
   await dispose()
   throw new Error(`docker-registry does not start:\n${text}`)
+}
+
+/** What its garbage-collect does with a directory, and says of it. With `dryRun` it deletes nothing. */
+export async function collectGarbage(directory: string, { dryRun }: { dryRun: boolean }): Promise<Ended> {
+  const folder = mkdtempSync(join(tmpdir(), 'berth-debian-'))
+  try {
+    const configFile = writeConfig(folder, directory, 0, 'none')
+    const options = dryRun ? ['--dry-run'] : []
+    return await run([program('docker-registry'), 'garbage-collect', ...options, configFile])
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+/** Answers the path of the file. */
+function writeConfig(folder: string, directory: string, port: number, auth: DebianAuth | 'none'): string {
+  const config = {
+    version: '0.1',
+    storage: { filesystem: { rootdirectory: directory }, delete: { enabled: true } },
+    http: { addr: `127.0.0.1:${port}` },
+    ...(auth === 'none' ? {} : { auth }),
+  }
+  const path = join(folder, 'config.yml')
+  // YAML is a superset of JSON.
+  writeFileSync(path, JSON.stringify(config))
+  return path
 }

@@ -35,6 +35,12 @@ export async function openApi(more: Partial<ApiDeps> = {}, basePath = '/api/v1')
     ...opened,
     audit: metadata.audit,
     notifications: undefined,
+    contents: {
+      repositories: async () => [],
+      manifests: async () => ({ manifests: [], more: false }),
+      tags: async () => [],
+      blobs: async () => [],
+    },
     async whoIs(request) {
       const authorization = request.headers.get('authorization')
       if (authorization === null) return 'anonymous'

@@ -8,6 +8,7 @@ import type { SigningAlgorithm } from '../../auth/keys.ts'
 import type { Robots } from '../../auth/robots.ts'
 import type { RuleBook } from '../../auth/rule-book.ts'
 import type { ScopeRequest } from '../../auth/scope-request.ts'
+import type { Contents } from '../../registry/contents.ts'
 import type { Notifications } from '../../registry/notifications.ts'
 import type { Log } from '../../telemetry/log.ts'
 
@@ -81,6 +82,8 @@ export interface ApiDeps {
   audit: AuditLog
   /** Undefined where no registry runs. */
   notifications: Notifications | undefined
+  /** For the operator alone: keys of blobs concern nobody who may not read the data directory. */
+  contents: Contents
   changes: Changes
   /** @throws UnavailableError when it could not find out */
   whoIs: (request: Request, address: string | undefined) => Promise<Identity>

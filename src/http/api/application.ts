@@ -4,6 +4,7 @@ import { splitUrl } from '../server.ts'
 import { addAcl } from './acl.ts'
 import type { ApiDeps, Caller, CallFrom } from './api.ts'
 import { addAudit } from './audit.ts'
+import { addContents } from './contents.ts'
 import { createRouter } from './context.ts'
 import { refuseLimited } from './credential.ts'
 import { addGroups } from './groups.ts'
@@ -102,7 +103,17 @@ function createRoutes(deps: ApiDeps) {
     requireAdmin(c.env.caller)
     await next()
   })
-  for (const add of [addUsers, addGroups, addRobots, addTokens, addAcl, addAudit, addKeys, addNotifications])
+  for (const add of [
+    addUsers,
+    addGroups,
+    addRobots,
+    addTokens,
+    addAcl,
+    addAudit,
+    addKeys,
+    addNotifications,
+    addContents,
+  ])
     add(admin, deps)
 
   // Each on its own, for the order counts: what an account may do for itself comes before the gate of administrators.

@@ -1,4 +1,5 @@
 import { z } from '@hono/zod-openapi'
+import { isDigest } from '../../oci/digest.ts'
 
 /**
  * What the API takes and gives, once for types, checks and the OpenAPI document. Times are RFC 3339 in UTC. Bodies are
@@ -233,10 +234,54 @@ export const auditQuery = z.strictObject({
   kind: auditKind.optional(),
   outcome: outcome.optional(),
 })
+const digest = z.string().refine(isDigest, 'not a sha256 or sha512 digest')
+const repositoryName = z.string().max(256)
+export const contentsQuery = z.strictObject({ limit, last: z.string().max(300).optional() })
+export const contentsOfQuery = contentsQuery.extend({ repository: repositoryName })
+export const contentBlobsQuery = contentsOfQuery.extend({ digest: digest.optional() })
+export const contentManifestsQuery = contentBlobsQuery.extend({ tag: name.optional(), subject: digest.optional() })
+const count = z.number().int()
+export const contentRepositoriesSchema = z
+  .object({
+    repositories: z.array(
+      z.object({ name: repositoryName, manifests: count, tags: count, blobs: count, bytes: count }),
+    ),
+  })
+  .openapi('ContentRepositories')
+export const contentManifestsSchema = z
+  .object({
+    manifests: z.array(
+      z.object({
+        digest,
+        mediaType: z.string(),
+        bytes: z.base64(),
+        subject: digest.optional(),
+        artifactType: z.string().optional(),
+        annotations: z.record(z.string(), z.string()).optional(),
+        pushedAt: count,
+        isTagged: z.boolean(),
+        isChild: z.boolean(),
+      }),
+    ),
+    more: z.boolean(),
+  })
+  .openapi('ContentManifests')
+export const contentTagsSchema = z
+  .object({ tags: z.array(z.object({ name, digest, updatedAt: count })) })
+  .openapi('ContentTags')
+export const contentBlobsSchema = z
+  .object({
+    blobs: z.array(z.object({ digest, size: count, key: z.string(), state: z.enum(['live', 'deleting']) })),
+  })
+  .openapi('ContentBlobs')
 export const byName = z.object({ name })
 export const byId = z.object({ id: name })
 export const byMember = z.object({ name, user: name })
 
+export type ContentRepositoriesView = z.infer<typeof contentRepositoriesSchema>
+export type ContentManifestsView = z.infer<typeof contentManifestsSchema>
+export type ContentTagsView = z.infer<typeof contentTagsSchema>
+export type ContentBlobsView = z.infer<typeof contentBlobsSchema>
 export type UserView = z.infer<typeof userSchema>
 export type UserDetailView = z.infer<typeof userDetailSchema>
 export type UsersView = z.infer<typeof usersSchema>

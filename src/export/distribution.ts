@@ -1,0 +1,101 @@
+import { existsSync, mkdirSync, utimesSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import type { ContentManifest } from '../metadata/metadata.ts'
+import type { Digest } from '../oci/digest.ts'
+import { type DistributionFile, linkText, pathOf } from '../storage/distribution-path.ts'
+import { errnoOf } from '../storage/fault.ts'
+import { openDistributionTarget } from './distribution-target.ts'
+import type { ExportOptions } from './export.ts'
+import { childrenOf } from './named.ts'
+import { eachBlob, eachManifest, eachRepository, eachTag, findManifest } from './pages.ts'
+import { createPlaces } from './place.ts'
+import { placeBlob } from './place-blob.ts'
+import { note, type Report } from './report.ts'
+import { isSelected } from './selection.ts'
+import { findingsOf } from './unlike.ts'
+
+/**
+ * Writes the tree that registry:2 and 3 serve. What Berth keeps as rows becomes links, and blobs for the bytes of
+ * manifests; blobs get a second name at their path. The registry may go on meanwhile: tags never point to a manifest that
+ * was left out, and what is pushed or deleted meanwhile may be there or not.
+ * @throws ExportError
+ */
+export async function exportDistribution(options: ExportOptions, report: Report): Promise<void> {
+  const { contents, directory, selection, dryRun, progress } = options
+  const target = openDistributionTarget(directory, options)
+  const places = createPlaces({ temporary: target.temporary, dryRun })
+  const placing = { ...options, places, report }
+  const begun = options.now()
+  let links = 0
+
+  const placeOf = (file: DistributionFile) => join(target.tree, pathOf(file, '.'))
+  const blobPath = (digest: Digest) => join(directory, pathOf({ kind: 'blob', digest }))
+
+  /** `at`: when the row says that it came, which adoption takes for the time again. */
+  function link(file: DistributionFile, digest: Digest, at?: number): void {
+    links++
+    if (dryRun) return
+    const path = placeOf(file)
+    writeLink(path, linkText(digest))
+    // Never in the future: what is newer than the end of an export was written by somebody else.
+    const seconds = Math.min(at ?? begun, begun) / 1000
+    if (at !== undefined) utimesSync(path, seconds, seconds)
+  }
+
+  /** Asked of the tree itself, for a repository may have more manifests than memory should hold. */
+  const isWritten = (repository: string, digest: Digest) =>
+    dryRun || existsSync(placeOf({ kind: 'revision', repository, digest }))
+
+  function addManifest(repository: string, manifest: ContentManifest): void {
+    const { digest, bytes } = manifest
+    places.bytes(blobPath(digest), bytes)
+    link({ kind: 'revision', repository, digest }, digest, manifest.pushedAt)
+    report.manifests++
+    progress.item()
+    for (const finding of findingsOf(repository, manifest)) note(report, finding)
+  }
+
+  /** One that was pushed since the manifests were read, with those that it names: they were there before it. */
+  async function addLate(repository: string, digest: Digest): Promise<void> {
+    if (isWritten(repository, digest)) return
+    const manifest = await findManifest(contents, repository, { digest })
+    if (manifest === undefined) return
+    for (const child of childrenOf(manifest)) {
+      await addLate(repository, child.digest)
+    }
+    addManifest(repository, manifest)
+  }
+
+  for await (const { name: repository } of eachRepository(contents, (name) => isSelected(selection, name))) {
+    report.repositories++
+    for await (const manifest of eachManifest(contents, repository)) addManifest(repository, manifest)
+    for await (const { name: tag, digest, updatedAt } of eachTag(contents, repository)) {
+      await addLate(repository, digest)
+      if (!isWritten(repository, digest)) continue
+      // In this order, as the original writes them.
+      link({ kind: 'past', repository, tag, digest }, digest, updatedAt)
+      link({ kind: 'current', repository, tag }, digest, updatedAt)
+      report.tags++
+      progress.item()
+    }
+    // Last, for a manifest's blobs were there before it.
+    for await (const blob of eachBlob(contents, repository)) {
+      const { digest } = blob
+      if (!(await placeBlob(placing, repository, blob, blobPath(digest)))) continue
+      link({ kind: 'layer', repository, digest }, digest)
+      report.blobs++
+      progress.item()
+    }
+  }
+  target.finish(links)
+}
+
+function writeLink(path: string, text: string): void {
+  try {
+    writeFileSync(path, text)
+  } catch (error) {
+    if (errnoOf(error) !== 'ENOENT') throw error
+    mkdirSync(dirname(path), { recursive: true })
+    writeFileSync(path, text)
+  }
+}
