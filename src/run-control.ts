@@ -47,6 +47,16 @@ export async function openControl(config: Config): Promise<Control> {
   }
 }
 
+/** The answer of the server that owns a data directory; undefined: none runs. */
+export async function askServer(directory: string, request: Request): Promise<Response | undefined> {
+  const socket = shortSocketPath(controlAddress(directory).path)
+  try {
+    return (await isServed(socket.path)) ? await fetch(request, { unix: socket.path }) : undefined
+  } finally {
+    socket.close()
+  }
+}
+
 /** Whether somebody answers there. */
 async function isServed(path: string): Promise<boolean> {
   try {

@@ -65,7 +65,11 @@ export function startReloading<C extends Parameters<typeof watchedFiles>[0]>(opt
 }
 
 /** A pair that cannot be used must not keep the rest of a configuration from being in force: the old one stays, and it is logged. */
-async function renewCertificate(listener: Listener | undefined, tls: TlsConfig | undefined, log: Log): Promise<void> {
+export async function renewCertificate(
+  listener: Listener | undefined,
+  tls: TlsConfig | undefined,
+  log: Log,
+): Promise<void> {
   if (listener === undefined || tls === undefined) return
   try {
     if (await listener.renew(tls)) log.info('new connections get the new certificate', { certificate: tls.certificate })

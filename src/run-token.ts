@@ -3,10 +3,12 @@ import { systemClock } from './app.ts'
 import { createTokenApp } from './app-token.ts'
 import type { Config, LogConfig, TokenServerConfig } from './config/config.ts'
 import { type Listener, listen } from './http/listen.ts'
+import { withRenewal } from './http/renewal.ts'
 import type { FileWatch } from './jobs/watch-files.ts'
 import { controlAddress } from './run-control.ts'
 import { existing, firstAdmin, forgetPassword, openLog, PASSWORD_FILE } from './run-files.ts'
-import { type ConfigSource, startReloading } from './run-reload.ts'
+import { type ConfigSource, renewCertificate, type Secured, startReloading } from './run-reload.ts'
+import { createCertificateKeeper } from './run-tls.ts'
 
 /** Milliseconds that running requests get to finish. */
 const DRAIN = 30_000
@@ -29,9 +31,11 @@ export async function startTokenServer(
   const onPassword = async (name: string) => forgetPassword(passwordFile, name)
   const app = await createTokenApp({ ...config, dataGiven: options.dataGiven }, { ...systemClock, log, onPassword })
   const listeners: Listener[] = []
+  const keeper = createCertificateKeeper({ log, now: systemClock.now })
   let watch: FileWatch | undefined
   const stop = async (drainMs: number) => {
     watch?.stop()
+    await keeper.stop(drainMs)
     await Promise.all(listeners.map((listener) => listener.stop(drainMs)))
     await app.close()
     flush()
@@ -41,10 +45,18 @@ export async function startTokenServer(
     const { control } = app
     if (control !== undefined) {
       const address = controlAddress(resolve(config.data.directory))
-      listeners.push(await listen({ address, fetch: (request) => control(request), onError }))
+      listeners.push(await listen({ address, fetch: withRenewal(control, keeper.renew), onError }))
     }
-    const listener = await listen({ address: tokenServer.listen, tls: tokenServer.tls, fetch: app.fetch, onError })
+    const useCertificates = await keeper.prepare([tokenServer])
+    useCertificates()
+    const files = keeper.filesOf(tokenServer.tls)
+    const listener = await listen({ address: tokenServer.listen, tls: files, fetch: app.fetch, onError })
     listeners.push(listener)
+    const secured: Secured<TokenServerSetup>[] = [[listener, (next) => keeper.filesOf(next.tokenServer.tls)]]
+    let current = config
+    keeper.start(async () => {
+      for (const [one, tlsOf] of secured) await renewCertificate(one, tlsOf(current), log)
+    })
     if (app.ensureAdmin !== undefined) {
       await firstAdmin(app.ensureAdmin, { wanted: options.adminPassword, passwordFile, log })
     }
@@ -54,8 +66,13 @@ export async function startTokenServer(
         source: options.source,
         initial: config,
         fixed: FIXED,
-        reconfigure: (next) => app.reconfigure(next.tokenServer),
-        secured: [[listener, (next) => next.tokenServer.tls]],
+        reconfigure: async (next) => {
+          const use = await keeper.prepare([next.tokenServer])
+          await app.reconfigure(next.tokenServer)
+          current = next
+          use()
+        },
+        secured,
         log,
       })
     return {

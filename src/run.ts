@@ -3,11 +3,14 @@ import { join, resolve } from 'node:path'
 import { createApp, systemClock } from './app.ts'
 import type { Config } from './config/config.ts'
 import { createAccessLog } from './http/access-log.ts'
+import { withAuthority } from './http/authority.ts'
 import { type Listener, listen } from './http/listen.ts'
+import { withRenewal } from './http/renewal.ts'
 import type { FileWatch } from './jobs/watch-files.ts'
 import { controlAddress } from './run-control.ts'
 import { existing, firstAdmin, forgetPassword, openLog, PASSWORD_FILE } from './run-files.ts'
-import { type ConfigSource, startReloading } from './run-reload.ts'
+import { type ConfigSource, renewCertificate, type Secured, startReloading } from './run-reload.ts'
+import { createCertificateKeeper, type SecureListen } from './run-tls.ts'
 import { createLineWriter } from './telemetry/line-writer.ts'
 
 /** A server that runs. */
@@ -17,6 +20,8 @@ export interface Running {
   /** Absolute. */
   data: string
   open: boolean
+  /** SHA-256 of Berth's own authority, where that signed the registry's certificate. */
+  authority: string | undefined
   /** Where users of the database may log in: what is known of the first administrator's password. */
   admin: { password: string | undefined; passwordFile: string | undefined } | undefined
   /** Reads the configuration again, changed or not, and opens the audit file anew. */
@@ -38,11 +43,13 @@ export async function startApp(
   const passwordFile = join(data, PASSWORD_FILE)
   const { log, flush } = openLog(config.log)
   const listeners: Listener[] = []
+  const keeper = createCertificateKeeper({ log, now: systemClock.now })
   let watch: FileWatch | undefined
   let closeApp = async () => {}
   let flushAccess = () => {}
   const stop = async (drainMs: number) => {
     watch?.stop()
+    await keeper.stop(drainMs)
     // Side by side, for each waits for its own requests.
     await Promise.all(listeners.map((listener) => listener.stop(drainMs)))
     await closeApp()
@@ -72,14 +79,35 @@ export async function startApp(
       return listener
     }
 
-    await open({ address: controlAddress(data), fetch: (request) => app.control(request), onError })
+    const useCertificates = await keeper.prepare(secureListens(config))
+    useCertificates()
+    await open({ address: controlAddress(data), fetch: withRenewal(app.control, keeper.renew), onError })
     const { tokenServer } = config
     const tokens =
       app.tokens === undefined || tokenServer?.listen === undefined
         ? undefined
-        : await open({ address: tokenServer.listen, tls: tokenServer.tls, fetch: app.tokens, onAnswer, onError })
-    const { listen: address, tls } = config.http
-    const registry = await open({ address, tls, fetch: app.fetch, onAnswer, onError })
+        : await open({
+            address: tokenServer.listen,
+            tls: keeper.filesOf(tokenServer.tls),
+            fetch: app.tokens,
+            onAnswer,
+            onError,
+          })
+    const registry = await open({
+      address: config.http.listen,
+      tls: keeper.filesOf(config.http.tls),
+      fetch: withAuthority(app.fetch, () => keeper.authority()?.toString()),
+      onAnswer,
+      onError,
+    })
+    const secured: Secured<Config>[] = [
+      [registry, ({ http }) => keeper.filesOf(http.tls)],
+      [tokens, (next) => keeper.filesOf(next.tokenServer?.tls)],
+    ]
+    let current = config
+    keeper.start(async () => {
+      for (const [listener, tlsOf] of secured) await renewCertificate(listener, tlsOf(current), log)
+    })
     // Last, for a start that fails leaves nobody with a password that was never shown.
     const { adminPassword: wanted } = options
     const password = app.hasAccounts
@@ -91,11 +119,13 @@ export async function startApp(
         source: options.source,
         initial: config,
         fixed: FIXED,
-        reconfigure: app.reconfigure,
-        secured: [
-          [registry, ({ http }) => http.tls],
-          [tokens, (next) => next.tokenServer?.tls],
-        ],
+        reconfigure: async (next) => {
+          const use = await keeper.prepare(secureListens(next))
+          await app.reconfigure(next)
+          current = next
+          use()
+        },
+        secured,
         log,
       })
     return {
@@ -103,6 +133,7 @@ export async function startApp(
       tokens,
       data,
       open: config.auth.kind === 'none',
+      authority: keeper.authority()?.fingerprint256,
       admin: app.hasAccounts ? { password, passwordFile: existing(passwordFile) } : undefined,
       reload: async () => {
         await app.reopen()
@@ -114,6 +145,11 @@ export async function startApp(
     await stop(0)
     throw error
   }
+}
+
+function secureListens({ http, tokenServer }: Config): SecureListen[] {
+  const tokens = { tls: tokenServer?.tls, listen: tokenServer?.listen }
+  return [{ tls: http.tls, listen: http.listen }, ...(tokens.listen === undefined ? [] : [tokens])]
 }
 
 const FIXED: readonly [string, (config: Config) => unknown][] = [

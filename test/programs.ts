@@ -14,6 +14,8 @@ export const PACKAGES = {
   jq: 'jq',
   mariadbd: 'mariadb-server',
   openssl: 'openssl',
+  pebble: 'pebble',
+  'pebble-challtestsrv': 'pebble',
   podman: 'podman',
   postgres: 'postgresql',
   skopeo: 'skopeo',

@@ -6,10 +6,14 @@ import { VERSION } from './version.ts'
  * does it show a password: elsewhere it is the beginning of a log, which others may read.
  */
 export function banner(running: Running, { command, terminal }: { command: string; terminal: boolean }): string {
-  const { registry, tokens, data, admin, open } = running
+  const { registry, tokens, data, admin, open, authority } = running
   const lines = [`Berth ${VERSION} listening on ${registry.url}${everywhere(registry.everywhere)}`]
   if (tokens !== undefined) lines.push(`token server listening on ${tokens.url}/auth${everywhere(tokens.everywhere)}`)
   lines.push(`data in ${data}`)
+  if (authority !== undefined) {
+    const trust = `${shellWord(command)} cert trust --data ${shellWord(data)}${addressFlag(registry.port)}`
+    lines.push(`TLS by an authority of its own, SHA-256 ${authority}`, `  clients trust it by the files of: ${trust}`)
+  }
   if (open) lines.push('WARNING: no authentication is configured: whoever reaches this address may push and delete')
   if (admin !== undefined && registry.port !== undefined) {
     const host = registry.url.replace(/^https?:\/\//, '')
@@ -25,6 +29,11 @@ export function banner(running: Running, { command, terminal }: { command: strin
     lines.push(`  docker tag hello-world ${host}/hello-world`, `  docker push ${host}/hello-world`, '')
   }
   return `${lines.join('\n')}\n`
+}
+
+/** Where `cert trust` would not guess it. */
+function addressFlag(port: number | undefined): string {
+  return port === undefined || port === 5000 ? '' : ` --addr :${port}`
 }
 
 function everywhere(is: boolean): string {

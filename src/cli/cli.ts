@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander'
 import { aclCommand } from './acl.ts'
 import { auditCommand } from './audit.ts'
 import { authCommand } from './auth.ts'
+import { certCommand } from './cert.ts'
 import { configCommand } from './config.ts'
 import { doctorCommand } from './doctor.ts'
 import { CommandError } from './error.ts'
@@ -38,6 +39,7 @@ function berthCommand(): Command {
     .addCommand(tokenCommand())
     .addCommand(aclCommand())
     .addCommand(auditCommand())
+    .addCommand(certCommand())
     .addCommand(keyCommand())
     .addCommand(htpasswdCommand())
     .addCommand(notifyCommand())

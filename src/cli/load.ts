@@ -10,6 +10,8 @@ export interface ConfigFlags {
   data?: string
   authConfig?: string
   compat?: string
+  tls?: 'auto'
+  tlsName?: string[]
 }
 
 /** What `load.ts` of the configuration is asked with, from a command's arguments. */
@@ -22,6 +24,8 @@ function inputOf(file: string | undefined, flags: ConfigFlags): LoadInput {
     flags: {
       ...(flags.addr === undefined ? {} : { addr: flags.addr }),
       ...(flags.data === undefined ? {} : { data: flags.data }),
+      ...(flags.tls === undefined ? {} : { tls: flags.tls }),
+      ...(flags.tlsName === undefined ? {} : { tlsNames: flags.tlsName }),
     },
   }
 }

@@ -6,6 +6,7 @@ import { type ConfigFlags, configOf, sourceOf } from './load.ts'
 import { takePassword } from './password-prompt.ts'
 import { listenToSignals } from './signal.ts'
 import { refuseSocketActivation } from './socket-activation.ts'
+import { collect } from './values.ts'
 
 export function serveCommand(): Command {
   return new Command('serve')
@@ -17,6 +18,10 @@ export function serveCommand(): Command {
     .option('--addr <host:port>', 'address to listen on (default 127.0.0.1:5000)')
     .option('--data <dir>', 'data directory (default ./berth-data; with a configuration, what that says)')
     .option('--auth-config <file>', "token server's configuration in docker_auth's format")
+    .addOption(
+      new Option('--tls <mode>', "HTTPS with a certificate of Berth's own authority (berth cert)").choices(['auto']),
+    )
+    .option('--tls-name <name>', 'a further name or address for that certificate; may be repeated', collect)
     .addOption(new Option('--compat <mode>', 'refuse unknown keys instead of warning').choices(['strict']))
     .action(serve)
 }

@@ -39,7 +39,7 @@ export function parseAddress(
   return { listen: { kind: 'tcp', hostname: host === '' ? '::' : host, port } }
 }
 
-function isHostname(host: string): boolean {
+export function isHostname(host: string): boolean {
   if (/^[\d.]+$/.test(host)) return isIP(host) === 4
   return (
     host.length <= 253 &&

@@ -59,7 +59,29 @@ export interface TlsConfig {
   curves?: string
   /** What clients must show; not there: they are not asked for a certificate. */
   clients?: ClientCertificates
+  /** Not there: the operator makes the files. */
+  managed?: ManagedTls
 }
+
+/** Who makes the certificate in place of the operator. `TlsConfig.certificate` and `key` are then one file of Berth's. */
+export type ManagedTls =
+  | {
+      /** Berth's own authority. */
+      kind: 'auto'
+      /** Names and addresses beside those that the machine knows of itself. */
+      names: string[]
+    }
+  | {
+      /** An ACME authority, by HTTP-01. */
+      kind: 'acme'
+      directoryUrl: string
+      /** PEM file of the authority of the ACME server's own certificate; undefined: those of the system. */
+      directoryCa: string | undefined
+      email: string | undefined
+      hosts: [string, ...string[]]
+      /** Where the authority asks. */
+      httpAddr: Listen
+    }
 
 export interface ClientCertificates {
   /** PEM files of the authorities. */

@@ -34,7 +34,6 @@ const distributionStatuses: Statuses = {
   ),
   'middleware.registry': middleware,
   'middleware.repository': middleware,
-  'http.tls.letsencrypt': refused('Give http.tls.certificate and http.tls.key instead.'),
   'http.debug': ignored('No debug server is started.'),
   'http.http2': ignored(
     'HTTP/1.1 is served, which every client speaks and which moves blobs faster here.',

@@ -241,11 +241,6 @@ const refusals: [sentence: string, file: string, problems: string[]][] = [
     ['config.yml:8: http.tls.ciphersuites: leaves no suite for TLS 1.2'],
   ],
   [
-    'ACME is refused',
-    `${base}http:\n  tls:\n    letsencrypt: {email: a@b.example}`,
-    [`config.yml:6: http.tls.letsencrypt: ${driver}`],
-  ],
-  [
     'middleware is refused, one around the storage by its name',
     `${base}middleware:\n  registry:\n    - name: ours\n  storage:\n    - name: ours\n    - {name: theirs, disabled: true}`,
     [

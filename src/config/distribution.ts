@@ -29,13 +29,17 @@ const tls = section(
     ciphersuites: texts('Cipher suites of TLS 1.2'),
     letsencrypt: section(
       {
-        cachefile: path('Folder of the certificates'),
+        cachefile: path('Folder of the account key and the certificate, in the data directory unless told'),
         email: text('Address that the authority writes to'),
-        hosts: texts('Names to ask certificates for'),
+        hosts: texts('Names that the certificate is for'),
         directoryurl: text('URL of another ACME authority'),
+        directoryca: path("Own key: PEM file of the authority of that server's own certificate"),
+        httpaddr: text('Own key: address at which the authority asks (HTTP-01); default :80'),
       },
-      'Certificates by ACME',
+      'A certificate by ACME',
     ),
+    auto: flag(false, "Own key: a certificate of Berth's own authority, with every name of this machine"),
+    names: texts('Own key: further names and addresses for it'),
   },
   'HTTPS',
 )

@@ -6,7 +6,6 @@ const server = 'server: {addr: ":5001"}\n'
 const token = 'token: {issuer: A, expiration: 900}\n'
 const users = 'users: {}\n'
 const acl = 'acl: []\n'
-const known = 'Berth knows this key but does not do what it asks yet'
 const noLogin =
   'no auth methods are configured, this is probably a mistake. Use an empty user map if you really want to deny everyone'
 const noRules = 'ACL is empty, this is probably a mistake. Use an empty list if you really want to deny all actions'
@@ -105,8 +104,8 @@ const golden: [sentence: string, file: string, problems: string[]][] = [
     'V15: ACME without a folder',
     `server: {addr: ":1", letsencrypt: {email: a}}\n${token}${users}${acl}`,
     [
-      `auth_config.yml:1: server.letsencrypt: ${known}`,
       'auth_config.yml:1: server.letsencrypt.cache_dir: server.letsencrypt.cache_dir is required',
+      'auth_config.yml:1: server.letsencrypt.host: server.letsencrypt.host is required',
     ],
   ],
   [

@@ -13,7 +13,7 @@ import {
   sqlUsers,
 } from './docker-auth-sources.ts'
 import { anything, flag, path, section, text, texts } from './schema.ts'
-import { refused, type Statuses } from './status.ts'
+import type { Statuses } from './status.ts'
 
 /** The format of docker_auth's `auth_config.yml`, which `tokenserver:` takes too, and Berth's own keys in it (marked as such). */
 export const dockerAuthSchema = z.object({
@@ -32,9 +32,16 @@ export const dockerAuthSchema = z.object({
       tls_curve_preferences: texts('Curves of TLS, by name or number; every safe one when none is given'),
       tls_cipher_suites: texts('Cipher suites of TLS 1.2, by name or number; every safe one when none is given'),
       letsencrypt: z
-        .object({ email: text('Address'), cache_dir: path('Folder of the certificates'), host: text('Only name') })
+        .object({
+          email: text('Address that the authority writes to'),
+          cache_dir: path('Folder of the account key and the certificate'),
+          host: text('Name that the certificate is for'),
+          directoryurl: text('Own key: URL of another ACME authority'),
+          directoryca: path("Own key: PEM file of the authority of that server's own certificate"),
+          httpaddr: text('Own key: address at which the authority asks (HTTP-01); default :80'),
+        })
         .optional()
-        .describe('Certificates by ACME'),
+        .describe('A certificate by ACME'),
     },
     'The listener',
   ),
@@ -147,10 +154,7 @@ export const dockerAuthSchema = z.object({
 export type DockerAuth = z.output<typeof dockerAuthSchema>
 
 /** Keys of docker_auth's format that Berth knows and does not carry out. */
-export const dockerAuthStatuses: Statuses = {
-  ...sourceStatuses,
-  'server.letsencrypt': refused('Give server.certificate and server.key instead.'),
-}
+export const dockerAuthStatuses: Statuses = sourceStatuses
 
 /** Sections that count as a way to log in; `accounts: true` does too. */
 export const authenticatorKeys: readonly string[] = [

@@ -17,9 +17,7 @@ export function unreadable(path: string): string | undefined {
 export function missingFiles(config: Config): { problems: Problem[]; warnings: Problem[] } {
   const { auth, http, tokenServer } = config
   const needed: [string, string | undefined][] = [
-    ['http.tls.certificate', http.tls?.certificate],
-    ['http.tls.key', http.tls?.key],
-    ...authorityFiles(http.tls),
+    ...tlsFiles('http.tls', http.tls),
     ...(auth.kind === 'token' ? trustFiles(auth) : []),
     ...(tokenServer === undefined ? [] : tokenServerFiles(tokenServer)),
   ]
@@ -45,9 +43,7 @@ export function watchedFiles({
   tokenServer,
 }: Pick<Config, 'tokenServer'> & Partial<Pick<Config, 'auth' | 'http'>>): string[] {
   const named = [
-    http?.tls?.certificate,
-    http?.tls?.key,
-    ...authorityFiles(http?.tls).map(([, path]) => path),
+    ...tlsFiles('http.tls', http?.tls).map(([, path]) => path),
     ...(auth?.kind === 'token' ? [auth.rootCertBundle, auth.jwks] : []),
     ...(tokenServer === undefined ? [] : tokenServerFiles(tokenServer).map(([, path]) => path)),
     tokenServer?.mongoUsers?.passwordFile,
@@ -56,8 +52,21 @@ export function watchedFiles({
   return [...new Set(named.filter((path) => path !== undefined))]
 }
 
-function authorityFiles(tls: TlsConfig | undefined): [string, string][] {
-  return (tls?.clients?.authorities ?? []).map((path, index) => [`http.tls.clientcas[${index}]`, path])
+/** What the operator made; a certificate that Berth itself makes comes when it comes. */
+function tlsFiles(section: 'http.tls' | 'server', tls: TlsConfig | undefined): [string, string | undefined][] {
+  if (tls === undefined) return []
+  const { certificate, key, managed, clients } = tls
+  const pair: [string, string | undefined][] =
+    managed === undefined
+      ? [
+          [`${section}.certificate`, certificate],
+          [`${section}.key`, key],
+        ]
+      : managed.kind === 'acme'
+        ? [[`${section}.letsencrypt.directoryca`, managed.directoryCa]]
+        : []
+  const authorities = clients?.authorities ?? []
+  return [...pair, ...authorities.map((path, index): [string, string] => [`${section}.clientcas[${index}]`, path])]
 }
 
 function trustFiles(auth: Extract<Config['auth'], { kind: 'token' }>): [string, string | undefined][] {
@@ -70,8 +79,7 @@ function trustFiles(auth: Extract<Config['auth'], { kind: 'token' }>): [string, 
 function tokenServerFiles(config: TokenServerConfig): [string, string | undefined][] {
   const { tls, certificate, key, ldap, casbin, mongoUsers, aclMongo } = config
   return [
-    ['server.certificate', tls?.certificate],
-    ['server.key', tls?.key],
+    ...tlsFiles('server', tls),
     ['token.certificate', certificate],
     ['token.key', key],
     ['ldap_auth.ca_certificate', ldap?.caCertificate],

@@ -3,7 +3,7 @@ import type { Config, LogConfig, TokenServerConfig } from './config.ts'
 import { type Distribution, distributionSchema } from './distribution.ts'
 import { statuses } from './distribution-status.ts'
 import { applyEnvironment, asType, type Environment, FILE_VARIABLE } from './environment.ts'
-import { emptyMap, isGiven, isNull, type MapNode, nodeAt, putAt, toNode } from './node.ts'
+import { emptyMap, isGiven, isNull, type MapNode, nodeAt, putAt, scalar, toNode } from './node.ts'
 import { createPlaces, type Places } from './places.ts'
 import { createFindings, type Findings, type Problem } from './problem.ts'
 import { readConfigFile } from './read-file.ts'
@@ -14,13 +14,23 @@ import { resolveData, resolveLog, resolveRegistry } from './resolve-registry.ts'
 import { DEFAULT_ISSUER, resolveTokenServer } from './resolve-token-server.ts'
 import type { UnknownKeyRule } from './unknown-key.ts'
 
+/** What a command line says in place of the configuration. */
+export interface Flags {
+  addr?: string | undefined
+  data?: string | undefined
+  /** A certificate of Berth's own authority. */
+  tls?: 'auto' | undefined
+  /** Names for it, beside those of the configuration. */
+  tlsNames?: readonly string[] | undefined
+}
+
 export interface LoadInput {
   /** distribution's `config.yml`; REGISTRY_CONFIGURATION_PATH when not given. */
   file?: string | undefined
   /** docker_auth's `auth_config.yml`. */
   authFile?: string | undefined
   env: Environment
-  flags: { addr?: string | undefined; data?: string | undefined }
+  flags: Flags
   /** Refuses unknown keys and variables instead of warning. */
   compat?: 'strict' | undefined
 }
@@ -54,9 +64,10 @@ export function loadConfig(input: LoadInput): LoadResult {
   fillDefaults(root, mode)
   const { raw, places } = check(root, input, findings, readable)
   if (raw === undefined) return finish(undefined, root, mode, findings)
+  const registry = resolveRegistry(raw, places)
   const config: Config = {
-    ...resolveRegistry(raw, places),
-    http: resolveHttp(raw.http, places),
+    ...registry,
+    http: resolveHttp(raw.http, registry.data.directory, places),
     notifications: resolveNotifications(raw.notifications, places),
     ...resolveAuth(raw, input.authFile !== undefined, places),
   }
@@ -164,13 +175,27 @@ function normalizeTypes(root: MapNode): void {
   }
 }
 
-function applyFlags(root: MapNode, flags: LoadInput['flags'], addr: readonly string[]): void {
+function applyFlags(root: MapNode, flags: Flags, addr: readonly string[]): void {
   if (flags.addr !== undefined) {
     const at = { kind: 'flag', name: '--addr' } as const
     putAt(root, addr, { kind: 'scalar', at, value: flags.addr, text: flags.addr })
     // HOST:PORT is what the flag takes, whatever the file listens on.
     const net = [...addr.slice(0, -1), 'net']
     if (isGiven(root, net)) putAt(root, net, { kind: 'scalar', at, value: 'tcp', text: 'tcp' })
+  }
+  if (flags.tls !== undefined) {
+    const at = { kind: 'flag', name: '--tls' } as const
+    putAt(root, ['http', 'tls', 'auto'], scalar(true, at))
+  }
+  if (flags.tlsNames !== undefined && flags.tlsNames.length > 0) {
+    const at = { kind: 'flag', name: '--tls-name' } as const
+    const named = nodeAt(root, ['http', 'tls', 'names'])
+    const items = flags.tlsNames.map((name) => scalar(name, at))
+    putAt(root, ['http', 'tls', 'names'], {
+      kind: 'list',
+      at,
+      items: [...(named?.kind === 'list' ? named.items : []), ...items],
+    })
   }
   if (flags.data !== undefined) {
     const at = { kind: 'flag', name: '--data' } as const

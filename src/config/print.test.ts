@@ -50,6 +50,7 @@ http:
   draintimeout: 30s # default
   tls:
     minimumtls: tls1.2 # default
+    auto: false # default
   headers:
     X-Content-Type-Options:
       - nosniff # default

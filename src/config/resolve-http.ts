@@ -1,36 +1,28 @@
-import { parseAddress } from './address.ts'
-import type { HttpConfig, Listen } from './config.ts'
+import type { HttpConfig } from './config.ts'
 import type { Distribution } from './distribution.ts'
-import { type Path, sourceAt } from './node.ts'
+import { sourceAt } from './node.ts'
 import type { Places } from './places.ts'
 import { resolveHttpTls } from './resolve-http-tls.ts'
+import { resolveListen } from './resolve-listen.ts'
 import { resolveTrustedProxies } from './trusted-proxies.ts'
 
-/** What an unusable address is replaced by while the rest is checked; never served, as there is a problem then. */
-const NOWHERE: Listen = { kind: 'tcp', hostname: '127.0.0.1', port: 0 }
-
-export function resolveHttp(http: Distribution['http'], places: Places): HttpConfig {
+/** `directory`: the data directory, where Berth keeps what it makes for TLS. */
+export function resolveHttp(http: Distribution['http'], directory: string, places: Places): HttpConfig {
   if (http.net === 'unix' && sourceAt(places.root, ['http', 'addr']).kind === 'default') {
     places.problem(['http', 'net'], 'is unix, but http.addr does not name the socket', 'Set http.addr to its path.')
   }
+  const listen = resolveListen(http.net, http.addr || ':5000', ['http', 'addr'], places)
+  const host = resolveHost(http.host ?? '', places)
   return {
-    listen: resolveListen(http.net, http.addr || ':5000', ['http', 'addr'], places),
+    listen,
     prefix: resolvePrefix(http.prefix ?? '', places),
-    host: resolveHost(http.host ?? '', places),
+    host,
     relativeUrls: http.relativeurls,
     headers: resolveHeaders(http.headers, ['http', 'headers'], places),
-    tls: resolveHttpTls(http.tls, places),
+    tls: resolveHttpTls(http.tls, { directory, listen, host }, places),
     drainTimeoutMs: http.draintimeout,
     trustedProxies: resolveTrustedProxies(http.trustedproxies, ['http', 'trustedproxies'], places),
   }
-}
-
-export function resolveListen(net: string, address: string, path: Path, places: Places): Listen {
-  if (net === 'unix') return { kind: 'unix', path: address }
-  const parsed = parseAddress(address)
-  if ('listen' in parsed) return parsed.listen
-  places.problem(path, parsed.wrong, parsed.fix)
-  return NOWHERE
 }
 
 /** With slashes at both ends, which the original demands and does not check. */

@@ -3,6 +3,7 @@ import type { TlsConfig, TokenServerConfig } from './config.ts'
 import type { DockerAuth } from './docker-auth.ts'
 import { isGiven, type Path } from './node.ts'
 import type { Places } from './places.ts'
+import { resolveAcme } from './resolve-acme.ts'
 
 /** TLS of the token server's own listener, in Go's words. */
 export function resolveServerTls(
@@ -18,16 +19,45 @@ export function resolveServerTls(
     ? undefined
     : resolveCiphers(server.tls_cipher_suites, suites, 'tls_min_version: TLS13', places)
   const curves = resolveCurves(server.tls_curve_preferences, at('tls_curve_preferences'), places)
-  const { certificate = '', key = '' } = server
-  if (certificate === '' && key === '') return undefined
-  refuseHalf('server', { certificate, key }, at, places)
+  const pair = resolveServerPair(server, at, places)
+  if (pair === undefined) return undefined
   return {
-    certificate,
-    key,
+    ...pair,
     minVersion,
     ...(ciphers === undefined ? {} : { ciphers }),
     ...(curves === undefined ? {} : { curves }),
   }
+}
+
+function resolveServerPair(
+  { certificate = '', key = '', letsencrypt }: DockerAuth['server'],
+  at: (key: string) => Path,
+  places: Places,
+): Pick<TlsConfig, 'certificate' | 'key' | 'managed'> | undefined {
+  const isAcme =
+    letsencrypt !== undefined && Object.values(letsencrypt).some((value) => value !== undefined && value !== '')
+  if (certificate !== '' || key !== '') {
+    if (isAcme) places.warn(at('letsencrypt'), 'has no effect beside server.certificate and server.key')
+    refuseHalf('server', { certificate, key }, at, places)
+    return { certificate, key }
+  }
+  if (!isAcme) return undefined
+  const inside = (name: string): Path => [...at('letsencrypt'), name]
+  const { cache_dir: folder = '', host = '', email } = letsencrypt
+  if (folder === '') {
+    places.problem(inside('cache_dir'), 'server.letsencrypt.cache_dir is required', 'Name a folder that lasts.')
+  }
+  if (host === '') {
+    // autocert takes any name that a client says in its first message, which the runtime does not show.
+    places.problem(inside('host'), 'server.letsencrypt.host is required', 'Name the host that the certificate is for.')
+    return undefined
+  }
+  const found = resolveAcme(
+    { ...letsencrypt, folder, email, hosts: [{ name: host, path: inside('host') }] },
+    inside,
+    places,
+  )
+  return found && { certificate: found.file, key: found.file, managed: found.managed }
 }
 
 /** The signing pair: the token's own, else the server's, else none (Berth makes one). */

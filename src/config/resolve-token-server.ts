@@ -2,7 +2,7 @@ import type { TokenServerConfig } from './config.ts'
 import { authenticatorKeys, authorizerKeys, type DockerAuth } from './docker-auth.ts'
 import { isGiven, type Path } from './node.ts'
 import type { Places } from './places.ts'
-import { resolveListen } from './resolve-http.ts'
+import { resolveListen } from './resolve-listen.ts'
 import { resolveRules } from './resolve-rules.ts'
 import { resolvePair, resolveServerTls } from './resolve-server-tls.ts'
 import { resolveSources } from './resolve-sources.ts'
@@ -81,10 +81,6 @@ export function resolveTokenServer(raw: DockerAuth, input: TokenServerInput, pla
   if (expiration <= 0) {
     const message = `expiration must be positive, got ${expiration}`
     places.problem(inToken('expiration'), message, 'Write seconds, such as 900.')
-  }
-  if (isGiven(places.root, [...inServer('letsencrypt'), 'email']) && !server.certificate) {
-    const path = [...inServer('letsencrypt'), 'cache_dir']
-    if (!isGiven(places.root, path)) places.problem(path, 'server.letsencrypt.cache_dir is required')
   }
   const net = server.net === 'unix' ? 'unix' : 'tcp'
   return {

@@ -11,6 +11,8 @@ export type Address = { kind: 'tcp'; hostname: string; port: number } | { kind: 
 
 export interface ListenOptions {
   address: Address
+  /** What the address is called in the configuration, for messages. */
+  setting?: string
   tls?: Tls | undefined
   fetch: Fetch
   /** Called once a request is answered (its body may still be on its way); undefined: nobody wants to know. */
@@ -102,7 +104,7 @@ export async function listen(options: ListenOptions): Promise<Listener> {
       if (secure) server = await reopen(server, (port) => open(hostname, port, true))
     }
   } catch (error) {
-    throw listenError(address, error)
+    throw listenError(address, error, options.setting ?? '--addr HOST:PORT or http.addr')
   }
   /** Ends the socket that was retired last, which still listens so that its idle connections stay. */
   let endLingering = () => {}
@@ -204,16 +206,18 @@ function lateFailure(error: unknown, onError: (error: unknown) => void): Respons
   return errorResponse(vanished ? new RegistryError('BLOB_UNKNOWN') : error)
 }
 
-function listenError(address: Address, error: unknown): Error {
+function listenError(address: Address, error: unknown, setting: string): Error {
   const where =
     address.kind === 'unix' ? address.path : `${isEvery(address.hostname) ? '' : address.hostname}:${address.port}`
   const code = error instanceof Error && 'code' in error ? String(error.code) : ''
-  const reason = REASONS[code] ?? (error instanceof Error ? error.message : String(error))
+  const reason =
+    code === 'EADDRINUSE'
+      ? `another program does; choose another address with ${setting}`
+      : (REASONS[code] ?? (error instanceof Error ? error.message : String(error)))
   return new Error(`cannot listen on ${where}: ${reason}`, { cause: error })
 }
 
 const REASONS: Record<string, string> = {
-  EADDRINUSE: 'another program does; choose another address with --addr HOST:PORT or http.addr',
   EACCES: 'no permission; ports below 1024 need root',
   EADDRNOTAVAIL: 'this machine does not have that address',
   ENOENT: 'there is no such host or folder',
