@@ -1,6 +1,6 @@
 import type { HttpConfig } from './config.ts'
 import type { Distribution } from './distribution.ts'
-import { sourceAt } from './node.ts'
+import { type Path, sourceAt } from './node.ts'
 import type { Places } from './places.ts'
 import { resolveHttpTls } from './resolve-http-tls.ts'
 import { resolveListen } from './resolve-listen.ts'
