@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { Clock } from './app-clock.ts'
+import { createUpkeep, type Upkeep } from './app-collection.ts'
 import { openData } from './app-data.ts'
 import { bootId } from './app-files.ts'
 import { openFoundation } from './app-foundation.ts'
@@ -19,12 +20,13 @@ import { createManifestHandlers } from './http/v2/manifests.ts'
 import { createReferrersHandlers } from './http/v2/referrers.ts'
 import { createTagsHandlers } from './http/v2/tags.ts'
 import { createUploadHandlers } from './http/v2/uploads.ts'
-import { startExpiringUploads } from './jobs/expire-uploads.ts'
+import type { Digest } from './oci/digest.ts'
 import { createBlobs } from './registry/blobs.ts'
 import { createCatalog } from './registry/catalog.ts'
 import { createManifests } from './registry/manifests.ts'
 import { createReferrers } from './registry/referrers.ts'
 import { createTags } from './registry/tags.ts'
+import { createTurns } from './registry/turns.ts'
 import { createUploads } from './registry/uploads.ts'
 import { openFilesystem } from './storage/filesystem.ts'
 import type { Log } from './telemetry/log.ts'
@@ -44,8 +46,7 @@ export interface App {
   accounts: Accounts
   /** Whether users of the database may log in. */
   hasAccounts: boolean
-  /** Ends uploads that nobody went on with; it happens by itself every hour. */
-  expireUploads(): Promise<void>
+  upkeep: Upkeep
   /**
    * Puts another configuration in force, except for its data, listeners and log. Requests under way end as they began.
    * @throws Error with a text for the user; the configuration before stays.
@@ -72,6 +73,8 @@ export async function createApp(
     metrics?: Metrics
     /** Whether this is the server, which delivers notifications, or a command that opens the data for a moment. */
     delivers?: boolean
+    /** False: a command's own program, in which nothing happens by itself. */
+    background?: boolean
   },
 ): Promise<App> {
   const { log, now, newId, metrics = createMetrics() } = deps
@@ -91,11 +94,20 @@ export async function createApp(
     const { events } = told
 
     let policy = policyOf(config)
-    const blobs = createBlobs({ metadata, storage, now, remembered: config.cache.blobs, events })
-    const uploads = createUploads({ metadata, storage, now, newId, bootId: bootId(), onBlob: blobs.forget, events })
-    const manifests = createManifests({ metadata, now, policy: () => policy, events })
-    const expiry = startExpiringUploads({ uploads, log, now })
-    owned.closers.push(() => expiry.stop())
+    let settings = config
+    const turns = createTurns()
+    const delay = () => settings.gc.delayMs
+    const blobs = createBlobs({ metadata, storage, now, turns, delay, remembered: config.cache.blobs, events })
+    const onBlob = blobs.forget
+    const uploads = createUploads({ metadata, storage, now, newId, bootId: bootId(), turns, onBlob, events })
+    const onFreed = (digests: readonly Digest[]) => digests.forEach(blobs.forget)
+    const manifests = createManifests({ metadata, now, policy: () => policy, onFreed, events })
+    const upkeep = createUpkeep({
+      ...{ metadata, storage, blobs, manifests, uploads, log, now },
+      config: () => settings,
+      background: deps.background ?? true,
+    })
+    owned.closers.push(upkeep.stop)
     const tags = createTags({ metadata })
     const referrers = createReferrers({ metadata })
     const catalog = createCatalog({ metadata })
@@ -164,11 +176,12 @@ export async function createApp(
       metrics,
       accounts: services.accounts,
       hasAccounts: config.tokenServer?.databaseUsers === true,
-      expireUploads: expiry.run,
+      upkeep,
       async reconfigure(next) {
         const opened = await open(next)
         const before = current()
         policy = policyOf(next)
+        settings = next
         front = opened
         await told.reconfigure()
         setTimeout(() => void before.identity.close(), GRACE).unref()

@@ -36,7 +36,7 @@ export async function openControl(config: Config): Promise<Control> {
   const quiet = openLog({ ...config.log, level: 'error' })
   const passwordFile = join(resolve(config.data.directory), PASSWORD_FILE)
   const onPassword = async (name: string) => forgetPassword(passwordFile, name)
-  const app = await createApp(config, { ...systemClock, log: quiet.log, onPassword })
+  const app = await createApp(config, { ...systemClock, log: quiet.log, onPassword, background: false })
   return {
     isServer: false,
     fetch: app.control,

@@ -29,7 +29,29 @@ export interface Config {
   uploads: {
     /** Advertised as OCI-Chunk-Min-Length; 0 advertises nothing. Bytes. */
     chunkMinLength: number
+    /** distribution's `storage.maintenance.uploadpurging`. */
+    purging: { enabled: boolean; ageMs: number; intervalMs: number; dryRun: boolean }
   }
+  gc: GcConfig
+  trash: TrashConfig
+}
+
+export interface GcConfig {
+  enabled: boolean
+  /** Milliseconds that a blob waits which no manifest needs. */
+  delayMs: number
+  /** Milliseconds that a manifest waits which has no tag. */
+  untagged: 'keep' | number
+  intervalMs: number
+  /** Candidates that are looked at side by side. */
+  workers: number
+}
+
+export interface TrashConfig {
+  /** Milliseconds in which what was deleted can be restored. */
+  windowMs: number
+  /** Free space below which the trash is emptied, the oldest first. */
+  minFree: { bytes: number } | { percent: number }
 }
 
 export interface HttpConfig {

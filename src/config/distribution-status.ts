@@ -27,7 +27,6 @@ const distributionStatuses: Statuses = {
   'storage.oss': driver,
   'storage.filesystem.maxthreads': ignored('It has no effect: reads and writes need no limit on threads.'),
   'storage.tag': ignored('Looking up a tag is one query; no limit is needed.'),
-  'storage.maintenance.uploadpurging': ignored('Berth ends uploads that nobody went on with for 168 hours.'),
   'auth.silly': refused(
     'It lets anyone in who sends any Authorization header; use auth.none, auth.htpasswd or auth.token.',
     never,

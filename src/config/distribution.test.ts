@@ -108,7 +108,7 @@ const values: [sentence: string, yaml: string, pick: (config: Config) => unknown
     (c) => c.validation.indexes,
     { platforms: 'list', list: [{ architecture: 'amd64', os: 'linux' }] },
   ],
-  ['an own section', 'uploads: {chunkminlength: 1024}', (c) => c.uploads, { chunkMinLength: 1024 }],
+  ['an own section', 'uploads: {chunkminlength: 1024}', (c) => c.uploads.chunkMinLength, 1024],
   [
     'anchors and merge keys',
     'x: &a {level: debug}\nlog: {<<: *a, formatter: json}',

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { auth } from './distribution-auth.ts'
+import { gcSchema, trashSchema, uploadPurgingSchema } from './distribution-collection.ts'
 import { compatibility, policy, validation } from './distribution-manifests.ts'
 import { notifications } from './distribution-notifications.ts'
 import { middleware, proxy, redis, reporting } from './distribution-services.ts'
@@ -113,15 +114,7 @@ const storage = section(
     tag: section({ concurrencylimit: anything('Parallel reads of a tag lookup') }, 'Tags'),
     maintenance: section(
       {
-        uploadpurging: section(
-          {
-            enabled: anything('Remove old uploads'),
-            age: anything('Age at which an upload is removed'),
-            interval: anything('Time between two runs'),
-            dryrun: anything('Only log'),
-          },
-          'Removal of uploads that nobody finished',
-        ),
+        uploadpurging: uploadPurgingSchema,
         readonly: section({ enabled: flag(false, 'Refuse every write') }, 'Read-only mode'),
       },
       'Maintenance',
@@ -205,6 +198,8 @@ export const distributionSchema = z.object({
     { path: path('Folder of the database, where it is not the data directory') },
     'Own section: database',
   ),
+  gc: gcSchema,
+  trash: trashSchema,
   uploads: section(
     {
       chunkminlength: z

@@ -74,7 +74,12 @@ const bare: Config = {
   catalog: { maxEntries: 1000 },
   tags: { maxTags: 1000 },
   log: { level: 'info', formatter: 'text', fields: {}, accessLog: true },
-  uploads: { chunkMinLength: 0 },
+  uploads: {
+    chunkMinLength: 0,
+    purging: { enabled: true, ageMs: 168 * 3_600_000, intervalMs: 24 * 3_600_000, dryRun: false },
+  },
+  gc: { enabled: true, delayMs: 3_600_000, untagged: 168 * 3_600_000, intervalMs: 60_000, workers: 4 },
+  trash: { windowMs: 168 * 3_600_000, minFree: { bytes: 2 * 1024 ** 3 } },
 }
 
 const everywhere = { kind: 'tcp', hostname: '::', port: 5000 } as const

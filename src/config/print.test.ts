@@ -36,6 +36,11 @@ storage:
   redirect:
     disable: false # default
   maintenance:
+    uploadpurging:
+      enabled: true # default
+      age: 168h # default
+      interval: 24h # default
+      dryrun: false # default
     readonly:
       enabled: false # default
 auth:
@@ -66,6 +71,15 @@ validation:
   manifests:
     indexes:
       platforms: all # default
+gc:
+  enabled: true # default
+  delay: 1h # default
+  untagged: 168h # default
+  interval: 1m # default
+  workers: 4 # default
+trash:
+  window: 168h # default
+  minfree: 2GiB # default
 uploads:
   chunkminlength: 0 # default
 `)

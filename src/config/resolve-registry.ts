@@ -3,6 +3,7 @@ import type { Distribution } from './distribution.ts'
 import { nodeAt } from './node.ts'
 import { regexpFault } from './pattern.ts'
 import type { Places } from './places.ts'
+import { resolveGc, resolveTrash } from './resolve-collection.ts'
 
 /** distribution's default for a page of the catalog and of a list of tags. */
 const PAGE = 1000
@@ -17,12 +18,24 @@ const REDIRECTS = ['redirect', 'rewrite', 'cloudfront']
 
 type Rest = Pick<
   Config,
-  'data' | 'delete' | 'readOnly' | 'validation' | 'policy' | 'cache' | 'catalog' | 'tags' | 'log' | 'uploads'
+  | 'data'
+  | 'delete'
+  | 'readOnly'
+  | 'validation'
+  | 'policy'
+  | 'cache'
+  | 'catalog'
+  | 'tags'
+  | 'log'
+  | 'uploads'
+  | 'gc'
+  | 'trash'
 >
 
 /** Everything of the registry but its listener and who may use it. */
 export function resolveRegistry(raw: Distribution, places: Places): Rest {
   checkStorageMiddleware(raw.middleware.storage, places)
+  const purging = raw.storage.maintenance.uploadpurging
   return {
     data: resolveData(raw, places),
     delete: { enabled: raw.storage.delete.enabled },
@@ -33,7 +46,12 @@ export function resolveRegistry(raw: Distribution, places: Places): Rest {
     catalog: { maxEntries: raw.catalog.maxentries <= 0 ? PAGE : raw.catalog.maxentries },
     tags: { maxTags: resolveMaxTags(raw.tags.maxtags, places) },
     log: resolveLog(raw, places),
-    uploads: { chunkMinLength: raw.uploads.chunkminlength },
+    uploads: {
+      chunkMinLength: raw.uploads.chunkminlength,
+      purging: { enabled: purging.enabled, ageMs: purging.age, intervalMs: purging.interval, dryRun: purging.dryrun },
+    },
+    gc: resolveGc(raw.gc, places),
+    trash: resolveTrash(raw.trash, places),
   }
 }
 

@@ -3,7 +3,10 @@ import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { startRegistry, type TestRegistry } from '../../test/start-registry.ts'
 import { createLog } from '../telemetry/log.ts'
-import { startExpiringUploads, UPLOAD_LIFE } from './expire-uploads.ts'
+import { startExpiringUploads } from './expire-uploads.ts'
+
+const UPLOAD_LIFE = 168 * 3_600_000
+const PURGING = { enabled: true, ageMs: UPLOAD_LIFE, intervalMs: 3_600_000, dryRun: false }
 
 let time = Date.now()
 let registry: TestRegistry
@@ -22,10 +25,10 @@ test('an upload that nobody went on with for a week goes, and one that was touch
   const touched = await start()
   time += UPLOAD_LIFE - 1000
   expect((await fetch(touched, { method: 'PATCH', body: 'bytes' })).status).toBe(202)
-  await registry.app.expireUploads()
+  await registry.app.upkeep.expireUploads()
   expect([await statusOf(left), await statusOf(touched), files()]).toEqual([204, 204, 2])
   time += 2000
-  await registry.app.expireUploads()
+  await registry.app.upkeep.expireUploads()
   expect([await statusOf(left), await statusOf(touched), files()]).toEqual([404, 204, 1])
 })
 
@@ -44,7 +47,12 @@ test('a failure is logged, and the next run works', async () => {
     if (calls === 1) throw new Error('no disk')
     return 2
   }
-  const job = startExpiringUploads({ uploads: { expire }, log, now: () => 0 })
+  const job = startExpiringUploads({
+    uploads: { expire, countStale: async () => 0 },
+    purging: () => PURGING,
+    log,
+    now: () => 0,
+  })
   await job.run()
   await job.stop()
   expect(lines.map((line) => /msg="([^"]*)"/.exec(line)?.[1])).toEqual([

@@ -2,24 +2,40 @@ import type { Uploads } from '../registry/uploads.ts'
 import type { Log } from '../telemetry/log.ts'
 import { type Periodic, startPeriodic } from './periodic.ts'
 
-/** Milliseconds: registry:2 keeps an upload that nobody goes on with for as long. */
-export const UPLOAD_LIFE = 168 * 3_600_000
-/** Milliseconds between two looks. */
-const INTERVAL = 3_600_000
+/** distribution's `storage.maintenance.uploadpurging`; milliseconds. */
+export interface UploadPurging {
+  enabled: boolean
+  ageMs: number
+  intervalMs: number
+  /** Only tells how many there are. */
+  dryRun: boolean
+}
 
-/** Ends uploads that nobody went on with for a week, now and every hour; without it their bytes would stay for ever. */
+/** Ends uploads that nobody went on with, now and at each interval; without it their bytes would stay for ever. */
 export function startExpiringUploads(deps: {
-  uploads: Pick<Uploads, 'expire'>
+  uploads: Pick<Uploads, 'expire' | 'countStale'>
+  purging: () => UploadPurging
+  /** False: only when it is told to. */
+  background?: boolean
   log: Log
   now: () => number
 }): Periodic {
-  const { uploads, log, now } = deps
+  const { uploads, purging, log, now, background } = deps
   return startPeriodic({
-    everyMs: INTERVAL,
+    everyMs: () => purging().intervalMs,
     failure: 'uploads could not be expired',
     log,
+    ...(background === undefined ? {} : { background }),
     async work() {
-      const ended = await uploads.expire(now() - UPLOAD_LIFE)
+      const { enabled, ageMs, dryRun } = purging()
+      if (!enabled) return
+      const before = now() - ageMs
+      if (dryRun) {
+        const stale = await uploads.countStale(before)
+        if (stale > 0) log.info('uploads would expire, but uploadpurging.dryrun keeps them', { uploads: stale })
+        return
+      }
+      const ended = await uploads.expire(before)
       if (ended > 0) log.info('uploads expired', { uploads: ended })
     },
   })

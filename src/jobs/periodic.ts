@@ -7,14 +7,21 @@ export interface Periodic {
   stop(): Promise<void>
 }
 
-/** Does the work now and then every `everyMs` milliseconds, never twice at once; an error is logged as `failure`. */
+/**
+ * Does the work now and then every `everyMs` milliseconds (asked anew each time, where it may change), never twice at once;
+ * an error is logged as `failure`.
+ */
 export function startPeriodic(options: {
-  everyMs: number
+  everyMs: number | (() => number)
   work: () => Promise<void>
   failure: string
   log: Log
+  /** False: only when it is told to. */
+  background?: boolean
+  /** Milliseconds until the first run, where that is not to be now. */
+  firstMs?: number
 }): Periodic {
-  const { everyMs, work, failure, log } = options
+  const { everyMs, work, failure, log, background = true, firstMs } = options
   let running = Promise.resolve()
 
   async function attempt(): Promise<void> {
@@ -29,14 +36,27 @@ export function startPeriodic(options: {
     running = running.then(attempt)
     return running
   }
-  const timer = setInterval(() => void run(), everyMs)
-  timer.unref()
-  void run()
+  let timer: Timer | undefined
+  const every = () => Math.min(typeof everyMs === 'number' ? everyMs : everyMs(), LONGEST)
+  const arm = (delay: number): void => {
+    timer = setTimeout(() => {
+      arm(every())
+      void run()
+    }, delay)
+    timer.unref()
+  }
+  if (background) {
+    arm(firstMs ?? every())
+    if (firstMs === undefined) void run()
+  }
   return {
     run,
     async stop() {
-      clearInterval(timer)
+      clearTimeout(timer)
       await running
     },
   }
 }
+
+/** A timer takes no longer delay: it would fire at once. */
+const LONGEST = 2 ** 31 - 1

@@ -172,7 +172,7 @@ export function blobsSuite(opened: () => Opened): void {
       })
 
       test('a blob that is linked nowhere any more cannot be mounted', async () => {
-        await metadata.blobs.unlink('team/source', sum)
+        await metadata.blobs.unlink('team/source', sum, { now: 2 })
         expect(await metadata.blobs.mount({ digest: sum, from: 'any', to: REPOSITORY, now: 1 })).toBe(false)
       })
     })
@@ -181,24 +181,24 @@ export function blobsSuite(opened: () => Opened): void {
       test('takes the link of one repository away, and the row stays', async () => {
         await pushBlob(metadata, 'a layer')
         await pushBlob(metadata, 'a layer', 'team/other')
-        expect(await metadata.blobs.unlink(REPOSITORY, sum)).toBe('unlinked')
+        expect(await metadata.blobs.unlink(REPOSITORY, sum, { now: 2 })).toBe('unlinked')
         expect(await metadata.blobs.find(REPOSITORY, sum)).toBeUndefined()
         expect(await metadata.blobs.find('team/other', sum)).toBeDefined()
-        expect(await metadata.blobs.unlink(REPOSITORY, sum)).toBe('unknown')
+        expect(await metadata.blobs.unlink(REPOSITORY, sum, { now: 2 })).toBe('unknown')
       })
 
       test('knows nothing of a repository that does not exist', async () => {
-        expect(await metadata.blobs.unlink('team/none', sum)).toBe('unknown')
+        expect(await metadata.blobs.unlink('team/none', sum, { now: 2 })).toBe('unknown')
       })
 
       test('is refused while a manifest of the repository needs the blob, and names the manifest', async () => {
         await pushBlob(metadata, 'a layer')
         await pushBlob(metadata, 'a layer', 'team/other')
         await putManifest(metadata, 'image', { references: [blobReference(sum)] })
-        expect(await metadata.blobs.unlink(REPOSITORY, sum)).toEqual({ referencedBy: digest('image') })
-        expect(await metadata.blobs.unlink('team/other', sum)).toBe('unlinked')
-        await metadata.manifests.delete(REPOSITORY, digest('image'), 2)
-        expect(await metadata.blobs.unlink(REPOSITORY, sum)).toBe('unlinked')
+        expect(await metadata.blobs.unlink(REPOSITORY, sum, { now: 2 })).toEqual({ referencedBy: digest('image') })
+        expect(await metadata.blobs.unlink('team/other', sum, { now: 2 })).toBe('unlinked')
+        await metadata.manifests.delete(REPOSITORY, digest('image'), { now: 2, actor: '' })
+        expect(await metadata.blobs.unlink(REPOSITORY, sum, { now: 2 })).toBe('unlinked')
       })
 
       test.each(['commit', 'mount'] as const)('is refused when the %s came after the manifest', async (how) => {
@@ -206,7 +206,7 @@ export function blobsSuite(opened: () => Opened): void {
         await putManifest(metadata, 'image', { references: [blobReference(sum, false)] })
         if (how === 'commit') await metadata.blobs.commit(commit())
         else await metadata.blobs.mount({ digest: sum, from: 'any', to: REPOSITORY, now: 2 })
-        expect(await metadata.blobs.unlink(REPOSITORY, sum)).toEqual({ referencedBy: digest('image') })
+        expect(await metadata.blobs.unlink(REPOSITORY, sum, { now: 2 })).toEqual({ referencedBy: digest('image') })
       })
 
       test('beside a put of the manifest: either the manifest misses the blob, or the blob stays', async () => {
@@ -214,7 +214,7 @@ export function blobsSuite(opened: () => Opened): void {
           const layer = await pushBlob(metadata, `layer ${round}`)
           const text = `image ${round}`
           const calls = [
-            () => metadata.blobs.unlink(REPOSITORY, layer),
+            () => metadata.blobs.unlink(REPOSITORY, layer, { now: 2 }),
             () => putManifest(metadata, text, { references: [blobReference(layer)] }),
           ]
           const [first, second] = await Promise.all((round % 2 === 0 ? calls : calls.reverse()).map((call) => call()))

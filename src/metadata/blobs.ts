@@ -1,8 +1,9 @@
 import type { Digest } from '../oci/digest.ts'
 import { type Database, type Handle, inChunks } from './database.ts'
 import { queueEvents } from './events.ts'
-import { type Blobs, MetadataError, type StoredBlob } from './metadata.ts'
+import { type Blobs, type LinkReview, MetadataError, type StoredBlob } from './metadata.ts'
 import { ensureRepository, lockRepository } from './repositories.ts'
+import { causeOf, codeOf, discard, discardUnheld, reviewLink, settleLinks } from './reviews.ts'
 
 export interface BlobRecord {
   digest: Digest
@@ -30,10 +31,44 @@ export function blobs(database: Database): Blobs {
         async (trx) => {
           const key = await makeLive(trx, commit)
           if (key === undefined) return undefined
-          await link(trx, commit.repository, commit.digest, commit.now)
+          const repositoryId = await ensureRepository(trx, commit.repository, commit.now)
+          await link(trx, repositoryId, commit.digest, commit.now)
           await trx.deleteFrom('uploads').where('id', '=', commit.upload).execute()
           await queueEvents(trx, commit.events)
           return key
+        },
+        { durable: true },
+      )
+    },
+
+    async discarded(digest) {
+      const rows = await database.read
+        .selectFrom('discarded_objects')
+        .select('storage_key')
+        .where('digest', '=', digest)
+        .execute()
+      return rows.map((row) => row.storage_key)
+    },
+
+    async review(repository, digest) {
+      const row = await linkReview(database.read, repository, digest).executeTakeFirst()
+      return row && reviewOf(row)
+    },
+
+    touch(repository, digest, now) {
+      return database.transaction(
+        async (trx) => {
+          const link = await linkReview(trx, repository, digest).executeTakeFirst()
+          if (link === undefined) return false
+          const touched = await trx
+            .updateTable('link_reviews')
+            .set({ since: now, freed: codeOf('unused') })
+            .where('repository_id', '=', link.repository_id)
+            .where('digest', '=', digest)
+            .executeTakeFirst()
+          if (touched.numUpdatedRows > 0n) return true
+          // Settled, or the collector took it after the first look.
+          return (await linkReview(trx, repository, digest).executeTakeFirst()) !== undefined
         },
         { durable: true },
       )
@@ -50,7 +85,7 @@ export function blobs(database: Database): Blobs {
             .forShare()
             .executeTakeFirst()
           if (blob === undefined || !(await linkedInAny(trx, digest, from))) return false
-          await link(trx, to, digest, now)
+          await link(trx, await ensureRepository(trx, to, now), digest, now)
           await queueEvents(trx, events)
           return true
         },
@@ -58,9 +93,10 @@ export function blobs(database: Database): Blobs {
       )
     },
 
-    unlink(repository, digest, events) {
+    unlink(repository, digest, { now, events }) {
       return database.transaction(
         async (trx) => {
+          await blobByDigest(trx, digest).forNoKeyUpdate().executeTakeFirst()
           const repositoryId = await lockRepository(trx, repository)
           if (repositoryId === undefined) return 'unknown'
           const referrer = await trx
@@ -78,6 +114,7 @@ export function blobs(database: Database): Blobs {
             .where('digest', '=', digest)
             .executeTakeFirst()
           if (unlinked.numDeletedRows === 0n) return 'unknown'
+          await discardUnheld(trx, digest, now)
           await queueEvents(trx, events)
           return 'unlinked'
         },
@@ -105,6 +142,27 @@ export function blobByDigest(read: Handle, digest: Digest) {
   return read.selectFrom('blobs').select(COLUMNS).where('blobs.digest', '=', digest)
 }
 
+/** A row while a live blob is linked in the repository; its columns are null where it does not wait. */
+export function linkReview(read: Handle, repository: string, digest: Digest) {
+  return read
+    .selectFrom('repositories')
+    .innerJoin('repository_blobs', 'repository_blobs.repository_id', 'repositories.id')
+    .innerJoin('blobs', 'blobs.digest', 'repository_blobs.digest')
+    .leftJoin('link_reviews', (join) =>
+      join
+        .onRef('link_reviews.repository_id', '=', 'repository_blobs.repository_id')
+        .onRef('link_reviews.digest', '=', 'repository_blobs.digest'),
+    )
+    .select(['repositories.id as repository_id', 'link_reviews.since', 'link_reviews.freed'])
+    .where('repositories.name', '=', repository)
+    .where('repository_blobs.digest', '=', digest)
+    .where('blobs.state', '=', 'live')
+}
+
+export function reviewOf({ since, freed }: { since: number | null; freed: number | null }): LinkReview {
+  return since === null ? { kind: 'settled' } : { kind: 'waiting', since, cause: causeOf(freed ?? 0) }
+}
+
 export function storedBlob(row: BlobRecord): StoredBlob {
   return { digest: row.digest, size: row.size, key: row.storage_key, state: row.state }
 }
@@ -121,15 +179,21 @@ interface Bytes {
 async function makeLive(trx: Handle, bytes: Bytes): Promise<string | undefined> {
   const { digest, size, key, replaces, now } = bytes
   const row = await insertOrLock(trx, bytes)
-  if (row === 'inserted') return key
   if (row === undefined) return undefined
+  if (key !== undefined && (await isDiscarded(trx, key))) {
+    if (row === 'inserted') await trx.deleteFrom('blobs').where('digest', '=', digest).execute()
+    return undefined
+  }
+  if (row === 'inserted') return key
   if (row.state === 'live') {
     if (key === undefined || replaces === undefined || row.storage_key !== replaces) return row.storage_key
     await trx.updateTable('blobs').set({ storage_key: key, size }).where('digest', '=', digest).execute()
+    await discard(trx, { key: row.storage_key, digest, size: row.size, kind: 'copy', now })
     return key
   }
   // The collector may unlink the bytes under its own key at any moment: only bytes under another key count.
   if (key === undefined || key === row.storage_key) return undefined
+  await discard(trx, { key: row.storage_key, digest, size: row.size, kind: 'copy', now })
   await trx
     .updateTable('blobs')
     .set({ storage_key: key, size, state: 'live', created_at: now })
@@ -138,12 +202,24 @@ async function makeLive(trx: Handle, bytes: Bytes): Promise<string | undefined> 
   return key
 }
 
-/** The row that is there, locked; one is inserted for who has bytes. */
+async function isDiscarded(trx: Handle, key: string): Promise<boolean> {
+  const object = await trx
+    .selectFrom('discarded_objects')
+    .select('storage_key')
+    .where('storage_key', '=', key)
+    .executeTakeFirst()
+  return object !== undefined
+}
+
+/**
+ * The row that is there, locked; one is inserted for who has bytes. The lock leaves keys alone: whoever deletes a manifest
+ * holds its repository already when it makes the trash hold the blob.
+ */
 async function insertOrLock(trx: Handle, bytes: Bytes): Promise<BlobRecord | 'inserted' | undefined> {
   const { digest, size, key, now } = bytes
   // Where transactions run side by side, a collector's last step may take the row away between the two statements.
   for (let attempt = 0; attempt < 3; attempt++) {
-    const row = await blobByDigest(trx, digest).forUpdate().executeTakeFirst()
+    const row = await blobByDigest(trx, digest).forNoKeyUpdate().executeTakeFirst()
     if (row !== undefined || key === undefined) return row
     const made = await trx
       .insertInto('blobs')
@@ -156,18 +232,19 @@ async function insertOrLock(trx: Handle, bytes: Bytes): Promise<BlobRecord | 'in
 }
 
 /**
- * Links the blob, whose row the caller holds, in the repository. Manifests there that named it before it came
- * (put with validation off) hold it from now on.
+ * Links the blob, whose row and repository the caller holds, in the repository. Manifests there that named it before it
+ * came (put with validation off) hold it from now on; without one, the link waits for the collector.
  */
-async function link(trx: Handle, repository: string, digest: Digest, now: number): Promise<void> {
-  const repositoryId = await ensureRepository(trx, repository, now)
+export async function link(trx: Handle, repositoryId: number, digest: Digest, now: number): Promise<void> {
   const linked = await trx
     .insertInto('repository_blobs')
     .values({ repository_id: repositoryId, digest, created_at: now })
     .onConflict((conflict) => conflict.columns(['repository_id', 'digest']).doNothing())
     .executeTakeFirst()
-  if ((linked.numInsertedOrUpdatedRows ?? 0n) === 0n) return
-  await trx
+  const isNew = (linked.numInsertedOrUpdatedRows ?? 0n) > 0n
+  await reviewLink(trx, { repositoryId, digest, isNew, now })
+  if (!isNew) return
+  const held = await trx
     .insertInto('manifest_blobs')
     .columns(['manifest_id', 'repository_id', 'digest'])
     .expression((from) =>
@@ -179,7 +256,8 @@ async function link(trx: Handle, repository: string, digest: Digest, now: number
         .where('kind', '=', 'blob'),
     )
     .onConflict((conflict) => conflict.columns(['manifest_id', 'digest']).doNothing())
-    .execute()
+    .executeTakeFirst()
+  if ((held.numInsertedOrUpdatedRows ?? 0n) > 0n) await settleLinks(trx, repositoryId, [digest])
 }
 
 async function linkedInAny(trx: Handle, digest: Digest, from: readonly string[] | 'any'): Promise<boolean> {

@@ -35,7 +35,7 @@ export function contentsSuite(opened: () => Opened): void {
       await metadata.blobs.mount({ digest: shared, from: [REPOSITORY], to: 'only/blobs', now: 1 })
       await putManifest(metadata, 'image', { repository: 'only/manifest' })
       await putManifest(metadata, 'gone', { repository: 'emptied' })
-      await metadata.manifests.delete('emptied', digest('gone'), 2)
+      await metadata.manifests.delete('emptied', digest('gone'), { now: 2, actor: '' })
       expect(await metadata.contents.repositories(ALL)).toEqual([
         { name: 'only/blobs', manifests: 0, tags: 0, blobs: 1, bytes: 10 },
         { name: 'only/manifest', manifests: 1, tags: 0, blobs: 0, bytes: 0 },

@@ -1,6 +1,6 @@
 import type { ColumnDataType, Expression, Generated, QueryCreator } from 'kysely'
 import type { Digest } from '../oci/digest.ts'
-import type { AuditRow, EventRow, TokenRow, UploadRow, UserRow } from './metadata.ts'
+import type { AuditRow, CollectedKind, EventRow, TokenRow, UploadRow, UserRow } from './metadata.ts'
 
 /**
  * The rows, as every database has them. Numbers arrive as numbers and bytes as Uint8Array: a driver whose database
@@ -15,6 +15,20 @@ export interface Tables {
   manifest_references: { manifest_id: number; repository_id: number; digest: Digest; kind: 'blob' | 'manifest' }
   manifest_blobs: { manifest_id: number; repository_id: number; digest: Digest }
   tags: { repository_id: number; name: string; manifest_id: number; updated_at: number }
+  link_reviews: LinkReviewsTable
+  manifest_reviews: ReviewColumns & { manifest_id: number }
+  discarded_objects: DiscardedObjectsTable
+  trash: TrashTable
+  trash_references: {
+    trash_id: number
+    digest: Digest
+    kind: 'blob' | 'manifest'
+    /** The same digest while the trash holds the blob. */
+    held_digest: Digest | null
+  }
+  tag_history: TagHistoryTable
+  /** How much the collector has taken so far. */
+  collected: { kind: CollectedKind; count: number; bytes: number }
   users: UsersTable
   groups: { name: string; description: string; created_at: number }
   group_members: { group_name: string; user_name: string }
@@ -57,6 +71,64 @@ interface ManifestsTable {
   annotations: string | null
   pushed_at: number
   bytes: Uint8Array
+}
+
+/** A candidate of the collector. */
+interface ReviewColumns {
+  /** When something last happened that makes it wait. */
+  since: number
+  /** 1 when a deletion made it a candidate, and nobody touched it since. */
+  freed: number
+  /** Reviews that failed, and when the next one may be. */
+  attempts: number
+  not_before: number
+}
+
+interface LinkReviewsTable extends ReviewColumns {
+  repository_id: number
+  digest: Digest
+}
+
+interface DiscardedObjectsTable {
+  storage_key: string
+  digest: Digest
+  size: number
+  /** `blob`: its row goes with it; `copy`: other bytes of a digest, or bytes without a row. */
+  kind: 'blob' | 'copy'
+  attempts: number
+  due_at: number
+}
+
+interface TrashTable {
+  id: Generated<number>
+  repository_id: number
+  digest: Digest
+  media_type: string
+  size: number
+  subject_digest: Digest | null
+  artifact_type: string | null
+  annotations: string | null
+  pushed_at: number
+  /** A JSON array: the tags that it had. */
+  tags: string
+  reason: 'deleted' | 'collected'
+  /** What deletions of one repository have in common. */
+  batch: string | null
+  actor: string
+  deleted_at: number
+  attempts: number
+  not_before: number
+  bytes: Uint8Array
+}
+
+interface TagHistoryTable {
+  id: Generated<number>
+  repository_id: number
+  name: string
+  from_digest: Digest | null
+  to_digest: Digest | null
+  actor: string
+  at: number
 }
 
 interface UsersTable {

@@ -231,7 +231,7 @@ export function eventsSuite(opened: () => Opened): void {
       test('a manifest that is deleted, and each of its tags, in order', async () => {
         await putManifest(metadata, 'image', { tags: ['b', 'a'] })
         const deleted = happened({ action: 'delete', tag: undefined, mediaType: undefined })
-        await metadata.manifests.delete(REPOSITORY, digest('image'), 5, [deleted])
+        await metadata.manifests.delete(REPOSITORY, digest('image'), { now: 5, actor: '', events: [deleted] })
         const rows = await all()
         expect(rows.map(({ digest, tag }) => [digest, tag])).toEqual([
           [digest('image'), undefined],
@@ -241,15 +241,15 @@ export function eventsSuite(opened: () => Opened): void {
         expect(rows[0]?.event).toBe(deleted.event)
         expect(new Set(names(rows)).size).toBe(3)
         for (const id of names(rows)) expect(id).toMatch(UUID)
-        await metadata.manifests.delete(REPOSITORY, digest('image'), 5, [deleted])
+        await metadata.manifests.delete(REPOSITORY, digest('image'), { now: 5, actor: '', events: [deleted] })
         expect(await all()).toHaveLength(3)
       })
 
       test('a tag that is deleted', async () => {
         await putManifest(metadata, 'image', { tags: ['a'] })
-        await metadata.tags.delete(REPOSITORY, 'other', 5, events)
+        await metadata.tags.delete(REPOSITORY, 'other', { now: 5, actor: '', events })
         expect(await all()).toEqual([])
-        await metadata.tags.delete(REPOSITORY, 'a', 5, events)
+        await metadata.tags.delete(REPOSITORY, 'a', { now: 5, actor: '', events })
         expect(await all()).toHaveLength(1)
       })
 
@@ -273,11 +273,11 @@ export function eventsSuite(opened: () => Opened): void {
       test('a blob that is taken out of a repository', async () => {
         const layer = await pushBlob(metadata, 'layer')
         await putManifest(metadata, 'image', { references: [blobReference(layer)] })
-        await metadata.blobs.unlink(REPOSITORY, layer, events)
-        await metadata.blobs.unlink(REPOSITORY, digest('other'), events)
+        await metadata.blobs.unlink(REPOSITORY, layer, { now: 5, events })
+        await metadata.blobs.unlink(REPOSITORY, digest('other'), { now: 5, events })
         expect(await all()).toEqual([])
-        await metadata.manifests.delete(REPOSITORY, digest('image'), 1)
-        await metadata.blobs.unlink(REPOSITORY, layer, events)
+        await metadata.manifests.delete(REPOSITORY, digest('image'), { now: 1, actor: '' })
+        await metadata.blobs.unlink(REPOSITORY, layer, { now: 5, events })
         expect(await all()).toHaveLength(1)
       })
 

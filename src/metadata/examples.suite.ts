@@ -87,6 +87,7 @@ export interface Example {
   mediaType?: string
   now?: number
   events?: readonly NewEvent[]
+  actor?: string
 }
 
 /** Puts a manifest whose bytes are the text. */
@@ -103,6 +104,7 @@ export function putManifest(metadata: Metadata, text: string, example: Example =
     annotations: example.annotations,
     now: example.now ?? 1,
     events: example.events ?? [],
+    actor: example.actor ?? '',
   })
 }
 

@@ -70,10 +70,10 @@ export function listsSuite(opened: () => Opened): void {
       await putManifest(metadata, 'one', { tags: ['v1'] })
       await putManifest(metadata, 'two')
       expect(await state()).toEqual({ exists: true, isListed: true, list: [REPOSITORY] })
-      await metadata.tags.delete(REPOSITORY, 'v1', 2)
-      await metadata.manifests.delete(REPOSITORY, digest('one'), 2)
+      await metadata.tags.delete(REPOSITORY, 'v1', { now: 2, actor: '' })
+      await metadata.manifests.delete(REPOSITORY, digest('one'), { now: 2, actor: '' })
       expect(await state()).toEqual({ exists: true, isListed: true, list: [REPOSITORY] })
-      await metadata.manifests.delete(REPOSITORY, digest('two'), 2)
+      await metadata.manifests.delete(REPOSITORY, digest('two'), { now: 2, actor: '' })
       expect(await state()).toEqual({ exists: true, isListed: false, list: [] })
       expect(await metadata.tags.list(REPOSITORY, { limit: 10 })).toEqual([])
       await putManifest(metadata, 'one')
@@ -85,7 +85,7 @@ export function listsSuite(opened: () => Opened): void {
         const repository = `team/r${round}`
         await putManifest(metadata, 'old', { repository })
         await Promise.all([
-          metadata.manifests.delete(repository, digest('old'), 2),
+          metadata.manifests.delete(repository, digest('old'), { now: 2, actor: '' }),
           putManifest(metadata, 'new', { repository }),
         ])
         expect(await metadata.repositories.isListed(repository)).toBe(true)
@@ -168,7 +168,7 @@ export function listsSuite(opened: () => Opened): void {
       expect(await referrersOf(metadata, REPOSITORY, subject, undefined, { limit: 10 })).toEqual([])
       await putManifest(metadata, 'signature', { subject })
       expect(await referrersOf(metadata, REPOSITORY, subject, undefined, { limit: 10 })).toHaveLength(1)
-      await metadata.manifests.delete(REPOSITORY, digest('signature'), 2)
+      await metadata.manifests.delete(REPOSITORY, digest('signature'), { now: 2, actor: '' })
       expect(await referrersOf(metadata, REPOSITORY, subject, undefined, { limit: 10 })).toEqual([])
     })
   })

@@ -39,7 +39,15 @@ export function manifestsSuite(opened: () => Opened): void {
 
     test('bytes that are not text, and many of them, come back as they were', async () => {
       const bytes = Uint8Array.from({ length: 3_000_000 }, (_, index) => index * 7)
-      const put = { repository: REPOSITORY, digest: digest('x'), mediaType: TYPE, tags: [], references: [], now: 1 }
+      const put = {
+        repository: REPOSITORY,
+        digest: digest('x'),
+        mediaType: TYPE,
+        tags: [],
+        references: [],
+        now: 1,
+        actor: '',
+      }
       await metadata.manifests.put({
         ...put,
         bytes,
@@ -120,29 +128,35 @@ export function manifestsSuite(opened: () => Opened): void {
       const many = Array.from({ length: 1300 }, (_, index) => blobReference(digest(`foreign ${index}`), false))
       const references = [blobReference(layer), ...many, blobReference(layer)]
       expect(await putManifest(metadata, 'image', { references })).toEqual({ stored: true })
-      expect(await metadata.blobs.unlink(REPOSITORY, layer)).toEqual({ referencedBy: digest('image') })
+      expect(await metadata.blobs.unlink(REPOSITORY, layer, { now: 2 })).toEqual({ referencedBy: digest('image') })
     })
 
     test('deleting one deletes every tag that points to it, and no other', async () => {
       await putManifest(metadata, 'image', { tags: ['v2', 'v10', 'Latest'] })
       await putManifest(metadata, 'other', { tags: ['v3'] })
-      expect(await metadata.manifests.delete(REPOSITORY, digest('image'), 2)).toEqual({ tags: ['Latest', 'v10', 'v2'] })
+      expect(await metadata.manifests.delete(REPOSITORY, digest('image'), { now: 2, actor: '' })).toEqual({
+        tags: ['Latest', 'v10', 'v2'],
+        freed: [],
+      })
       expect(await metadata.manifests.find(REPOSITORY, digest('image'))).toBeUndefined()
       expect(await metadata.manifests.resolve(REPOSITORY, 'v2')).toBeUndefined()
       expect(await metadata.tags.list(REPOSITORY, { limit: 10 })).toEqual(['v3'])
-      expect(await metadata.manifests.delete(REPOSITORY, digest('image'), 2)).toBeUndefined()
+      expect(await metadata.manifests.delete(REPOSITORY, digest('image'), { now: 2, actor: '' })).toBeUndefined()
     })
 
     test('deleting what is not there, or is in another repository, is told', async () => {
       await putManifest(metadata, 'image')
-      expect(await metadata.manifests.delete('team/none', digest('image'), 2)).toBeUndefined()
-      expect(await metadata.manifests.delete(REPOSITORY, digest('other'), 2)).toBeUndefined()
+      expect(await metadata.manifests.delete('team/none', digest('image'), { now: 2, actor: '' })).toBeUndefined()
+      expect(await metadata.manifests.delete(REPOSITORY, digest('other'), { now: 2, actor: '' })).toBeUndefined()
     })
 
     test('a child of an index may be deleted', async () => {
       await putManifest(metadata, 'child')
       await putManifest(metadata, 'index', { references: [manifestReference(digest('child'))] })
-      expect(await metadata.manifests.delete(REPOSITORY, digest('child'), 2)).toEqual({ tags: [] })
+      expect(await metadata.manifests.delete(REPOSITORY, digest('child'), { now: 2, actor: '' })).toEqual({
+        tags: [],
+        freed: [],
+      })
       expect(await metadata.manifests.find(REPOSITORY, digest('index'))).toBeDefined()
     })
 
@@ -150,10 +164,10 @@ export function manifestsSuite(opened: () => Opened): void {
       const layer = await pushBlob(metadata, 'layer')
       const references = [blobReference(layer)]
       await putManifest(metadata, 'image', { tags: ['v1'], references })
-      await metadata.manifests.delete(REPOSITORY, digest('image'), 2)
+      await metadata.manifests.delete(REPOSITORY, digest('image'), { now: 2, actor: '' })
       expect(await putManifest(metadata, 'image', { tags: ['v1'], references })).toEqual({ stored: true })
       expect(await metadata.manifests.resolve(REPOSITORY, 'v1')).toEqual(stored('image'))
-      expect(await metadata.blobs.unlink(REPOSITORY, layer)).toEqual({ referencedBy: digest('image') })
+      expect(await metadata.blobs.unlink(REPOSITORY, layer, { now: 2 })).toEqual({ referencedBy: digest('image') })
     })
 
     test('puts to one tag side by side all store, and the tag has one of them', async () => {
@@ -169,7 +183,9 @@ export function manifestsSuite(opened: () => Opened): void {
       await Promise.all(
         Array.from({ length: 10 }, (_, index) => putManifest(metadata, 'image', { tags: [`t${index}`] })),
       )
-      expect((await metadata.manifests.delete(REPOSITORY, digest('image'), 2))?.tags).toHaveLength(10)
+      expect((await metadata.manifests.delete(REPOSITORY, digest('image'), { now: 2, actor: '' }))?.tags).toHaveLength(
+        10,
+      )
       expect(await metadata.manifests.find(REPOSITORY, digest('image'))).toBeUndefined()
     })
 
@@ -177,7 +193,7 @@ export function manifestsSuite(opened: () => Opened): void {
       for (let round = 0; round < 50; round++) {
         await putManifest(metadata, `image ${round}`, { tags: ['latest'] })
         expect((await metadata.manifests.resolve(REPOSITORY, 'latest'))?.digest).toBe(digest(`image ${round}`))
-        await metadata.tags.delete(REPOSITORY, 'latest', 1)
+        await metadata.tags.delete(REPOSITORY, 'latest', { now: 1, actor: '' })
         expect(await metadata.manifests.resolve(REPOSITORY, 'latest')).toBeUndefined()
       }
     })
@@ -196,16 +212,18 @@ export function manifestsSuite(opened: () => Opened): void {
 
     test('deleting one takes it alone away and tells the digest that it had', async () => {
       await putManifest(metadata, 'image', { tags: ['v1', 'v2'] })
-      expect(await metadata.tags.delete(REPOSITORY, 'v1', 2)).toBe(digest('image'))
-      expect(await metadata.tags.delete(REPOSITORY, 'v1', 2)).toBeUndefined()
-      expect(await metadata.tags.delete('team/none', 'v2', 2)).toBeUndefined()
+      expect(await metadata.tags.delete(REPOSITORY, 'v1', { now: 2, actor: '' })).toBe(digest('image'))
+      expect(await metadata.tags.delete(REPOSITORY, 'v1', { now: 2, actor: '' })).toBeUndefined()
+      expect(await metadata.tags.delete('team/none', 'v2', { now: 2, actor: '' })).toBeUndefined()
       expect(await metadata.tags.list(REPOSITORY, { limit: 10 })).toEqual(['v2'])
       expect(await metadata.manifests.find(REPOSITORY, digest('image'))).toBeDefined()
     })
 
     test('of requests that delete one side by side, one does', async () => {
       await putManifest(metadata, 'image', { tags: ['v1'] })
-      const done = await Promise.all(Array.from({ length: 5 }, () => metadata.tags.delete(REPOSITORY, 'v1', 2)))
+      const done = await Promise.all(
+        Array.from({ length: 5 }, () => metadata.tags.delete(REPOSITORY, 'v1', { now: 2, actor: '' })),
+      )
       expect(done.filter((had) => had !== undefined)).toEqual([digest('image')])
     })
   })

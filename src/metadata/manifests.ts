@@ -1,8 +1,11 @@
 import type { Digest } from '../oci/digest.ts'
+import { bury } from './burial.ts'
 import { type Database, type Handle, inChunks } from './database.ts'
 import { eventOfTag, queueEvents } from './events.ts'
 import type { ManifestPut, Manifests, Reference, StoredManifest } from './metadata.ts'
 import { ensureRepository, lockRepository, updateListed } from './repositories.ts'
+import { reviewManifests, settleLinks, settleManifests } from './reviews.ts'
+import { moveTag } from './tag-history.ts'
 
 export interface ManifestRecord {
   digest: Digest
@@ -31,7 +34,8 @@ export function manifests(database: Database): Manifests {
           if (missing.length > 0) return { stored: false, missing }
           const repositoryId = await ensureRepository(trx, put.repository, put.now)
           const manifestId = await store(trx, repositoryId, put)
-          await moveTags(trx, repositoryId, manifestId, put)
+          for (const name of new Set(put.tags)) await moveTag(trx, { repositoryId, name, manifestId, ...put })
+          if (put.tags.length === 0) await reviewManifests(trx, [manifestId], 'unused', put.now)
           await queueEvents(trx, put.events)
           return { stored: true }
         },
@@ -39,7 +43,7 @@ export function manifests(database: Database): Manifests {
       )
     },
 
-    delete(repository, digest, _now, events = []) {
+    delete(repository, digest, { batch, events = [], ...change }) {
       return database.transaction(
         async (trx) => {
           const repositoryId = await lockRepository(trx, repository)
@@ -51,20 +55,27 @@ export function manifests(database: Database): Manifests {
             .where('digest', '=', digest)
             .executeTakeFirst()
           if (manifest === undefined) return undefined
-          const removed = await trx
-            .deleteFrom('tags')
-            .where('manifest_id', '=', manifest.id)
-            .returning('name')
-            .execute()
-          await trx.deleteFrom('manifests').where('id', '=', manifest.id).execute()
-          await updateListed(trx, repositoryId)
-          // A tag is ASCII (OCI Distribution Specification 1.1, "Pulling manifests"): this is the order of bytes.
-          const tags = removed.map((tag) => tag.name).sort()
-          await queueEvents(trx, [...events, ...events.flatMap((event) => tags.map((tag) => eventOfTag(event, tag)))])
-          return { tags }
+          const grave = { reason: 'deleted', batch, deletedAt: change.now } as const
+          const buried = await bury(trx, { repositoryId, manifestId: manifest.id, change, grave })
+          const ofTags = events.flatMap((event) => buried.tags.map((tag) => eventOfTag(event, tag)))
+          await queueEvents(trx, [...events, ...ofTags])
+          return buried
         },
         { durable: true },
       )
+    },
+
+    async list(repository, { last, limit }) {
+      const rows = await database.read
+        .selectFrom('repositories')
+        .innerJoin('manifests', 'manifests.repository_id', 'repositories.id')
+        .select('manifests.digest')
+        .where('repositories.name', '=', repository)
+        .$if(last !== undefined, (query) => query.where('manifests.digest', '>', (last ?? '') as Digest))
+        .orderBy('manifests.digest')
+        .limit(limit)
+        .execute()
+      return rows.map((row) => row.digest)
     },
   }
 }
@@ -123,8 +134,10 @@ async function missingReferences(trx: Handle, { repository, references }: Manife
   return required.filter((reference) => !present[reference.kind].has(reference.digest))
 }
 
-/** The manifest's id. One that is there already stays as it was. */
-async function store(trx: Handle, repositoryId: number, put: ManifestPut): Promise<number> {
+type Stored = Omit<ManifestPut, 'tags' | 'repository' | 'actor'>
+
+/** The manifest's id. One that is there already stays as it was. The caller holds the repository's lock. */
+export async function store(trx: Handle, repositoryId: number, put: Stored): Promise<number> {
   const made = await trx
     .insertInto('manifests')
     .values({
@@ -186,18 +199,18 @@ async function refer(
       .values(chunk.map((row) => ({ manifest_id: manifestId, ...row })))
       .execute(),
   )
-}
-
-async function moveTags(trx: Handle, repositoryId: number, manifestId: number, put: ManifestPut): Promise<void> {
-  for (const name of new Set(put.tags)) {
-    await trx
-      .insertInto('tags')
-      .values({ repository_id: repositoryId, name, manifest_id: manifestId, updated_at: put.now })
-      .onConflict((conflict) =>
-        conflict.columns(['repository_id', 'name']).doUpdateSet({ manifest_id: manifestId, updated_at: put.now }),
-      )
-      .execute()
-  }
+  const linked = links.map(({ digest }) => digest)
+  await settleLinks(trx, repositoryId, linked)
+  const children = await inChunks(digestsOf(references, 'manifest'), (digests) =>
+    trx
+      .selectFrom('manifests')
+      .select('id')
+      .where('repository_id', '=', repositoryId)
+      .where('digest', 'in', digests)
+      .execute(),
+  )
+  const childIds = children.map(({ id }) => id)
+  await settleManifests(trx, childIds)
 }
 
 function digestsOf(references: readonly Reference[], kind: Reference['kind']): Digest[] {

@@ -69,7 +69,7 @@ export function metadataSuite(name: string, open: Open): void {
         state: 'live',
       })
       expect((await again.manifests.resolve(REPOSITORY, 'v1'))?.digest).toBe(digest('image'))
-      expect(await again.blobs.unlink(REPOSITORY, layer)).toEqual({ referencedBy: digest('image') })
+      expect(await again.blobs.unlink(REPOSITORY, layer, { now: 2 })).toEqual({ referencedBy: digest('image') })
       expect(await again.uploads.find(REPOSITORY, 'upload-1')).toEqual(upload())
       expect(await again.users.find('ann')).toEqual(user('ann', { admin: true }))
       expect(await again.groups.of('ann')).toEqual(['team'])

@@ -1,9 +1,11 @@
 import type { Descriptor } from '../oci/descriptor.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { Audit } from './audit-types.ts'
+import type { Cause, Change, Collection, TagMove, TagRestored, Trash } from './collection-types.ts'
 import type { Events, NewEvent } from './event-types.ts'
 
 export type * from './audit-types.ts'
+export type * from './collection-types.ts'
 export type * from './event-types.ts'
 
 /**
@@ -21,6 +23,8 @@ export interface Metadata {
   tags: Tags
   referrers: Referrers
   contents: Contents
+  collection: Collection
+  trash: Trash
   users: Users
   groups: Groups
   tokens: Tokens
@@ -65,10 +69,16 @@ export interface Blobs {
    * `key` is where the caller's bytes are. A live row keeps its own key, unless that is `replaces` (the caller found
    * its bytes missing or damaged). A row that is `deleting` is taken over under `key`.
    * Resolves to the key that holds from now on; or to undefined, having changed nothing, when `key` is the key of a
-   * row that is `deleting` (the caller must seal under another one), or when `key` is undefined (the caller has no
+   * row that is `deleting`, or discarded (the caller must seal under another one), or when `key` is undefined (the caller has no
    * bytes of its own, for it saw a live row) and there is no live row any more.
    */
   commit(commit: BlobCommit): Promise<string | undefined>
+  /** Keys of the digest that are in the hands of the collector: no commit takes them. */
+  discarded(digest: Digest): Promise<string[]>
+  /** Whether the link waits for the collector; undefined when there is no live blob linked in the repository. */
+  review(repository: string, digest: Digest): Promise<LinkReview | undefined>
+  /** The delay of a link that waits begins anew. Resolves to whether a live blob is linked in the repository. */
+  touch(repository: string, digest: Digest, now: number): Promise<boolean>
   /**
    * Links a live blob in `to` if any repository of `from` has it; `from: 'any'` stands for every repository.
    * Resolves to whether it did.
@@ -80,13 +90,19 @@ export interface Blobs {
     now: number
     events?: readonly NewEvent[]
   }): Promise<boolean>
-  /** Takes the link away. Refuses (`referenced`) while a manifest of the repository needs the blob. */
+  /**
+   * Takes the link away. Refuses (`referenced`) while a manifest of the repository needs the blob. The blob becomes `deleting`
+   * when nothing else holds it.
+   */
   unlink(
     repository: string,
     digest: Digest,
-    events?: readonly NewEvent[],
+    change: { now: number; events?: readonly NewEvent[] },
   ): Promise<'unlinked' | 'unknown' | { referencedBy: Digest }>
 }
+
+/** `since`: when it began to wait; `settled`: a manifest needs it. */
+export type LinkReview = { kind: 'settled' } | { kind: 'waiting'; since: number; cause: Cause }
 
 export interface BlobCommit {
   repository: string
@@ -127,6 +143,8 @@ export interface Uploads {
     from: number,
     to: Pick<UploadRow, 'size' | 'state' | 'digest' | 'bootId' | 'updatedAt'>,
   ): Promise<boolean>
+  /** Whether there is one of that id, whatever its repository. */
+  exists(id: string): Promise<boolean>
   /** Resolves to whether there was one. */
   remove(id: string): Promise<boolean>
   /** Uploads that were last touched before `before`, oldest first. */
@@ -158,6 +176,8 @@ export interface ManifestPut extends StoredManifest {
   annotations: Record<string, string> | undefined
   now: number
   events?: readonly NewEvent[]
+  /** Who pushes: a subject's name, `''` without credentials. */
+  actor: string
 }
 
 export interface Manifests {
@@ -167,22 +187,39 @@ export interface Manifests {
   /** One transaction: checks the required references, stores the manifest, moves the tags. Stores nothing when some are missing. */
   put(put: ManifestPut): Promise<{ stored: true } | { stored: false; missing: Reference[] }>
   /**
-   * Deletes the manifest and every tag that points to it. Undefined when it is not there. Each event is written for the
-   * manifest, and then once more for each tag.
+   * Moves the manifest to the trash, and takes away every tag that points to it. Undefined when it is not there. `freed` are
+   * blobs that no manifest of the repository needs any more. `batch` names what is deleted, and restored, together. Each event is
+   * written for the manifest, and then once more for each tag.
    */
   delete(
     repository: string,
     digest: Digest,
-    now: number,
-    events?: readonly NewEvent[],
-  ): Promise<{ tags: string[] } | undefined>
+    change: Change & { batch?: string; events?: readonly NewEvent[] },
+  ): Promise<{ tags: string[]; freed: Digest[] } | undefined>
+  /** Digests of a repository's manifests, in byte order; `page.last` is a digest. */
+  list(repository: string, page: Page): Promise<Digest[]>
 }
 
 export interface Tags {
   /** Undefined when the repository does not exist. */
   list(repository: string, page: Page): Promise<string[] | undefined>
   /** Takes the tag away, and nothing else. Resolves to the digest that it had. */
-  delete(repository: string, tag: string, now: number, events?: readonly NewEvent[]): Promise<Digest | undefined>
+  delete(
+    repository: string,
+    tag: string,
+    change: Change & { events?: readonly NewEvent[] },
+  ): Promise<Digest | undefined>
+  /** Moves of one tag, or of all of the repository, the newest first; `before` is an id of an earlier page. */
+  history(
+    repository: string,
+    tag: string | undefined,
+    page: { before?: number | undefined; limit: number },
+  ): Promise<TagMove[]>
+  /**
+   * Points the tag to `to`, or else to what it pointed to before its last move. The manifest comes back from the trash, if
+   * it is there.
+   */
+  restore(repository: string, tag: string, to: Digest | undefined, change: Change): Promise<TagRestored>
 }
 
 export interface Referrers {

@@ -1,5 +1,6 @@
 import { audit } from './audit.ts'
 import { blobs } from './blobs.ts'
+import { collection } from './collection.ts'
 import { contents } from './contents.ts'
 import type { Database } from './database.ts'
 import { events } from './events.ts'
@@ -11,6 +12,7 @@ import { repositories } from './repositories.ts'
 import { rules } from './rules.ts'
 import { tags } from './tags.ts'
 import { tokens } from './tokens.ts'
+import { trash } from './trash.ts'
 import { uploads } from './uploads.ts'
 import { users } from './users.ts'
 
@@ -26,6 +28,8 @@ export function nouns(database: Database): Nouns {
     tags: tags(database),
     referrers: referrers(database),
     contents: contents(database),
+    collection: collection(database),
+    trash: trash(database),
     users: users(database),
     groups: groups(database),
     tokens: tokens(database),

@@ -130,10 +130,12 @@ function queryOver(prepare: (sql: string) => Prepared, guard: () => void): Query
   })
 }
 
+const LOCKS = new Set(['ForUpdate', 'ForNoKeyUpdate', 'ForShare', 'ForKeyShare', 'SkipLocked'])
+
 /** Leaves out locks of rows: there is one writer, so that a transaction has the whole database to itself. */
 class SingleWriterCompiler extends SqliteQueryCompiler {
   protected override visitSelectModifier(node: SelectModifierNode): void {
-    if (node.modifier !== 'ForUpdate' && node.modifier !== 'ForShare') super.visitSelectModifier(node)
+    if (node.modifier === undefined || !LOCKS.has(node.modifier)) super.visitSelectModifier(node)
   }
 }
 

@@ -1,7 +1,7 @@
 import type { SQLQueryBindings } from 'bun:sqlite'
 import type { CompiledQuery } from 'kysely'
 import type { Digest } from '../oci/digest.ts'
-import { type BlobRecord, blobByDigest, linkedBlob, storedBlob } from './blobs.ts'
+import { type BlobRecord, blobByDigest, linkedBlob, linkReview, reviewOf, storedBlob } from './blobs.ts'
 import type { Database } from './database.ts'
 import { groupsOfUser } from './groups.ts'
 import { type ManifestRecord, manifestByDigest, manifestByTag, storedManifest } from './manifests.ts'
@@ -29,7 +29,7 @@ export interface Reader {
 /** The reads that every pull, push and login makes. */
 export interface HotReads {
   manifests: Pick<Manifests, 'find' | 'resolve'>
-  blobs: Pick<Blobs, 'find' | 'locate'>
+  blobs: Pick<Blobs, 'find' | 'locate' | 'review'>
   uploads: Pick<Uploads, 'find'>
   users: Pick<Users, 'find'>
   groups: Pick<Groups, 'of'>
@@ -68,6 +68,11 @@ function hotReads(connection: SqliteConnection, { read }: Database): HotReads {
     'digest',
   ])
   const blob = once<BlobRecord>(connection, blobByDigest(read, digest).compile(), ['digest'])
+  const review = once<{ since: number | null; freed: number | null }>(
+    connection,
+    linkReview(read, 'repository', digest).compile(),
+    ['repository', 'digest'],
+  )
   const upload = once<UploadRecord>(connection, uploadById(read, 'repository', 'id').compile(), ['repository', 'id'])
   const user = once<UserRecord>(connection, userByName(read, 'name').compile(), ['name'])
   const memberships = pinned<{ group_name: string }>(connection, groupsOfUser(read, 'user').compile(), ['user'])
@@ -91,6 +96,10 @@ function hotReads(connection: SqliteConnection, { read }: Database): HotReads {
       async locate(digest) {
         const row = blob(digest)
         return row && storedBlob(row)
+      },
+      async review(repository, digest) {
+        const row = review(repository, digest)
+        return row && reviewOf(row)
       },
     },
     uploads: {

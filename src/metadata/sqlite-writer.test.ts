@@ -144,6 +144,7 @@ describe('the writer', () => {
         artifactType: undefined,
         annotations: undefined,
         now: 1,
+        actor: '',
       })
     await writer.group([pragma('max_page_count = 50')], durable)
     const outcomes = await writer.group([put], durable)

@@ -76,6 +76,7 @@ describe('the SQLite file', () => {
         artifactType: undefined,
         annotations: undefined,
         now: 1,
+        actor: '',
       })
       await metadata.manifests.resolve(REPOSITORY, 'latest')
     }

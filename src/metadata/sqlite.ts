@@ -41,6 +41,9 @@ export async function openSqlite({ path, now = Date.now }: { path: string; now?:
     audit: method('read', 'audit', 'list'),
     uploads: method('read', 'uploads', 'stale'),
     events: method('read', 'events', 'list'),
+    trash: method('read', 'trash', 'list'),
+    manifests: method('read', 'manifests', 'list'),
+    history: method('read', 'tags', 'history'),
   }
   const isShort = ({ limit }: Pick<Page, 'limit'>) => limit <= SHORT_PAGE
   /** Other conditions beside an account have no index of both: a page may walk past all rows of the account. */
@@ -57,6 +60,9 @@ export async function openSqlite({ path, now = Date.now }: { path: string; now?:
       find: hot.blobs.find,
       locate: hot.blobs.locate,
       commit: method('durable', 'blobs', 'commit'),
+      discarded: here.blobs.discarded,
+      review: hot.blobs.review,
+      touch: method('durable', 'blobs', 'touch'),
       mount: method('durable', 'blobs', 'mount'),
       unlink: method('durable', 'blobs', 'unlink'),
     },
@@ -64,6 +70,7 @@ export async function openSqlite({ path, now = Date.now }: { path: string; now?:
       start: method('relaxed', 'uploads', 'start'),
       find: hot.uploads.find,
       advance: method('relaxed', 'uploads', 'advance'),
+      exists: here.uploads.exists,
       remove: method('durable', 'uploads', 'remove'),
       stale: long.uploads,
     },
@@ -72,10 +79,13 @@ export async function openSqlite({ path, now = Date.now }: { path: string; now?:
       resolve: hot.manifests.resolve,
       put: method('durable', 'manifests', 'put'),
       delete: method('durable', 'manifests', 'delete'),
+      list: (repository, page) => (isShort(page) ? here.manifests.list : long.manifests)(repository, page),
     },
     tags: {
       list: (repository, page) => (isShort(page) ? here.tags.list : long.tags)(repository, page),
       delete: method('durable', 'tags', 'delete'),
+      history: (repository, tag, page) => (isShort(page) ? here.tags.history : long.history)(repository, tag, page),
+      restore: method('durable', 'tags', 'restore'),
     },
     referrers: {
       list: (repository, subject, artifactType, page) =>
@@ -87,6 +97,30 @@ export async function openSqlite({ path, now = Date.now }: { path: string; now?:
       manifests: method('read', 'contents', 'manifests'),
       tags: method('read', 'contents', 'tags'),
       blobs: method('read', 'contents', 'blobs'),
+    },
+    collection: {
+      links: method('read', 'collection', 'links'),
+      manifests: method('read', 'collection', 'manifests'),
+      trash: method('read', 'collection', 'trash'),
+      objects: method('read', 'collection', 'objects'),
+      takeLink: method('durable', 'collection', 'takeLink'),
+      takeManifest: method('durable', 'collection', 'takeManifest'),
+      purge: method('durable', 'collection', 'purge'),
+      forget: method('relaxed', 'collection', 'forget'),
+      postpone: method('relaxed', 'collection', 'postpone'),
+      strays: method('read', 'collection', 'strays'),
+      claim: method('durable', 'collection', 'claim'),
+      count: method('relaxed', 'collection', 'count'),
+      status: method('read', 'collection', 'status'),
+      why: method('read', 'collection', 'why'),
+      rehearse: method('relaxed', 'collection', 'rehearse'),
+    },
+    trash: {
+      // A page of one repository may walk past all that others have in the trash.
+      list: long.trash,
+      find: here.trash.find,
+      restore: method('durable', 'trash', 'restore'),
+      restoreBatch: method('durable', 'trash', 'restoreBatch'),
     },
     users: {
       find: hot.users.find,

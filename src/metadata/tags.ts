@@ -1,7 +1,10 @@
-import type { Database } from './database.ts'
+import type { Digest } from '../oci/digest.ts'
+import type { Database, Handle } from './database.ts'
 import { queueEvents } from './events.ts'
-import type { Tags } from './metadata.ts'
+import { exhume } from './exhumation.ts'
+import type { Change, TagRestored, Tags } from './metadata.ts'
 import { lockRepository } from './repositories.ts'
+import { history, moveTag, removeTag } from './tag-history.ts'
 
 export function tags(database: Database): Tags {
   return {
@@ -20,28 +23,62 @@ export function tags(database: Database): Tags {
       return rows.map((row) => row.name)
     },
 
-    delete(repository, tag, _now, events) {
+    delete(repository, tag, { events, ...change }) {
       return database.transaction(
         async (trx) => {
           const repositoryId = await lockRepository(trx, repository)
           if (repositoryId === undefined) return undefined
-          const removed = await trx
-            .deleteFrom('tags')
-            .where('repository_id', '=', repositoryId)
-            .where('name', '=', tag)
-            .returning('manifest_id')
-            .executeTakeFirst()
-          if (removed === undefined) return undefined
-          const manifest = await trx
-            .selectFrom('manifests')
-            .select('digest')
-            .where('id', '=', removed.manifest_id)
-            .executeTakeFirstOrThrow()
-          await queueEvents(trx, events)
-          return manifest.digest
+          const digest = await removeTag(trx, { repositoryId, name: tag, ...change })
+          if (digest !== undefined) await queueEvents(trx, events)
+          return digest
+        },
+        { durable: true },
+      )
+    },
+
+    history: (repository, tag, page) => history(database.read, repository, tag, page),
+
+    restore(repository, tag, to, change) {
+      return database.transaction(
+        async (trx) => {
+          const repositoryId = await lockRepository(trx, repository)
+          if (repositoryId === undefined) return { kind: 'unknown' } as const
+          return await restore(trx, { repositoryId, name: tag, to, change })
         },
         { durable: true },
       )
     },
   }
+}
+
+async function restore(
+  trx: Handle,
+  wanted: { repositoryId: number; name: string; to: Digest | undefined; change: Change },
+): Promise<TagRestored> {
+  const { repositoryId, name, change } = wanted
+  const digest = wanted.to ?? (await digestBefore(trx, repositoryId, name))
+  if (digest === undefined) return { kind: 'unknown' }
+  const living = await trx
+    .selectFrom('manifests')
+    .select('id')
+    .where('repository_id', '=', repositoryId)
+    .where('digest', '=', digest)
+    .executeTakeFirst()
+  const found = living ?? (await exhume(trx, { repositoryId, digest, now: change.now }))
+  if (found === undefined) return { kind: 'gone', digest }
+  const from = await moveTag(trx, { repositoryId, name, manifestId: found.id, digest, ...change })
+  return { kind: 'restored', digest, from: from === digest ? undefined : from }
+}
+
+/** What the tag pointed to before its last move. */
+async function digestBefore(trx: Handle, repositoryId: number, name: string): Promise<Digest | undefined> {
+  const last = await trx
+    .selectFrom('tag_history')
+    .select('from_digest')
+    .where('repository_id', '=', repositoryId)
+    .where('name', '=', name)
+    .orderBy('id', 'desc')
+    .limit(1)
+    .executeTakeFirst()
+  return last?.from_digest ?? undefined
 }

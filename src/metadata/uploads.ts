@@ -50,6 +50,11 @@ export function uploads(database: Database): Uploads {
       )
     },
 
+    async exists(id) {
+      const row = await database.read.selectFrom('uploads').select('id').where('id', '=', id).executeTakeFirst()
+      return row !== undefined
+    },
+
     remove(id) {
       return database.transaction(
         async (trx) => {

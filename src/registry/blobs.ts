@@ -5,12 +5,18 @@ import { RegistryError } from '../oci/error.ts'
 import type { Storage, StoredObject } from '../storage/storage.ts'
 import { BLOB_MEDIA_TYPE, type EventCause, type Events, NO_EVENTS } from './events.ts'
 import { withFaults } from './faults.ts'
+import type { Turns } from './turns.ts'
 
 export type { StoredObject }
 
 export interface Blobs {
   /** @throws RegistryError BLOB_UNKNOWN when the repository does not have it, or its bytes are gone. */
   open(repository: string, digest: Digest): Promise<StoredObject>
+  /**
+   * As `open`, for a client that asks whether it need not push the blob: the collector leaves it alone for most of its delay
+   * from now on.
+   */
+  hold(repository: string, digest: Digest): Promise<StoredObject>
   /** Links the blob from one of `from` to `to`; false when none of them has it, or its bytes are gone. */
   mount(digest: Digest, from: readonly string[] | 'any', to: string, cause?: () => EventCause): Promise<boolean>
   /**
@@ -21,14 +27,22 @@ export interface Blobs {
   /** To be told of a pull that was answered, where `wantsPulls`; `size` is that of the blob. */
   pulled(repository: string, digest: Digest, size: number, cause: () => EventCause): void
   readonly wantsPulls: boolean
-  /** Forgets what memory holds of a blob whose key changed. */
+  /** Forgets what memory holds of a blob whose key, or whose standing with the collector, changed. */
   forget(digest: Digest): void
+  /**
+   * Runs a step of the collector that may take the blob away. Nothing about the blob is answered from memory, or remembered,
+   * from before its first change until it has ended. One step a blob at a time.
+   */
+  collecting<T>(digest: Digest, step: () => Promise<T>): Promise<T>
 }
 
 /** Blobs whose rows memory holds, each with the repositories that have it; some 300 bytes each. */
 const CACHED_BLOBS = 20_000
 /** Repositories of one blob that memory holds: a base layer may be in all of them. */
 const LINKS_OF_A_BLOB = 100
+
+/** What memory holds of a blob in a repository; `heldAt`: when the collector was known to leave it alone for its delay. */
+type Known = StoredBlob & { heldAt?: number }
 
 export function createBlobs(deps: {
   metadata: Metadata
@@ -37,13 +51,16 @@ export function createBlobs(deps: {
   /** Blobs whose rows memory holds, at least 1. */
   remembered?: number | undefined
   events?: Events
+  /** Milliseconds that the collector leaves a blob alone which nothing needs. */
+  delay: () => number
+  turns: Turns
 }): Blobs {
-  const { metadata, storage, now, remembered = CACHED_BLOBS, events = NO_EVENTS } = deps
-  const known = new LRUCache<Digest, Map<string, StoredBlob>>({ max: remembered })
+  const { metadata, storage, now, delay, turns, remembered = CACHED_BLOBS, events = NO_EVENTS } = deps
+  const known = new LRUCache<Digest, Map<string, Known>>({ max: remembered })
   // A link read before a deletion must not enter the cache after it: readers compare this with what it was at their start.
   let deletions = 0
 
-  async function find(repository: string, digest: Digest): Promise<StoredBlob> {
+  async function find(repository: string, digest: Digest): Promise<Known> {
     const cached = known.get(digest)?.get(repository)
     if (cached !== undefined) return cached
     const before = deletions
@@ -53,7 +70,8 @@ export function createBlobs(deps: {
     return blob
   }
 
-  function remember(repository: string, blob: StoredBlob): void {
+  function remember(repository: string, blob: Known): void {
+    if (turns.isTaken(blob.digest)) return
     const links = known.get(blob.digest)
     if (links === undefined) known.set(blob.digest, new Map([[repository, blob]]))
     else if (links.size < LINKS_OF_A_BLOB) links.set(repository, blob)
@@ -64,24 +82,64 @@ export function createBlobs(deps: {
     known.delete(digest)
   }
 
+  /**
+   * The collector takes no blob within its delay from when somebody needed or touched it, so a look that found the blob needed,
+   * or touched of late, is good for a part of that delay, and the rest is the client's. Otherwise it is touched: in the database,
+   * where that and the collector's decision come one after the other.
+   */
+  async function standsFast(repository: string, digest: Digest): Promise<boolean> {
+    const lease = delay() * LEASE
+    const heldAt = known.get(digest)?.get(repository)?.heldAt
+    const time = now()
+    if (heldAt !== undefined && heldAt <= time && time - heldAt < lease) return true
+    const before = deletions
+    const review = await metadata.blobs.review(repository, digest)
+    if (review === undefined) return false
+    const isFresh =
+      review.kind === 'settled' || (review.cause === 'unused' && review.since <= time && time - review.since < lease)
+    if (!isFresh && !(await withFaults(() => metadata.blobs.touch(repository, digest, now())))) return false
+    const entry = known.get(digest)?.get(repository)
+    if (entry !== undefined && before === deletions)
+      entry.heldAt = review.kind === 'waiting' && isFresh ? review.since : time
+    return true
+  }
+
+  async function open(repository: string, digest: Digest): Promise<StoredObject> {
+    const blob = await find(repository, digest)
+    const object = await storage.open(blob.key)
+    if (object !== undefined && object.size === blob.size) return object
+    // What memory knew may be old (the blob moved to another key); the row decides.
+    forget(digest)
+    const current = await find(repository, digest)
+    const second = await storage.open(current.key)
+    if (second !== undefined && second.size === current.size) return second
+    // Said as unknown, so that a client that pushes uploads the bytes again, which mends it.
+    throw new RegistryError('BLOB_UNKNOWN', {
+      detail: digest,
+      cause: new Error(`stored bytes at ${current.key} are missing or have another size than ${current.size}`),
+    })
+  }
+
   return {
     forget,
+    open,
 
-    async open(repository, digest) {
-      const blob = await find(repository, digest)
-      const object = await storage.open(blob.key)
-      if (object !== undefined && object.size === blob.size) return object
-      // What memory knew may be old (the blob moved to another key); the row decides.
+    async hold(repository, digest) {
+      const object = await open(repository, digest)
+      if (await standsFast(repository, digest)) return object
       forget(digest)
-      const current = await find(repository, digest)
-      const second = await storage.open(current.key)
-      if (second !== undefined && second.size === current.size) return second
-      // Said as unknown, so that a client that pushes uploads the bytes again, which mends it.
-      throw new RegistryError('BLOB_UNKNOWN', {
-        detail: digest,
-        cause: new Error(`stored bytes at ${current.key} are missing or have another size than ${current.size}`),
-      })
+      throw new RegistryError('BLOB_UNKNOWN', { detail: digest })
     },
+
+    collecting: (digest, step) =>
+      turns.alone(digest, async () => {
+        forget(digest)
+        try {
+          return await step()
+        } finally {
+          forget(digest)
+        }
+      }),
 
     async mount(digest, from, to, cause) {
       const blob = await metadata.blobs.locate(digest)
@@ -98,7 +156,7 @@ export function createBlobs(deps: {
 
     async delete(repository, digest, cause) {
       const told = events.of('delete', { repository, digest }, cause)
-      const outcome = await withFaults(() => metadata.blobs.unlink(repository, digest, told))
+      const outcome = await withFaults(() => metadata.blobs.unlink(repository, digest, { now: now(), events: told }))
       forget(digest)
       if (outcome === 'unknown') throw new RegistryError('BLOB_UNKNOWN', { detail: digest })
       if (outcome !== 'unlinked') {
@@ -120,3 +178,6 @@ export function createBlobs(deps: {
     },
   }
 }
+
+/** Part of the delay for which an answer from memory is good. */
+const LEASE = 0.25

@@ -4,6 +4,7 @@ import { digestOf } from '../oci/digest.ts'
 import type { Storage } from '../storage/storage.ts'
 import { createBlobs } from './blobs.ts'
 import { createManifests } from './manifests.ts'
+import { createTurns } from './turns.ts'
 
 /**
  * What memory holds may not outlive an acknowledged change, even if a read that began before the change ends after it.
@@ -20,7 +21,7 @@ describe('a blob', () => {
       blobs: { find: async () => await answers.shift(), unlink: async () => 'unlinked' },
     } as unknown as Metadata
     const storage = { open: async () => ({ kind: 'file', path: 'k', size: 1 }) } as unknown as Storage
-    const blobs = createBlobs({ metadata, storage, now })
+    const blobs = createBlobs({ metadata, storage, now, delay: () => 1000, turns: createTurns() })
     const early = blobs.open('app', digest)
     await blobs.delete('app', digest)
     slow.resolve({ digest, size: 1, key: 'k', state: 'live' })
@@ -33,7 +34,7 @@ describe('a blob', () => {
     const find = async () => ({ digest, size: 1, key: `k${++lookups}`, state: 'live' })
     const metadata = { blobs: { find } } as unknown as Metadata
     const storage = { open: async (path: string) => ({ kind: 'file', path, size: 1 }) } as unknown as Storage
-    const blobs = createBlobs({ metadata, storage, now })
+    const blobs = createBlobs({ metadata, storage, now, delay: () => 1000, turns: createTurns() })
     const path = async () => {
       const object = await blobs.open('app', digest)
       return object.kind === 'file' ? object.path : ''
@@ -57,7 +58,14 @@ describe('a manifest', () => {
     [
       'tagged anew',
       (manifests) =>
-        manifests.put({ repository: 'app', reference: 'v1', tags: [], bytes: Buffer.from(fresh), contentType: null }),
+        manifests.put({
+          repository: 'app',
+          reference: 'v1',
+          tags: [],
+          bytes: Buffer.from(fresh),
+          contentType: null,
+          actor: '',
+        }),
     ],
     [
       'tagged anew by ?tag=',
@@ -68,10 +76,11 @@ describe('a manifest', () => {
           tags: ['v1'],
           bytes: Buffer.from(fresh),
           contentType: null,
+          actor: '',
         }),
     ],
-    ['untagged', (manifests) => manifests.delete('app', 'v1')],
-    ['deleted', (manifests) => manifests.delete('app', digest)],
+    ['untagged', (manifests) => manifests.delete('app', 'v1', '')],
+    ['deleted', (manifests) => manifests.delete('app', digest, '')],
   ]
   test.each(changes)('that is %s while its tag is being looked up is not remembered', async (_, change) => {
     const slow = Promise.withResolvers<StoredManifest>()
@@ -80,11 +89,11 @@ describe('a manifest', () => {
       manifests: {
         resolve: async () => await answers.shift(),
         put: async () => ({ stored: true }),
-        delete: async () => ({ tags: ['v1'] }),
+        delete: async () => ({ tags: ['v1'], freed: [] }),
       },
       tags: { delete: async () => digest },
     } as unknown as Metadata
-    const manifests = createManifests({ metadata, policy: () => policy, now })
+    const manifests = createManifests({ metadata, policy: () => policy, now, onFreed: () => {} })
     const early = manifests.find('app', 'v1')
     await change(manifests)
     slow.resolve(stored('early'))

@@ -3,6 +3,7 @@ import type { BlobCommit, Metadata, StoredBlob } from '../metadata/metadata.ts'
 import { digestOf } from '../oci/digest.ts'
 import type { Storage, StoredUpload } from '../storage/storage.ts'
 import { createCommit } from './commit.ts'
+import { createTurns } from './turns.ts'
 
 const digest = digestOf(Buffer.from('blob'))
 const upload: StoredUpload = { id: 'u', size: 4, state: '' }
@@ -13,18 +14,21 @@ interface Case {
   located: (StoredBlob | undefined)[]
   /** Sizes of the files in storage. */
   files: Record<string, number>
+  /** Keys that the collector has. */
+  discarded?: string[]
   /** What the database answers to each commit. */
   answers: ((commit: BlobCommit) => string | undefined)[]
 }
 
 /** Commits against made-up answers, and tells in order what was done. */
-async function run({ located, files, answers }: Case): Promise<string[]> {
+async function run({ located, files, discarded = [], answers }: Case): Promise<string[]> {
   const done: string[] = []
   let looks = 0
   let commits = 0
   const metadata = {
     blobs: {
       locate: async () => located[Math.min(looks++, located.length - 1)],
+      discarded: async () => discarded,
       commit: async (commit: BlobCommit) => {
         const holding = answers[Math.min(commits++, answers.length - 1)]?.(commit)
         done.push(`commit ${commit.key}${commit.replaces === undefined ? '' : ` for ${commit.replaces}`}: ${holding}`)
@@ -44,7 +48,7 @@ async function run({ located, files, answers }: Case): Promise<string[]> {
     delete: async (key: string) => done.push(`delete ${key}`) > 0,
   } as unknown as Storage
   const onBlob = () => void done.push('tell')
-  const commit = createCommit({ metadata, storage, now: () => 1, onBlob })
+  const commit = createCommit({ metadata, storage, now: () => 1, onBlob, turns: createTurns() })
   await commit('app', upload, digest).catch((error: { code: string }) => done.push(error.code))
   return done
 }
@@ -57,6 +61,11 @@ describe('an upload becomes a blob', () => {
       'that is new: bytes first, row second',
       { located: [undefined], files: {}, answers: [asGiven] },
       ['seal k', 'commit k: k'],
+    ],
+    [
+      'that is new, where the collector still has bytes of it: under another key',
+      { located: [undefined], files: {}, discarded: ['k'], answers: [asGiven] },
+      ['seal k2', 'commit k2: k2'],
     ],
     [
       'that is there already: its bytes stay, ours go',

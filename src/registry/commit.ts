@@ -3,6 +3,7 @@ import type { Digest } from '../oci/digest.ts'
 import { RegistryError } from '../oci/error.ts'
 import type { Storage, StoredUpload } from '../storage/storage.ts'
 import { BLOB_MEDIA_TYPE, type EventCause, type Events, NO_EVENTS } from './events.ts'
+import type { Turns } from './turns.ts'
 
 /** How often a commit begins again when the row changed under it; each time means that a collector took the blob meanwhile. */
 const ATTEMPTS = 5
@@ -16,11 +17,17 @@ export function createCommit(deps: {
   storage: Storage
   now: () => number
   onBlob: (digest: Digest) => void
+  turns: Turns
   events?: Events
 }): (repository: string, upload: StoredUpload, digest: Digest, cause?: () => EventCause) => Promise<void> {
-  const { metadata, storage, now, onBlob, events = NO_EVENTS } = deps
+  const { metadata, storage, now, onBlob, turns, events = NO_EVENTS } = deps
 
-  return async (repository, upload, digest, cause) => {
+  async function commit(
+    repository: string,
+    upload: StoredUpload,
+    digest: Digest,
+    cause: (() => EventCause) | undefined,
+  ): Promise<void> {
     const { size } = upload
     const told = events.of('push', { repository, digest, mediaType: BLOB_MEDIA_TYPE, size, kind: 'blobs' }, cause)
     const row = { repository, digest, size, upload: upload.id, events: told }
@@ -33,7 +40,8 @@ export function createCommit(deps: {
         await storage.abort(upload)
         return
       }
-      const key = await storage.seal(upload, digest, known === undefined ? [] : [known.key])
+      const avoid = await metadata.blobs.discarded(digest)
+      const key = await storage.seal(upload, digest, known === undefined ? avoid : [known.key, ...avoid])
       const replaces = known?.state === 'live' ? known.key : undefined
       const holding = await metadata.blobs.commit({ ...row, key, replaces, now: now() })
       // The collector got hold of this very key since: the bytes are lost to us, and the client has them still.
@@ -48,4 +56,6 @@ export function createCommit(deps: {
     await storage.abort(upload)
     throw new RegistryError('UNAVAILABLE', { message: 'the blob was being removed at this moment; push again' })
   }
+
+  return (repository, upload, digest, cause) => turns.alone(digest, () => commit(repository, upload, digest, cause))
 }

@@ -22,11 +22,18 @@ export interface Manifests {
    *   DENIED for a class of images that is not allowed.
    */
   put(put: ManifestPush, cause?: () => EventCause): Promise<{ digest: Digest; subject: Digest | undefined }>
-  /** By digest: takes its tags along. By tag: the tag alone. @throws RegistryError MANIFEST_UNKNOWN */
-  delete(repository: string, reference: string, cause?: () => EventCause): Promise<void>
+  /**
+   * By digest: moves it to the trash, and takes its tags along. By tag: the tag alone. `actor` is a subject's name.
+   * @throws RegistryError MANIFEST_UNKNOWN
+   */
+  delete(repository: string, reference: string, actor: string, cause?: () => EventCause): Promise<void>
   /** To be told of a pull that was answered, where `wantsPulls`. */
   pulled(repository: string, reference: string, manifest: StoredManifest, cause: () => EventCause): void
   readonly wantsPulls: boolean
+  /** Forgets what memory holds under these tags and digests: they changed otherwise than by a call here. */
+  forget(repository: string, references: readonly string[]): void
+  /** Runs a step of the collector that may take the manifest away: nothing of it is answered from memory meanwhile. */
+  collecting<T>(repository: string, digest: Digest, step: () => Promise<T>): Promise<T>
 }
 
 export interface ManifestPush {
@@ -39,6 +46,8 @@ export interface ManifestPush {
   contentType: string | null
   /** Classes of images that the caller's token names for this repository; undefined where it names none. */
   granted?: readonly string[] | undefined
+  /** Who pushes: a subject's name, `''` without credentials. */
+  actor: string
 }
 
 /** Bytes of manifests that memory holds. */
@@ -51,9 +60,13 @@ export function createManifests(deps: {
   policy: () => Policy
   now: () => number
   events?: Events
+  /** Called before a deletion is acknowledged: no manifest of the repository needs these blobs any more. */
+  onFreed: (digests: readonly Digest[]) => void
 }): Manifests {
-  const { metadata, now, events = NO_EVENTS } = deps
+  const { metadata, now, onFreed, events = NO_EVENTS } = deps
   const referencesOfPulled = createReferencesOf()
+  /** In the hands of the collector, by cache key. */
+  const collected = new Map<string, number>()
   const cache = new LRUCache<string, StoredManifest>({
     maxSize: CACHED_BYTES,
     sizeCalculation: (manifest, key) => manifest.bytes.byteLength + key.length + 500,
@@ -75,17 +88,33 @@ export function createManifests(deps: {
         ? await metadata.manifests.resolve(repository, reference)
         : undefined
     if (manifest === undefined) throw unknown(repository, reference)
-    if (before === changes) cache.set(cacheKey, manifest)
+    if (before === changes && !collected.has(cacheKey)) cache.set(cacheKey, manifest)
     return manifest
   }
 
   return {
+    forget,
+
+    async collecting(repository, digest, step) {
+      const cacheKey = `${repository} ${digest}`
+      collected.set(cacheKey, (collected.get(cacheKey) ?? 0) + 1)
+      forget(repository, [digest])
+      try {
+        return await step()
+      } finally {
+        const others = (collected.get(cacheKey) ?? 1) - 1
+        if (others === 0) collected.delete(cacheKey)
+        else collected.set(cacheKey, others)
+        forget(repository, [digest])
+      }
+    },
+
     find(repository, reference) {
       const cacheKey = `${repository} ${reference}`
       return cache.get(cacheKey) ?? read(repository, reference, cacheKey)
     },
 
-    async put({ repository, reference, tags, bytes, contentType, granted }, cause) {
+    async put({ repository, reference, tags, bytes, contentType, granted, actor }, cause) {
       const byDigest = isDigest(reference)
       const names = [...new Set(byDigest ? tags : [reference, ...tags])]
       for (const name of names) requireTag(name)
@@ -116,6 +145,7 @@ export function createManifests(deps: {
           annotations: manifest.annotations,
           now: now(),
           events: told,
+          actor,
         }),
       )
       if (!outcome.stored) throw missing(outcome.missing.map((entry) => entry.digest))
@@ -124,18 +154,20 @@ export function createManifests(deps: {
       return { digest, subject: manifest.subject?.digest }
     },
 
-    async delete(repository, reference, cause) {
+    async delete(repository, reference, actor, cause) {
       if (isDigest(reference)) {
         const told = events.of('delete', { repository, digest: reference }, cause)
-        const deleted = await withFaults(() => metadata.manifests.delete(repository, reference, now(), told))
+        const change = { now: now(), actor, events: told }
+        const deleted = await withFaults(() => metadata.manifests.delete(repository, reference, change))
         forget(repository, [reference, ...(deleted?.tags ?? [])])
+        if (deleted !== undefined) onFreed(deleted.freed)
         if (deleted === undefined) throw unknown(repository, reference)
         events.queued(told, 1 + deleted.tags.length)
         return
       }
       const told = events.of('delete', { repository, tag: reference }, cause)
       const digest = isTag(reference)
-        ? await withFaults(() => metadata.tags.delete(repository, reference, now(), told))
+        ? await withFaults(() => metadata.tags.delete(repository, reference, { now: now(), actor, events: told }))
         : undefined
       forget(repository, [reference])
       if (digest === undefined) throw unknown(repository, reference)

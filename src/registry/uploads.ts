@@ -7,6 +7,7 @@ import { createCommit } from './commit.ts'
 import type { EventCause, Events } from './events.ts'
 import { withFaults } from './faults.ts'
 import { createSessions } from './sessions.ts'
+import type { Turns } from './turns.ts'
 
 /** An upload as its client sees it: `size` is the number of bytes that the registry has. */
 export interface Upload {
@@ -44,6 +45,10 @@ export interface Uploads {
   cancel(repository: string, id: string): Promise<void>
   /** Ends the uploads that nobody touched since `before` (milliseconds since the epoch); resolves to how many. */
   expire(before: number): Promise<number>
+  /** How many `expire` would end; past a thousand, it stops counting. */
+  countStale(before: number): Promise<number>
+  /** Removes what storage keeps of an upload that has no row. Resolves to whether it did. */
+  forgetStray(id: string): Promise<boolean>
 }
 
 export interface UploadsDeps {
@@ -55,6 +60,7 @@ export interface UploadsDeps {
   bootId: string
   /** Called before a finished upload is acknowledged that gave a known blob another key. */
   onBlob: (digest: Digest) => void
+  turns: Turns
   events?: Events
 }
 
@@ -170,12 +176,24 @@ export function createUploads(deps: UploadsDeps): Uploads {
             const current = await metadata.uploads.find(row.repository, row.id)
             if (current === undefined || current.updatedAt >= before) return
             await discard(current)
+            await metadata.collection.count('upload', { count: 1, bytes: current.size })
             ended++
           })
         }
         if (rows.length < EXPIRED_AT_ONCE) return ended
       }
     },
+
+    async countStale(before) {
+      return (await metadata.uploads.stale(before, 1000)).length
+    },
+
+    forgetStray: (id) =>
+      sessions.exclusive(id, async () => {
+        if (await metadata.uploads.exists(id)) return false
+        await storage.abort({ id, size: 0, state: '' })
+        return true
+      }),
 
     cancel: (repository, id) =>
       withFaults(() => sessions.exclusive(id, async () => discard(await load(repository, id)))),

@@ -1,12 +1,14 @@
 import type { Dirent } from 'node:fs'
 import { lstat, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { Digest } from '../oci/digest.ts'
 import { isBlobFileName, isBlobFolder } from './blob-path.ts'
 import { BLOBS_ROOT } from './distribution-path.ts'
 import { errnoOf, storageError } from './fault.ts'
+import type { ListedObject } from './storage.ts'
 
 /** Every blob's file below `root`, one shard (1/256 of all) in memory at a time. What goes meanwhile may be missing. */
-export async function* listBlobs(root: string): AsyncIterable<{ key: string; size: number; modified: Date }> {
+export async function* listBlobs(root: string): AsyncIterable<ListedObject> {
   for (const algorithm of await directoriesOf(join(root, BLOBS_ROOT))) {
     for (const shard of await directoriesOf(join(root, BLOBS_ROOT, algorithm))) {
       for (const hex of await directoriesOf(join(root, BLOBS_ROOT, algorithm, shard))) {
@@ -16,10 +18,19 @@ export async function* listBlobs(root: string): AsyncIterable<{ key: string; siz
           if (!entry.isFile() || !isBlobFileName(entry.name)) continue
           const key = `${folder}/${entry.name}`
           const found = await unlessGone(lstat(join(root, key)))
-          if (found !== undefined) yield { key, size: found.size, modified: found.mtime }
+          if (found === undefined) continue
+          yield { key, digest: `${algorithm}:${hex}` as Digest, size: found.size, modified: found.mtime }
         }
       }
     }
+  }
+}
+
+/** Every file in the folder of uploads. */
+export async function* listUploads(folder: string): AsyncIterable<{ id: string; size: number; modified: Date }> {
+  for (const entry of await entriesOf(folder)) {
+    const found = entry.isFile() ? await unlessGone(lstat(join(folder, entry.name))) : undefined
+    if (found !== undefined) yield { id: entry.name, size: found.size, modified: found.mtime }
   }
 }
 

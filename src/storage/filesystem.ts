@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { freshKey, isBlobKey } from './blob-path.ts'
-import { listBlobs } from './blob-walk.ts'
+import { listBlobs, listUploads } from './blob-walk.ts'
 import { makeDirectories } from './durable.ts'
 import { errnoOf, storageError } from './fault.ts'
 import { type Storage, StorageError, type StoredUpload } from './storage.ts'
@@ -82,6 +82,9 @@ export async function openFilesystem(options: FilesystemOptions): Promise<Storag
     },
     list() {
       return listBlobs(root)
+    },
+    async *uploads() {
+      for await (const upload of listUploads(uploads)) if (UPLOAD_ID.test(upload.id)) yield upload
     },
     close() {
       return pool.close()

@@ -19,5 +19,7 @@ test('an object has the time at which it was sealed', async () => {
   const storage = openMemory({ now: () => new Date(5_000) })
   const { upload } = await storage.append(await storage.begin('timed'), body([content(3, 1)]), 'sha256')
   const key = await storage.seal(upload, digestOf(content(3, 1)), [])
-  expect(await Array.fromAsync(storage.list())).toEqual([{ key, size: 3, modified: new Date(5_000) }])
+  expect(await Array.fromAsync(storage.list())).toEqual([
+    { key, digest: digestOf(content(3, 1)), size: 3, modified: new Date(5_000) },
+  ])
 })

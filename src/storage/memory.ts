@@ -1,10 +1,10 @@
-import { algorithmOf, type Digest, hexOf } from '../oci/digest.ts'
+import { algorithmOf, type Digest, hexOf, isDigest } from '../oci/digest.ts'
 import { createRunningHashes } from './running-hash.ts'
 import { type Storage, StorageError, type StoredUpload } from './storage.ts'
 
 /** What outlives an instance, as a disk outlives a process. */
 export interface MemoryContent {
-  uploads: Map<string, { chunks: Uint8Array[]; size: number }>
+  uploads: Map<string, { chunks: Uint8Array[]; size: number; modified: Date }>
   objects: Map<string, { bytes: Uint8Array; modified: Date }>
 }
 
@@ -37,7 +37,7 @@ export function openMemory({ content = emptyMemory(), now = () => new Date() }: 
   return {
     async begin(id) {
       if (uploads.has(id)) throw new StorageError('failed', 'an upload of that id is there already')
-      uploads.set(id, { chunks: [], size: 0 })
+      uploads.set(id, { chunks: [], size: 0, modified: now() })
       return { id, size: 0, state: '' }
     },
     async append(upload, body, algorithm) {
@@ -53,6 +53,7 @@ export function openMemory({ content = emptyMemory(), now = () => new Date() }: 
       } catch (error) {
         interrupted = error ?? new Error('the body ended early')
       }
+      kept.modified = now()
       return { upload: { ...upload, size: kept.size }, digest: hash?.keep(kept.size), interrupted }
     },
     async sizeOf({ id }) {
@@ -84,10 +85,20 @@ export function openMemory({ content = emptyMemory(), now = () => new Date() }: 
       return objects.delete(key)
     },
     async *list() {
-      for (const [key, { bytes, modified }] of objects) yield { key, size: bytes.byteLength, modified }
+      for (const [key, { bytes, modified }] of objects) {
+        yield { key, digest: digestOfKey(key), size: bytes.byteLength, modified }
+      }
+    },
+    async *uploads() {
+      for (const [id, { size, modified }] of uploads) yield { id, size, modified }
     },
     async close() {},
   }
+}
+
+function digestOfKey(key: string): Digest | undefined {
+  const digest = key.replace('/', ':').replace(/\.\d+$/, '')
+  return isDigest(digest) ? digest : undefined
 }
 
 function freshKey(digest: Digest, avoid: readonly string[]): string {

@@ -146,9 +146,13 @@ export function openParts(store: ObjectStore, newKey: () => string): Storage {
     async *list() {
       for (const key of store.keys('blobs/')) {
         const found = store.get(key)
-        if (found !== undefined) yield { key, size: found.bytes.byteLength, modified: found.modified }
+        if (found !== undefined) {
+          yield { key, digest: undefined, size: found.bytes.byteLength, modified: found.modified }
+        }
       }
     },
+    // Parts that nobody finishes are the store's own to expire.
+    async *uploads() {},
     async close() {},
   }
 }

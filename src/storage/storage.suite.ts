@@ -294,8 +294,9 @@ export function storageSuite(name: string, open: () => Promise<StorageUnderTest>
         for (const size of [0, 1, 70_000]) expected.set(await store(`listed-${size}`, content(size, size)), size)
         await append(await storage.begin('unfinished'), content(10, 1))
         const found = new Map<string, number>()
-        for await (const { key, size, modified } of storage.list()) {
+        for await (const { key, digest, size, modified } of storage.list()) {
           expect(modified).toBeInstanceOf(Date)
+          if (digest !== undefined) expect(digest).toBe(digestOf(content(size, size)))
           expect(found.has(key)).toBe(false)
           found.set(key, size)
         }

@@ -46,11 +46,22 @@ export interface Storage {
   /** Deletes an object; false when there was none. */
   delete(key: string): Promise<boolean>
 
-  /** Every object below the blobs' root, in no order. */
-  list(): AsyncIterable<{ key: string; size: number; modified: Date }>
+  /** Every object below the blobs' root, in no order; with its digest where the key tells it. */
+  list(): AsyncIterable<ListedObject>
+
+  /** What is kept of uploads, in no order. */
+  uploads(): AsyncIterable<{ id: string; size: number; modified: Date }>
 
   /** Waits for running work and frees threads and descriptors. */
   close(): Promise<void>
+}
+
+export interface ListedObject {
+  key: string
+  digest: Digest | undefined
+  /** Bytes. */
+  size: number
+  modified: Date
 }
 
 /** An upload as its row keeps it: `state` is the adapter's own JSON, opaque to others. */

@@ -16,7 +16,7 @@ export function createBlobHandlers({ blobs }: { blobs: Blobs }): BlobHandlers {
     async get(call) {
       const { request, name, reference, common } = call
       const digest = parseDigest(reference)
-      const object = await blobs.open(name, digest)
+      const object = await (request.method === 'HEAD' ? blobs.hold(name, digest) : blobs.open(name, digest))
       const etag = `"${digest}"`
       const headers: Record<string, string> = {
         ...common,

@@ -40,7 +40,7 @@ export function createManifestHandlers({ manifests }: { manifests: Manifests }):
       const bytes = await readBody(request, MAX_MANIFEST_SIZE)
       const contentType = request.headers.get('content-type')
       const granted = caller.granted === 'everything' ? undefined : classesOf(caller.granted, name)
-      const push = { repository: name, reference, tags, bytes, contentType, granted }
+      const push = { repository: name, reference, tags, bytes, contentType, granted, actor: caller.name }
       const { digest, subject } = await manifests.put(push, () => causeOf(call))
       const headers = new Headers({
         Location: `${base()}v2/${name}/manifests/${digest}`,
@@ -53,7 +53,7 @@ export function createManifestHandlers({ manifests }: { manifests: Manifests }):
     },
 
     async delete(call) {
-      await manifests.delete(call.name, call.reference, () => causeOf(call))
+      await manifests.delete(call.name, call.reference, call.subject.name, () => causeOf(call))
       return new Response(null, { status: 202, headers: { 'Content-Length': '0' } })
     },
   }

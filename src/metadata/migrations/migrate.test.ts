@@ -58,8 +58,8 @@ describe('migrations', () => {
     const failing: Migration = {
       version: 3,
       name: 'failing',
-      async up(schema, type, insert) {
-        await create(3, 'half').up(schema, type, insert)
+      async up(...given) {
+        await create(3, 'half').up(...given)
         throw new Error('no way on')
       },
     }
@@ -81,8 +81,8 @@ describe('migrations', () => {
     const seeded: Migration = {
       version: 1,
       name: 'seeded',
-      async up(schema, type, insert) {
-        await create(1, 'one').up(schema, type, insert)
+      async up(schema, type, insert, rows) {
+        await create(1, 'one').up(schema, type, insert, rows)
         await insert('one', [{ id: 3 }, { id: 5 }])
       },
     }
@@ -121,6 +121,7 @@ describe('migrations', () => {
       [1, 'initial', 10],
       [2, 'accounts', 20],
       [3, 'notifications', 20],
+      [4, 'collection', 20],
     ])
   })
 

@@ -1,11 +1,21 @@
-import type { Kysely, SchemaModule } from 'kysely'
+import type { Kysely, QueryCreator, SchemaModule } from 'kysely'
 import type { ColumnTypes } from '../database.ts'
 import { MetadataError } from '../metadata.ts'
 import { accounts } from './accounts.ts'
+import { collection } from './collection.ts'
 import { initial } from './initial.ts'
 import { notifications } from './notifications.ts'
 
 type Row = Record<string, string | number | null>
+
+/** Tables as they are at that version: a migration does not know those of later ones. */
+export type AnyTables = Record<string, Row>
+
+export interface Rows {
+  query: QueryCreator<AnyTables>
+  /** Milliseconds since the epoch. */
+  now: number
+}
 
 /** Adds rows to a table as it is at that version: a migration does not know the tables of later ones. */
 export type Insert = (table: string, rows: readonly Row[]) => Promise<void>
@@ -14,11 +24,11 @@ export interface Migration {
   /** 1, 2, 3 … without gaps. */
   version: number
   name: string
-  up(schema: SchemaModule, type: ColumnTypes, insert: Insert): Promise<void>
+  up(schema: SchemaModule, type: ColumnTypes, insert: Insert, rows: Rows): Promise<void>
 }
 
 /** In order; one that was released is never changed. */
-export const MIGRATIONS: readonly Migration[] = [initial, accounts, notifications]
+export const MIGRATIONS: readonly Migration[] = [initial, accounts, notifications, collection]
 
 interface MigrationTables {
   migrations: { version: number; name: string; applied_at: number }
@@ -57,12 +67,13 @@ export async function migrate(
         'run the newer Berth that made it, or restore a backup made before that one was started',
     )
   }
+  const query = database.withTables<AnyTables>()
   const insert: Insert = async (table, rows) => {
-    await database.withTables<Record<string, Row>>().insertInto(table).values(rows).execute()
+    await query.insertInto(table).values(rows).execute()
   }
   for (const migration of migrations) {
     if (migration.version <= current) continue
-    await migration.up(database.schema, type, insert)
+    await migration.up(database.schema, type, insert, { query, now })
     const { version, name } = migration
     await database.insertInto('migrations').values({ version, name, applied_at: now }).execute()
   }

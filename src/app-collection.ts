@@ -1,0 +1,84 @@
+import { statfs } from 'node:fs/promises'
+import type { Clock } from './app-clock.ts'
+import type { Config, TrashConfig } from './config/config.ts'
+import { startCollecting } from './jobs/collect.ts'
+import { startExpiringUploads } from './jobs/expire-uploads.ts'
+import { startSweeping } from './jobs/sweep.ts'
+import type { Metadata } from './metadata/metadata.ts'
+import type { Blobs } from './registry/blobs.ts'
+import { type CollectionTerms, type Collector, createCollector } from './registry/collect.ts'
+import type { Manifests } from './registry/manifests.ts'
+import { createSweep } from './registry/sweep.ts'
+import type { Uploads } from './registry/uploads.ts'
+import type { Storage } from './storage/storage.ts'
+import type { Log } from './telemetry/log.ts'
+
+/** The collector, and what happens by itself. */
+export interface Upkeep {
+  collector: Collector
+  /** Ends uploads that nobody went on with; it happens by itself, too. */
+  expireUploads(): Promise<void>
+  /** One cycle of the collector, as it happens by itself. */
+  collect(): Promise<void>
+  /** Looks for bytes without a row; it happens by itself once a day. */
+  sweep(): Promise<void>
+  stop(): Promise<void>
+}
+
+export function createUpkeep(deps: {
+  metadata: Metadata
+  storage: Storage
+  blobs: Blobs
+  manifests: Manifests
+  uploads: Uploads
+  /** The configuration in force. */
+  config: () => Pick<Config, 'gc' | 'trash' | 'uploads' | 'data'>
+  /** False: nothing happens by itself. */
+  background: boolean
+  log: Log
+  now: Clock['now']
+}): Upkeep {
+  const { metadata, storage, blobs, manifests, uploads, config, background, log, now } = deps
+  let stopping = false
+  const collector = createCollector({
+    ...{ metadata, storage, blobs, manifests, now },
+    terms: () => termsOf(config()),
+    isStopping: () => stopping,
+  })
+  const sweep = createSweep({ metadata, storage, blobs, uploads, now })
+  const jobs = [
+    startExpiringUploads({ uploads, log, now, background, purging: () => config().uploads.purging }),
+    startCollecting({
+      ...{ collector, log, background },
+      settings: () => config().gc,
+      isShort: () => isShort(config().data.directory, config().trash.minFree),
+    }),
+    startSweeping({
+      ...{ sweep, log, now, background },
+      settings: () => ({ enabled: config().gc.enabled, olderThanMs: config().uploads.purging.ageMs }),
+    }),
+  ] as const
+  const [expiry, collecting, sweeping] = jobs
+  return {
+    collector,
+    expireUploads: expiry.run,
+    collect: collecting.run,
+    sweep: sweeping.run,
+    async stop() {
+      stopping = true
+      await Promise.all(jobs.map((job) => job.stop()))
+    },
+  }
+}
+
+export function termsOf({ gc, trash }: Pick<Config, 'gc' | 'trash'>): CollectionTerms {
+  return { delay: gc.delayMs, untagged: gc.untagged, window: trash.windowMs, workers: gc.workers }
+}
+
+/** Whether the disk of the data has less free space than there should be. */
+async function isShort(directory: string, least: TrashConfig['minFree']): Promise<boolean> {
+  if ('bytes' in least && least.bytes === 0) return false
+  const { bavail, blocks, bsize } = await statfs(directory)
+  const free = bavail * bsize
+  return free < ('bytes' in least ? least.bytes : (blocks * bsize * least.percent) / 100)
+}

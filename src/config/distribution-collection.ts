@@ -1,0 +1,33 @@
+import { z } from 'zod'
+import { duration, flag, section, text } from './schema.ts'
+
+/** Own sections: how long things that nobody needs are kept. */
+
+export const gcSchema = section(
+  {
+    enabled: flag(true, 'Collect garbage all the time; without it, berth gc run does it'),
+    delay: duration('1h', 'How long a blob waits that no manifest needs'),
+    untagged: text('How long a manifest without a tag waits; keep: for ever').prefault('168h'),
+    interval: duration('1m', 'Time between two cycles'),
+    workers: z.number().int().min(1).max(64).default(4).describe('Candidates that are looked at side by side'),
+  },
+  'Own section: garbage collection',
+)
+
+export const trashSchema = section(
+  {
+    window: duration('168h', 'How long what was deleted can be restored'),
+    minfree: text('Free space below which the trash is emptied before its time: such as 2GiB or 5%').prefault('2GiB'),
+  },
+  'Own section: trash',
+)
+
+export const uploadPurgingSchema = section(
+  {
+    enabled: flag(true, 'End uploads that nobody went on with'),
+    age: duration('168h', 'Time without a change after which an upload ends'),
+    interval: duration('24h', 'Time between two looks'),
+    dryrun: flag(false, 'Only tell of them in the log'),
+  },
+  'Removal of uploads that nobody finished',
+)

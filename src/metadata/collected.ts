@@ -1,0 +1,16 @@
+import type { Handle } from './database.ts'
+import type { CollectedKind, Tally } from './metadata.ts'
+
+/** Adds to what the collector has taken so far. */
+export async function countCollected(trx: Handle, kind: CollectedKind, { count, bytes }: Tally): Promise<void> {
+  await trx
+    .insertInto('collected')
+    .values({ kind, count, bytes })
+    .onConflict((conflict) =>
+      conflict.column('kind').doUpdateSet(({ eb, ref }) => ({
+        count: eb(ref('collected.count'), '+', count),
+        bytes: eb(ref('collected.bytes'), '+', bytes),
+      })),
+    )
+    .execute()
+}

@@ -1,0 +1,101 @@
+import type { Database } from './database.ts'
+import type { Collection } from './metadata.ts'
+import { codeOf } from './reviews.ts'
+
+/** Which candidates there are, and how one is put off. What is found here is looked at again under its lock. */
+export function candidates(
+  database: Database,
+): Pick<Collection, 'links' | 'manifests' | 'trash' | 'objects' | 'postpone'> {
+  const { read } = database
+  return {
+    async links(due, limit) {
+      const rows = await read
+        .selectFrom('link_reviews')
+        .innerJoin('repositories', 'repositories.id', 'link_reviews.repository_id')
+        .select(['repository_id', 'digest', 'attempts', 'repositories.name'])
+        .where(({ eb, or }) =>
+          or([eb('since', '<=', due.before), ...due.causes.map((cause) => eb('freed', '=', codeOf(cause)))]),
+        )
+        .where('not_before', '<=', due.now)
+        .orderBy('since')
+        .limit(limit)
+        .execute()
+      return rows.map(({ repository_id: repositoryId, name: repository, digest, attempts }) => ({
+        kind: 'link',
+        ...{ repositoryId, repository, digest, attempts },
+      }))
+    },
+
+    async manifests(due, limit) {
+      const rows = await read
+        .selectFrom('manifest_reviews')
+        .innerJoin('manifests', 'manifests.id', 'manifest_reviews.manifest_id')
+        .innerJoin('repositories', 'repositories.id', 'manifests.repository_id')
+        .select(['manifests.id', 'repository_id', 'digest', 'size', 'attempts', 'repositories.name'])
+        .where(({ eb, or }) =>
+          or([eb('since', '<=', due.before), ...due.causes.map((cause) => eb('freed', '=', codeOf(cause)))]),
+        )
+        .where('not_before', '<=', due.now)
+        .orderBy('since')
+        .limit(limit)
+        .execute()
+      return rows.map(({ id, repository_id: repositoryId, name: repository, digest, size, attempts }) => ({
+        kind: 'manifest',
+        ...{ id, repositoryId, repository, digest, size, attempts },
+      }))
+    },
+
+    async trash(before, now, limit) {
+      const rows = await read
+        .selectFrom('trash')
+        .innerJoin('repositories', 'repositories.id', 'trash.repository_id')
+        .select(['trash.id', 'repositories.name as repository', 'digest', 'size', 'attempts'])
+        .where('deleted_at', '<=', before)
+        .where('not_before', '<=', now)
+        .orderBy('deleted_at')
+        .orderBy('trash.id')
+        .limit(limit)
+        .execute()
+      return rows.map((row) => ({ kind: 'trash', ...row }))
+    },
+
+    async objects(now, limit) {
+      const rows = await read
+        .selectFrom('discarded_objects')
+        .select(['storage_key as key', 'digest', 'size', 'attempts'])
+        .where('due_at', '<=', now)
+        .orderBy('due_at')
+        .limit(limit)
+        .execute()
+      return rows.map((row) => ({ kind: 'object', ...row }))
+    },
+
+    postpone(candidate, notBefore) {
+      return database.transaction(
+        async (trx) => {
+          const attempts = candidate.attempts + 1
+          const later = { attempts, not_before: notBefore }
+          if (candidate.kind === 'link') {
+            await trx
+              .updateTable('link_reviews')
+              .set(later)
+              .where('repository_id', '=', candidate.repositoryId)
+              .where('digest', '=', candidate.digest)
+              .execute()
+          } else if (candidate.kind === 'manifest') {
+            await trx.updateTable('manifest_reviews').set(later).where('manifest_id', '=', candidate.id).execute()
+          } else if (candidate.kind === 'trash') {
+            await trx.updateTable('trash').set(later).where('id', '=', candidate.id).execute()
+          } else {
+            await trx
+              .updateTable('discarded_objects')
+              .set({ attempts, due_at: notBefore })
+              .where('storage_key', '=', candidate.key)
+              .execute()
+          }
+        },
+        { durable: false },
+      )
+    },
+  }
+}

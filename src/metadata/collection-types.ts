@@ -1,0 +1,237 @@
+import type { Digest } from '../oci/digest.ts'
+
+/** When something is changed, and by whom: a subject's name, `''` without credentials. */
+export interface Change {
+  /** Milliseconds since the epoch. */
+  now: number
+  actor: string
+}
+
+/**
+ * What made a candidate of the collector one: `deleted` (a deletion freed it), `overwritten` (a tag went to another manifest);
+ * `unused`: nothing ever needed it, or somebody uploaded, asked for, mounted or pushed it since.
+ */
+export type Cause = 'unused' | 'deleted' | 'overwritten'
+
+/** Which candidates may be taken: those that wait since `before` or longer, and those of `causes` however long they wait. */
+export interface Due {
+  now: number
+  before: number
+  causes: readonly Cause[]
+}
+
+/** A link of a blob in a repository that no manifest there is known to need. */
+export interface LinkCandidate {
+  kind: 'link'
+  repositoryId: number
+  repository: string
+  digest: Digest
+  attempts: number
+}
+
+/** A manifest that is known to have no tag. */
+export interface ManifestCandidate {
+  kind: 'manifest'
+  id: number
+  repositoryId: number
+  repository: string
+  digest: Digest
+  /** Bytes of the manifest itself. */
+  size: number
+  attempts: number
+}
+
+/** A manifest in the trash. */
+export interface TrashCandidate {
+  kind: 'trash'
+  id: number
+  repository: string
+  digest: Digest
+  size: number
+  attempts: number
+}
+
+/** Bytes that are to be unlinked: nobody can reach them, and no commit takes their key. */
+export interface ObjectCandidate {
+  kind: 'object'
+  key: string
+  digest: Digest
+  /** Bytes. */
+  size: number
+  attempts: number
+}
+
+export type Candidate = LinkCandidate | ManifestCandidate | TrashCandidate | ObjectCandidate
+
+/**
+ * What became of a candidate. `busy`: another collector has it; `kept`: something needs it, or somebody touched it;
+ * `taken`: it is gone. `discarded` are the blobs whose last holder went with it: their rows say `deleting` from now on.
+ */
+export type Outcome =
+  | { kind: 'busy' }
+  | { kind: 'kept' }
+  | { kind: 'taken'; discarded: { digest: Digest; size: number }[]; freed: Digest[] }
+
+/**
+ * Where a collected manifest goes. `trash`: it can be restored until `window` milliseconds after `from`, which is when it
+ * began to wait (`since`) or now; `nowhere`, or when that has passed: it is gone.
+ */
+export type Destination = { to: 'trash'; from: 'since' | 'now'; window: number } | { to: 'nowhere' }
+
+/** `copy`: bytes of a digest beside those that its row names, or without a row. */
+export type CollectedKind = 'blob' | 'copy' | 'manifest' | 'upload'
+
+export interface Tally {
+  count: number
+  /** Bytes. */
+  bytes: number
+}
+
+export interface CollectionStatus {
+  /** Candidates: those that something needs again drop out when they are looked at. */
+  links: number
+  manifests: number
+  /** Blobs that only links hold which no manifest needs: they go when their delay ends. */
+  garbage: Tally
+  /** Manifests in the trash, with the bytes of what only the trash holds. */
+  trash: Tally & { oldest: number | undefined }
+  /** To be unlinked. */
+  discarded: Tally
+  /** Candidates whose last attempt failed. */
+  failing: number
+  /** Uploads under way. */
+  uploads: Tally & { oldest: number | undefined }
+  /** Since the database was made. */
+  collected: Record<CollectedKind, Tally>
+}
+
+/** What keeps a digest: `path` leads from a tag (or an untagged manifest) down to it. */
+export interface Keeper {
+  repository: string
+  tag: string | undefined
+  path: Digest[]
+  /** Since when the topmost manifest waits for its collection; undefined when it does not. */
+  waitsSince: number | undefined
+}
+
+export interface Why {
+  blob: { size: number; state: 'live' | 'deleting'; repositories: number } | undefined
+  keepers: Keeper[]
+  /** Links that wait for their review. */
+  reviews: { repository: string; since: number; cause: Cause }[]
+  trash: { repository: string; digest: Digest; deletedAt: number }[]
+  discarded: { key: string; dueAt: number; attempts: number }[]
+}
+
+/** What one candidate after the other would come to, found out in a transaction that is undone. */
+export interface Rehearsal {
+  manifests: { repository: string; digest: Digest; size: number }[]
+  blobs: { digest: Digest; size: number }[]
+  /** False: there are more candidates than were tried. */
+  complete: boolean
+}
+
+/**
+ * The collector's steps. Each is one short transaction; any number of collectors may call them side by side. A crash
+ * between any two leaves what the next cycle goes on with.
+ */
+export interface Collection {
+  /** Candidates that are due, the longest waiting first. */
+  links(due: Due, limit: number): Promise<LinkCandidate[]>
+  manifests(due: Due, limit: number): Promise<ManifestCandidate[]>
+  /** Of manifests deleted at `before` or earlier, the oldest first. */
+  trash(before: number, now: number, limit: number): Promise<TrashCandidate[]>
+  objects(now: number, limit: number): Promise<ObjectCandidate[]>
+
+  /** Takes the link away unless something needs it or it is not due any more; a blob without any holder becomes `deleting`. */
+  takeLink(link: LinkCandidate, due: Due): Promise<Outcome>
+  /** Takes a manifest that has no tag, is no child of an index of the repository, and whose subject is not there. */
+  takeManifest(manifest: ManifestCandidate, due: Due, destination: Destination): Promise<Outcome>
+  /** Takes a manifest out of the trash for good. */
+  purge(trash: TrashCandidate, now: number): Promise<Outcome>
+  /** After the bytes were unlinked: their key is free again, and the row of a blob that is `deleting` goes. Relaxed. */
+  forget(object: ObjectCandidate): Promise<void>
+  /** Puts the candidate off until `notBefore`, and counts the attempt. */
+  postpone(candidate: Candidate, notBefore: number): Promise<void>
+
+  /** Of those keys, the ones that no row names. */
+  strays(keys: readonly { key: string; digest: Digest }[]): Promise<string[]>
+  /** Discards bytes that no row names; false when one does, after all. */
+  claim(stray: { key: string; digest: Digest; size: number }, now: number): Promise<boolean>
+  /** Adds to what was collected. Relaxed. */
+  count(kind: CollectedKind, tally: Tally): Promise<void>
+
+  status(): Promise<CollectionStatus>
+  /** At most `limit` of each list. */
+  why(digest: Digest, limit: number): Promise<Why>
+  /** Tries at most `limit` candidates; other writers wait meanwhile. */
+  rehearse(plan: RehearsalPlan, limit: number): Promise<Rehearsal>
+}
+
+export interface RehearsalPlan {
+  /** Undefined: nothing leaves the trash. */
+  trashBefore: number | undefined
+  /** Undefined: untagged manifests stay. */
+  manifests: { due: Due; destination: Destination } | undefined
+  links: Due
+}
+
+/** A manifest in the trash, as lists show it. */
+export interface TrashRow {
+  id: number
+  repository: string
+  digest: Digest
+  mediaType: string
+  size: number
+  /** That it had when it was deleted. */
+  tags: string[]
+  reason: 'deleted' | 'collected'
+  batch: string | undefined
+  actor: string
+  deletedAt: number
+}
+
+export interface Restored {
+  /** Manifests that are back: the one asked for, and what went with it. */
+  digests: Digest[]
+  /** Tags that point to it again. */
+  tags: string[]
+  /** Tags that it had, and that another manifest has now. */
+  taken: string[]
+}
+
+export interface Trash {
+  /** Newest first; `before` is an id of an earlier page. */
+  list(
+    filter: { repository?: string | undefined },
+    page: { before?: number | undefined; limit: number },
+  ): Promise<TrashRow[]>
+  /**
+   * Brings back the manifest, children of it that are in the trash, and referrers that were collected with it, with those
+   * tags that nobody took meanwhile. Undefined when it is not in the trash.
+   */
+  restore(repository: string, digest: Digest, change: Change): Promise<Restored | undefined>
+  /** Brings back what the deletions of one batch took: a portion, until there is none left. */
+  restoreBatch(batch: string, change: Change): Promise<Restored | undefined>
+  /** Whether a manifest of the digest was deleted since it was pushed last. */
+  find(repository: string, digest: Digest): Promise<TrashRow | undefined>
+}
+
+/** One move of a tag. */
+export interface TagMove {
+  id: number
+  tag: string
+  /** Undefined: the tag was new. */
+  from: Digest | undefined
+  /** Undefined: the tag was deleted. */
+  to: Digest | undefined
+  actor: string
+  at: number
+}
+
+export type TagRestored =
+  | { kind: 'restored'; digest: Digest; from: Digest | undefined }
+  /** The tag never had another manifest; or none like that. */
+  | { kind: 'unknown' }
+  /** The manifest is gone for good. */
+  | { kind: 'gone'; digest: Digest }

@@ -1,0 +1,102 @@
+import type { Digest } from '../oci/digest.ts'
+import type { Handle } from './database.ts'
+import type { Change, TagMove } from './metadata.ts'
+import { reviewManifests, settleManifests } from './reviews.ts'
+
+/** Every move of a tag leaves a row here, in its own transaction. The caller holds the repository's lock. */
+
+interface Move {
+  repositoryId: number
+  name: string
+  from: Digest | undefined
+  to: Digest | undefined
+}
+
+export async function recordMove(trx: Handle, { repositoryId, name, from, to }: Move, change: Change): Promise<void> {
+  await trx
+    .insertInto('tag_history')
+    .values({
+      repository_id: repositoryId,
+      name,
+      from_digest: from ?? null,
+      to_digest: to ?? null,
+      actor: change.actor,
+      at: change.now,
+    })
+    .execute()
+}
+
+/** Points the tag to the manifest. Resolves to the digest that it had. */
+export async function moveTag(
+  trx: Handle,
+  move: Change & { repositoryId: number; name: string; manifestId: number; digest: Digest },
+): Promise<Digest | undefined> {
+  const { repositoryId, name, manifestId, digest, now } = move
+  const before = await taggedManifest(trx, repositoryId, name)
+  await trx
+    .insertInto('tags')
+    .values({ repository_id: repositoryId, name, manifest_id: manifestId, updated_at: now })
+    .onConflict((conflict) =>
+      conflict.columns(['repository_id', 'name']).doUpdateSet({ manifest_id: manifestId, updated_at: now }),
+    )
+    .execute()
+  await settleManifests(trx, [manifestId])
+  if (before?.id === manifestId) return digest
+  await recordMove(trx, { repositoryId, name, from: before?.digest, to: digest }, move)
+  if (before !== undefined) await reviewManifests(trx, [before.id], 'overwritten', now)
+  return before?.digest
+}
+
+/** Takes the tag away. Resolves to the digest that it had. */
+export async function removeTag(
+  trx: Handle,
+  tag: Change & { repositoryId: number; name: string },
+): Promise<Digest | undefined> {
+  const { repositoryId, name, now } = tag
+  const before = await taggedManifest(trx, repositoryId, name)
+  if (before === undefined) return undefined
+  await trx.deleteFrom('tags').where('repository_id', '=', repositoryId).where('name', '=', name).execute()
+  await recordMove(trx, { repositoryId, name, from: before.digest, to: undefined }, tag)
+  await reviewManifests(trx, [before.id], 'deleted', now)
+  return before.digest
+}
+
+async function taggedManifest(
+  trx: Handle,
+  repositoryId: number,
+  name: string,
+): Promise<{ id: number; digest: Digest } | undefined> {
+  return await trx
+    .selectFrom('tags')
+    .innerJoin('manifests', 'manifests.id', 'tags.manifest_id')
+    .select(['manifests.id', 'manifests.digest'])
+    .where('tags.repository_id', '=', repositoryId)
+    .where('tags.name', '=', name)
+    .executeTakeFirst()
+}
+
+export async function history(
+  read: Handle,
+  repository: string,
+  tag: string | undefined,
+  { before, limit }: { before?: number | undefined; limit: number },
+): Promise<TagMove[]> {
+  const rows = await read
+    .selectFrom('repositories')
+    .innerJoin('tag_history', 'tag_history.repository_id', 'repositories.id')
+    .select(['tag_history.id', 'tag_history.name', 'from_digest', 'to_digest', 'actor', 'at'])
+    .where('repositories.name', '=', repository)
+    .$if(tag !== undefined, (query) => query.where('tag_history.name', '=', tag ?? ''))
+    .$if(before !== undefined, (query) => query.where('tag_history.id', '<', before ?? 0))
+    .orderBy('tag_history.id', 'desc')
+    .limit(limit)
+    .execute()
+  return rows.map(({ id, name, from_digest, to_digest, actor, at }) => ({
+    id,
+    tag: name,
+    from: from_digest ?? undefined,
+    to: to_digest ?? undefined,
+    actor,
+    at,
+  }))
+}

@@ -1,0 +1,124 @@
+import type { Database, Handle } from './database.ts'
+import { type Exhumed, exhume } from './exhumation.ts'
+import type { Change, Restored, Trash, TrashRow } from './metadata.ts'
+import { lockRepository } from './repositories.ts'
+import { moveTag } from './tag-history.ts'
+
+/** Manifests of a batch that one transaction brings back. */
+const PORTION = 50
+
+export function trash(database: Database): Trash {
+  return {
+    async list({ repository }, { before, limit }) {
+      const rows = await rowsOf(database.read)
+        .$if(repository !== undefined, (query) => query.where('repositories.name', '=', repository ?? ''))
+        .$if(before !== undefined, (query) => query.where('trash.id', '<', before ?? 0))
+        .orderBy('trash.id', 'desc')
+        .limit(limit)
+        .execute()
+      return rows.map(trashRow)
+    },
+
+    async find(repository, digest) {
+      const row = await rowsOf(database.read)
+        .where('repositories.name', '=', repository)
+        .where('trash.digest', '=', digest)
+        .orderBy('trash.id', 'desc')
+        .limit(1)
+        .executeTakeFirst()
+      return row && trashRow(row)
+    },
+
+    restore(repository, digest, change) {
+      return database.transaction(
+        async (trx) => {
+          const repositoryId = await lockRepository(trx, repository)
+          if (repositoryId === undefined) return undefined
+          const exhumed = await exhume(trx, { repositoryId, digest, now: change.now })
+          return exhumed && (await withTags(trx, repositoryId, digest, exhumed, change))
+        },
+        { durable: true },
+      )
+    },
+
+    restoreBatch(batch, change) {
+      return database.transaction(
+        async (trx) => {
+          const rows = await trx
+            .selectFrom('trash')
+            .select(['repository_id', 'digest'])
+            .where('batch', '=', batch)
+            .orderBy('id')
+            .limit(PORTION)
+            .execute()
+          const first = rows[0]
+          if (first === undefined) return undefined
+          const repositoryId = first.repository_id
+          await trx.selectFrom('repositories').select('id').where('id', '=', repositoryId).forUpdate().execute()
+          const all: Restored = { digests: [], tags: [], taken: [] }
+          for (const { digest } of rows) {
+            // It may have come back already, as a child of another one.
+            const exhumed = await exhume(trx, { repositoryId, digest, now: change.now })
+            if (exhumed === undefined) continue
+            const { digests, tags, taken } = await withTags(trx, repositoryId, digest, exhumed, change)
+            all.digests.push(...digests)
+            all.tags.push(...tags)
+            all.taken.push(...taken)
+          }
+          return all
+        },
+        { durable: true },
+      )
+    },
+  }
+}
+
+async function withTags(
+  trx: Handle,
+  repositoryId: number,
+  digest: TrashRow['digest'],
+  exhumed: Exhumed,
+  change: Change,
+): Promise<Restored> {
+  const restored: Restored = { digests: exhumed.digests, tags: [], taken: [] }
+  for (const name of exhumed.tags) {
+    const holder = await trx
+      .selectFrom('tags')
+      .select('name')
+      .where('repository_id', '=', repositoryId)
+      .where('name', '=', name)
+      .executeTakeFirst()
+    if (holder !== undefined) {
+      restored.taken.push(name)
+      continue
+    }
+    await moveTag(trx, { repositoryId, name, manifestId: exhumed.id, digest, ...change })
+    restored.tags.push(name)
+  }
+  return restored
+}
+
+function rowsOf(read: Handle) {
+  return read
+    .selectFrom('trash')
+    .innerJoin('repositories', 'repositories.id', 'trash.repository_id')
+    .select([
+      ...(['trash.id', 'repositories.name as repository', 'trash.digest', 'trash.media_type', 'trash.size'] as const),
+      ...(['trash.tags', 'trash.reason', 'trash.batch', 'trash.actor', 'trash.deleted_at'] as const),
+    ])
+}
+
+function trashRow(row: Awaited<ReturnType<ReturnType<typeof rowsOf>['execute']>>[number]): TrashRow {
+  return {
+    id: row.id,
+    repository: row.repository,
+    digest: row.digest,
+    mediaType: row.media_type,
+    size: row.size,
+    tags: JSON.parse(row.tags) as string[],
+    reason: row.reason,
+    batch: row.batch ?? undefined,
+    actor: row.actor,
+    deletedAt: row.deleted_at,
+  }
+}

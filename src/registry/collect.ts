@@ -1,0 +1,232 @@
+import type {
+  Candidate,
+  Destination,
+  Due,
+  LinkCandidate,
+  ManifestCandidate,
+  Metadata,
+  ObjectCandidate,
+  Outcome,
+  RehearsalPlan,
+  TrashCandidate,
+} from '../metadata/metadata.ts'
+import type { Digest } from '../oci/digest.ts'
+import type { Storage } from '../storage/storage.ts'
+import type { Blobs } from './blobs.ts'
+import { createTotals, type Totals } from './collect-totals.ts'
+import type { Manifests } from './manifests.ts'
+
+/** How long things wait for the collector. Milliseconds. */
+export interface CollectionTerms {
+  /** Blobs that nothing needs, from when they were last needed, uploaded, asked for or mounted. */
+  delay: number
+  /** Manifests without a tag, from when they lost the last one (or were pushed). */
+  untagged: 'keep' | number
+  /** Manifests in the trash, from when they were deleted. */
+  window: number
+  /** Candidates that are looked at side by side. */
+  workers: number
+}
+
+/** What a cycle may take besides what is due. */
+export interface CollectionMode {
+  /** What a deletion freed, without its window and delays, unless somebody uploaded, asked for or mounted it since. */
+  immediately: boolean
+  /** Untagged manifests, whatever the terms say of them. */
+  untagged: boolean
+}
+
+/** What is told while it happens. */
+export interface CollectionEvents {
+  manifest?(taken: { repository: string; digest: Digest; size: number }): void
+  /** Its row says `deleting`; its bytes go next. */
+  blob?(taken: { digest: Digest; size: number }): void
+  unlinked?(object: { digest: Digest; size: number }): void
+  failed?(candidate: Candidate, error: unknown): void
+}
+
+export interface Collector {
+  /** Takes all that may be taken now. @throws MetadataError when the database does not work. */
+  cycle(mode: CollectionMode, events?: CollectionEvents): Promise<Totals>
+  /** What a cycle would do to what waits now, without doing it. */
+  plan(mode: CollectionMode): RehearsalPlan
+  /** Takes manifests out of the trash, the oldest first, as long as `isShort` says so. Resolves to how many. */
+  relieve(isShort: () => Promise<boolean>, events?: CollectionEvents): Promise<number>
+}
+
+/** Milliseconds for which what nothing ever needed is left alone, whatever a hurried cycle asks for. */
+const HOUR = 3_600_000
+/** Candidates that one look brings. */
+const PORTION = 100
+const FIRST_RETRY = 5 * 60_000
+const LAST_RETRY = 24 * HOUR
+
+const NO_HURRY: CollectionMode = { immediately: false, untagged: false }
+
+/**
+ * Online garbage collection. Each candidate is decided in one short transaction of the database, where pushes and mounts
+ * meet it; nothing else is held meanwhile. Blobs go in three steps: a mark that makes them invisible, the unlinking, the
+ * removal of the row; a crash between any two leaves a mark that the next cycle finds.
+ */
+export function createCollector(deps: {
+  metadata: Metadata
+  storage: Storage
+  blobs: Pick<Blobs, 'collecting' | 'forget'>
+  manifests: Pick<Manifests, 'collecting'>
+  terms: () => CollectionTerms
+  now: () => number
+  /** A cycle ends after the candidates that it has in hand. */
+  isStopping?: () => boolean
+}): Collector {
+  const { metadata, storage, blobs, manifests, terms, now, isStopping = () => false } = deps
+  const { collection } = metadata
+
+  function plan({ immediately, untagged }: CollectionMode): RehearsalPlan {
+    const { delay, untagged: age, window } = terms()
+    const time = now()
+    const young = time - HOUR
+    const links: Due = immediately
+      ? { now: time, before: Math.min(time - delay, young), causes: ['deleted'] }
+      : { now: time, before: time - delay, causes: [] }
+    const destination: Destination = immediately
+      ? { to: 'nowhere' }
+      : { to: 'trash', from: untagged ? 'now' : 'since', window }
+    const trashBefore = immediately ? time : time - window
+    if (untagged) {
+      const due: Due = { now: time, before: young, causes: ['deleted', 'overwritten'] }
+      return { trashBefore, manifests: { due, destination }, links }
+    }
+    if (age === 'keep') return { trashBefore, manifests: undefined, links }
+    const due: Due = immediately
+      ? { now: time, before: Math.min(time - age, young), causes: ['deleted'] }
+      : { now: time, before: time - age, causes: [] }
+    return { trashBefore, manifests: { due, destination }, links }
+  }
+
+  /** Looks at candidates until there are none, or others have all that are left. */
+  async function exhaust<C extends Candidate>(
+    find: () => Promise<C[]>,
+    take: (candidate: C) => Promise<Outcome>,
+    events: CollectionEvents,
+  ): Promise<void> {
+    while (!isStopping()) {
+      const found = await find()
+      let busy = 0
+      const next = found[Symbol.iterator]()
+      const lane = async () => {
+        for (const candidate of next) {
+          if (isStopping()) return
+          if ((await attempt(candidate, take, events)).kind === 'busy') busy++
+        }
+      }
+      await Promise.all(Array.from({ length: Math.min(terms().workers, found.length) }, lane))
+      if (found.length === busy) return
+    }
+  }
+
+  async function attempt<C extends Candidate>(
+    candidate: C,
+    take: (candidate: C) => Promise<Outcome>,
+    events: CollectionEvents,
+  ): Promise<Outcome> {
+    try {
+      return await take(candidate)
+    } catch (error) {
+      events.failed?.(candidate, error)
+      await collection.postpone(candidate, now() + Math.min(FIRST_RETRY * 2 ** candidate.attempts, LAST_RETRY))
+      return { kind: 'kept' }
+    }
+  }
+
+  async function unlink(object: ObjectCandidate): Promise<Outcome> {
+    return await blobs.collecting(object.digest, async () => {
+      // Another lane may have been here, and the key may be somebody else's by now.
+      if (!(await metadata.blobs.discarded(object.digest)).includes(object.key)) return { kind: 'kept' }
+      await storage.delete(object.key)
+      await collection.forget(object)
+      return { kind: 'taken', discarded: [], freed: [] }
+    })
+  }
+
+  async function unlinkAll(events: CollectionEvents): Promise<void> {
+    const time = now()
+    await exhaust<ObjectCandidate>(
+      () => collection.objects(time, PORTION),
+      async (object) => {
+        const outcome = await unlink(object)
+        if (outcome.kind === 'taken') events.unlinked?.(object)
+        return outcome
+      },
+      events,
+    )
+  }
+
+  async function purge(trash: TrashCandidate, events: CollectionEvents): Promise<Outcome> {
+    const outcome = await collection.purge(trash, now())
+    if (outcome.kind === 'taken') for (const blob of outcome.discarded) events.blob?.(blob)
+    return outcome
+  }
+
+  return {
+    plan,
+
+    async cycle(mode = NO_HURRY, given = {}) {
+      const { totals, events } = createTotals(given)
+      // Of a cycle that a crash ended.
+      await unlinkAll(events)
+      const { trashBefore, manifests: untagged, links } = plan(mode)
+      if (untagged !== undefined) {
+        await exhaust<ManifestCandidate>(
+          () => collection.manifests(untagged.due, PORTION),
+          async (manifest) => {
+            const { repository, digest } = manifest
+            const take = () => collection.takeManifest(manifest, untagged.due, untagged.destination)
+            const outcome = await manifests.collecting(repository, digest, take)
+            if (outcome.kind !== 'taken') return outcome
+            for (const freed of outcome.freed) blobs.forget(freed)
+            events.manifest?.(manifest)
+            return outcome
+          },
+          events,
+        )
+      }
+      if (trashBefore !== undefined) {
+        await exhaust<TrashCandidate>(
+          () => collection.trash(trashBefore, links.now, PORTION),
+          (trash) => purge(trash, events),
+          events,
+        )
+      }
+      await exhaust<LinkCandidate>(
+        () => collection.links(links, PORTION),
+        async (link) => {
+          const outcome = await blobs.collecting(link.digest, () => collection.takeLink(link, links))
+          if (outcome.kind === 'taken') for (const blob of outcome.discarded) events.blob?.(blob)
+          return outcome
+        },
+        events,
+      )
+      await unlinkAll(events)
+      return totals
+    },
+
+    async relieve(isShort, given = {}) {
+      const { events } = createTotals(given)
+      let purged = 0
+      while (!isStopping() && (await isShort())) {
+        const found = await collection.trash(Number.MAX_SAFE_INTEGER, now(), RELIEF)
+        let taken = 0
+        for (const trash of found) {
+          if ((await attempt(trash, (each) => purge(each, events), events)).kind === 'taken') taken++
+        }
+        purged += taken
+        if (taken === 0) break
+        await unlinkAll(events)
+      }
+      return purged
+    },
+  }
+}
+
+/** Manifests between two looks at the free space. */
+const RELIEF = 10
