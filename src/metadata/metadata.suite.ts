@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { auditSuite, event } from './audit.suite.ts'
 import { blobsSuite } from './blobs.suite.ts'
+import { collectionSuite } from './collection.suite.ts'
 import { contentsSuite } from './contents.suite.ts'
 import { eventsSuite, happened } from './events.suite.ts'
 import {
@@ -37,6 +38,7 @@ export function metadataSuite(name: string, open: Open): void {
     afterEach(() => opened.close())
 
     blobsSuite(() => opened)
+    collectionSuite(() => opened)
     uploadsSuite(() => opened)
     manifestsSuite(() => opened)
     listsSuite(() => opened)

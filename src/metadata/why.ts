@@ -51,7 +51,12 @@ async function keepersOf(read: Handle, digest: Digest, limit: number): Promise<K
   const nodes = read
     .selectFrom('manifests')
     .innerJoin('repositories', 'repositories.id', 'manifests.repository_id')
-    .select(['manifests.id', 'repository_id as repositoryId', 'repositories.name as repository', 'manifests.digest'])
+    .select([
+      'manifests.id',
+      'manifests.repository_id as repositoryId',
+      'repositories.name as repository',
+      'manifests.digest',
+    ])
   const itself = await nodes.where('manifests.digest', '=', digest).limit(limit).execute()
   const holders = await nodes
     .innerJoin('manifest_blobs', 'manifest_blobs.manifest_id', 'manifests.id')
