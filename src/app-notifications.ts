@@ -15,6 +15,8 @@ import type { Metrics } from './telemetry/metrics.ts'
 export interface NotificationParts {
   events: Events
   notifications: Notifications
+  /** Removes what was delivered or given up long ago; it happens by itself every minute. */
+  prune(): Promise<void>
   /** After another configuration is in force. */
   reconfigure(): Promise<void>
   close(): Promise<void>
@@ -81,6 +83,7 @@ export async function openNotifications(
       now,
       newId,
     }),
+    prune: async () => await delivery?.prune(),
     reconfigure: async () => await delivery?.configure(endpoints()),
     async close() {
       await pulls.close()

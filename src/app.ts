@@ -47,6 +47,8 @@ export interface App {
   /** Whether users of the database may log in. */
   hasAccounts: boolean
   upkeep: Upkeep
+  /** Removes notifications that were delivered or given up long ago; it happens by itself every minute. */
+  pruneNotifications(): Promise<void>
   /**
    * Puts another configuration in force, except for its data, listeners and log. Requests under way end as they began.
    * @throws Error with a text for the user; the configuration before stays.
@@ -71,9 +73,7 @@ export async function createApp(
     log: Log
     onPassword: (name: string) => Promise<void>
     metrics?: Metrics
-    /** Whether this is the server, which delivers notifications, or a command that opens the data for a moment. */
-    delivers?: boolean
-    /** False: a command's own program, in which nothing happens by itself. */
+    /** False: a command's own program, in which nothing happens by itself, and nobody is notified. */
     background?: boolean
   },
 ): Promise<App> {
@@ -88,7 +88,7 @@ export async function createApp(
     const told = await openNotifications({
       ...{ metadata, metrics, log, now, newId },
       config: () => front?.config ?? config,
-      delivers: deps.delivers === true,
+      delivers: deps.background ?? true,
     })
     owned.closers.push(told.close)
     const { events } = told
@@ -177,6 +177,7 @@ export async function createApp(
       accounts: services.accounts,
       hasAccounts: config.tokenServer?.databaseUsers === true,
       upkeep,
+      pruneNotifications: told.prune,
       async reconfigure(next) {
         const opened = await open(next)
         const before = current()

@@ -66,7 +66,7 @@ export async function startApp(
       forgetPassword(passwordFile, name)
       log.info('password changed', { user: name })
     }
-    const app = await createApp(config, { ...systemClock, log, onPassword, delivers: true })
+    const app = await createApp(config, { ...systemClock, log, onPassword })
     closeApp = app.close
 
     const access = config.log.accessLog ? createLineWriter(1, ACCESS_LOG_DELAY) : undefined

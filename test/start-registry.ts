@@ -45,7 +45,7 @@ export async function startRegistry(
     now: clock.now,
     write: (line) => lines.push(line),
   })
-  const app = await createApp(config, { ...clock, log, onPassword: async () => {}, delivers: true })
+  const app = await createApp(config, { ...clock, log, onPassword: async () => {} })
   let listener: Listener
   try {
     const address = { kind: 'tcp', hostname: '127.0.0.1', port: 0 } as const

@@ -16,8 +16,8 @@ export interface Ran {
 }
 
 /** Commands on the API over rows in memory, as a shell would see them. */
-export async function openShell(options: { password?: string } = {}) {
-  const opened = await openApi()
+export async function openShell(options: { password?: string; api?: Parameters<typeof openApi>[0] } = {}) {
+  const opened = await openApi(options.api)
   let open = 0
 
   /** Runs one command line. Ids and secrets, which are random, are written as `ID` and `SECRET`. */

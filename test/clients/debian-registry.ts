@@ -29,15 +29,16 @@ export type DebianAuth = { token: TokenAuth } | { htpasswd: { realm: string; pat
 
 /**
  * Starts one on a free port, on a fresh directory or a given one, with deletion enabled; open to everybody unless told.
- * @throws Error with its log.
+ * `more` are further sections of its configuration. @throws Error with its log.
  */
 export async function startDebianRegistry(
   auth: DebianAuth | 'none' = 'none',
   directory?: string,
+  more: Record<string, unknown> = {},
 ): Promise<DebianRegistry> {
   const folder = mkdtempSync(join(tmpdir(), 'berth-debian-'))
   const port = await freePort()
-  const configFile = writeConfig(folder, directory ?? join(folder, 'data'), port, auth)
+  const configFile = writeConfig(folder, directory ?? join(folder, 'data'), port, auth, more)
   const logFile = join(folder, 'log')
   const output = openSync(logFile, 'a')
   const child = Bun.spawn([program('docker-registry'), 'serve', configFile], {
@@ -83,12 +84,19 @@ export async function collectGarbage(directory: string, { dryRun }: { dryRun: bo
 }
 
 /** Answers the path of the file. */
-function writeConfig(folder: string, directory: string, port: number, auth: DebianAuth | 'none'): string {
+function writeConfig(
+  folder: string,
+  directory: string,
+  port: number,
+  auth: DebianAuth | 'none',
+  more: Record<string, unknown> = {},
+): string {
   const config = {
     version: '0.1',
     storage: { filesystem: { rootdirectory: directory }, delete: { enabled: true } },
     http: { addr: `127.0.0.1:${port}` },
     ...(auth === 'none' ? {} : { auth }),
+    ...more,
   }
   const path = join(folder, 'config.yml')
   // YAML is a superset of JSON.
