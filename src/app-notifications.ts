@@ -84,7 +84,14 @@ export async function openNotifications(
       newId,
     }),
     prune: async () => await delivery?.prune(),
-    reconfigure: async () => await delivery?.configure(endpoints()),
+    async reconfigure() {
+      try {
+        await delivery?.configure(endpoints())
+      } catch (error) {
+        // The rest of the configuration is in force, and the next change tries again.
+        log.error('the queues of notifications do not follow the configuration', { error })
+      }
+    },
     async close() {
       await pulls.close()
       await delivery?.stop()

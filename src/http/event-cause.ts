@@ -4,6 +4,9 @@ import type { EventCause } from '../registry/events.ts'
 import type { Call } from './call.ts'
 import { plainAddress } from './peer.ts'
 
+/** Characters of a header that a row keeps: a stranger may send many more. */
+const MAX_TEXT = 1000
+
 /** What a notification says of the request behind it (distribution: notifications/bridge.go, NewRequestRecord). */
 export function causeOf(call: Call): EventCause {
   const { request, subject } = call
@@ -14,9 +17,9 @@ export function causeOf(call: Call): EventCause {
     request: {
       id: randomUUID(),
       addr: remoteOf(call),
-      host: headers.get('host') ?? undefined,
+      host: headers.get('host')?.slice(0, MAX_TEXT),
       method,
-      useragent: headers.get('user-agent') ?? '',
+      useragent: (headers.get('user-agent') ?? '').slice(0, MAX_TEXT),
     },
   }
 }

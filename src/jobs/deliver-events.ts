@@ -98,7 +98,7 @@ export async function startDelivery(
     },
     hurry: (endpoint) => queues.get(endpoint)?.hurry(),
     configure(endpoints) {
-      configuring = configuring.then(() => configure(endpoints))
+      configuring = configuring.catch(() => {}).then(() => configure(endpoints))
       return configuring
     },
     status: (endpoint) => queues.get(endpoint)?.status(),

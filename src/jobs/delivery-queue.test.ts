@@ -281,6 +281,34 @@ test('a database that does not answer is asked again', async () => {
   expect(lines).toEqual(Array(3).fill('the queue of notifications cannot be read or written'))
 })
 
+test('a database that takes no outcomes keeps the next events back, and nothing is sent twice', async () => {
+  const endpoint = endpointOf()
+  await metadata.events.append(['a', 'b'].map((event) => happened(event, [endpoint.name])))
+  let faults = 4
+  const clock = createClock()
+  const sent: string[] = []
+  const queue = startQueue(endpoint, {
+    events: {
+      ...metadata.events,
+      settle: async (outcomes) => {
+        if (faults-- > 0) throw new Error('disk')
+        await metadata.events.settle(outcomes)
+      },
+    },
+    post: async (_, body) => {
+      sent.push(nameOf(body))
+      return ok
+    },
+    counters: { attempted() {} },
+    log: { info() {}, warn() {}, error() {} },
+    now: clock.now,
+    after: clock.after,
+  })
+  await until(async () => (await metadata.events.waiting(endpoint.name, 1)).length === 0, clock.tick)
+  await queue.stop(0)
+  expect(sent).toEqual(['a', 'b'])
+})
+
 /** What happens to one incarnation: its events come, answers follow this list (then all are accepted), then it crashes. */
 const incarnation = fc.record({
   events: fc.array(fc.subarray([0, 1]), { maxLength: 5 }),

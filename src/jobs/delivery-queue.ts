@@ -110,7 +110,13 @@ export function startQueue(initial: DeliveryEndpoint, deps: QueueDeps): Delivery
       while (settled.length > 0) {
         const portion = settled
         settled = []
-        await events.settle(portion)
+        try {
+          await events.settle(portion)
+        } catch (error) {
+          // They have happened: without them, all of it would be sent again at once, and again.
+          settled = [...portion, ...settled]
+          throw error
+        }
       }
     })().finally(() => {
       settling = undefined
@@ -120,7 +126,7 @@ export function startQueue(initial: DeliveryEndpoint, deps: QueueDeps): Delivery
 
   function settle(outcome: EventOutcome): void {
     settled.push(outcome)
-    // A fault shows at the next flush that is waited for; until then the event counts as undelivered, and comes again.
+    // A fault shows at the next flush that is waited for, before anything else is looked at.
     flush().catch(() => {})
   }
 

@@ -11,9 +11,10 @@ export interface PullQueue {
 
 /** Milliseconds that an event may wait here: a crash loses no more than those. */
 const DELAY = 500
-/** Events of one write, and all that may wait while the database is slow. */
+/** Events of one write, and what may wait while the database is slow: events, and characters of their details. */
 const PORTION = 1000
 const MAX_WAITING = 20_000
+const MAX_SIZE = 32 * 1024 * 1024
 
 /**
  * A pull must not wait for a write, and it changes nothing that an event could contradict: its events are written in portions, a
@@ -26,6 +27,7 @@ export function createPullQueue(deps: {
 }): PullQueue {
   const { events, onQueued, log } = deps
   let waiting: NewEvent[] = []
+  let size = 0
   let lost = 0
   let timer: Timer | undefined
   let writing: Promise<void> | undefined
@@ -34,6 +36,7 @@ export function createPullQueue(deps: {
     while (waiting.length > 0) {
       const portion = waiting.slice(0, PORTION)
       waiting = waiting.slice(PORTION)
+      for (const { detail } of portion) size -= detail.length
       try {
         await events.append(portion)
         onQueued(portion)
@@ -62,8 +65,11 @@ export function createPullQueue(deps: {
 
   return {
     add(event) {
-      if (waiting.length >= MAX_WAITING) lost++
-      else waiting.push(event)
+      if (waiting.length >= MAX_WAITING || size >= MAX_SIZE) lost++
+      else {
+        waiting.push(event)
+        size += event.detail.length
+      }
       if (writing === undefined) schedule()
     },
     async close() {
