@@ -1,14 +1,13 @@
-import { existsSync, mkdirSync, utimesSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { existsSync, utimesSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import type { ContentManifest } from '../metadata/metadata.ts'
 import type { Digest } from '../oci/digest.ts'
 import { type DistributionFile, linkText, pathOf } from '../storage/distribution-path.ts'
-import { errnoOf } from '../storage/fault.ts'
 import { openDistributionTarget } from './distribution-target.ts'
 import type { ExportOptions } from './export.ts'
 import { childrenOf } from './named.ts'
 import { eachBlob, eachManifest, eachRepository, eachTag, findManifest } from './pages.ts'
-import { createPlaces } from './place.ts'
+import { createPlaces, inFolder } from './place.ts'
 import { placeBlob } from './place-blob.ts'
 import { note, type Report } from './report.ts'
 import { isSelected } from './selection.ts'
@@ -36,7 +35,7 @@ export async function exportDistribution(options: ExportOptions, report: Report)
     links++
     if (dryRun) return
     const path = placeOf(file)
-    writeLink(path, linkText(digest))
+    inFolder(path, () => writeFileSync(path, linkText(digest)))
     // Never in the future: what is newer than the end of an export was written by somebody else.
     const seconds = Math.min(at ?? begun, begun) / 1000
     if (at !== undefined) utimesSync(path, seconds, seconds)
@@ -88,14 +87,4 @@ export async function exportDistribution(options: ExportOptions, report: Report)
     }
   }
   target.finish(links)
-}
-
-function writeLink(path: string, text: string): void {
-  try {
-    writeFileSync(path, text)
-  } catch (error) {
-    if (errnoOf(error) !== 'ENOENT') throw error
-    mkdirSync(dirname(path), { recursive: true })
-    writeFileSync(path, text)
-  }
 }

@@ -48,9 +48,11 @@ export function createPlaces({ temporary, dryRun }: { temporary: string; dryRun:
       if (dryRun) return canLink(source, to) ? 'linked' : 'copied'
       const name = newName()
       try {
-        const isLinked = link(from, name)
+        // A second name stands for the whole at once; only what replaces something comes by way of another one.
+        if (target === undefined && link(from, to)) return 'linked'
+        const isLinked = target !== undefined && link(from, name)
         if (!isLinked) await copy(from, name, size, onBytes)
-        moveInto(name, to)
+        inFolder(to, () => renameSync(name, to))
         return isLinked ? 'linked' : 'copied'
       } catch (error) {
         remove(name)
@@ -67,7 +69,7 @@ export function createPlaces({ temporary, dryRun }: { temporary: string; dryRun:
       const name = newName()
       try {
         writeWhole(name, content, false)
-        moveInto(name, to)
+        inFolder(to, () => renameSync(name, to))
       } catch (error) {
         remove(name)
         throw error
@@ -101,7 +103,7 @@ function canLink(source: Stats, to: string): boolean {
 
 function link(from: string, to: string): boolean {
   try {
-    linkSync(from, to)
+    inFolder(to, () => linkSync(from, to))
     return true
   } catch (error) {
     if (NO_LINK.has(errnoOf(error) ?? '')) return false
@@ -145,13 +147,14 @@ export function writeWhole(path: string, bytes: Uint8Array, durable: boolean): v
   }
 }
 
-function moveInto(from: string, to: string): void {
+/** Does what gives `path` its name; makes the folder first where there is none. */
+export function inFolder(path: string, work: () => void): void {
   try {
-    renameSync(from, to)
+    work()
   } catch (error) {
     if (errnoOf(error) !== 'ENOENT') throw error
-    mkdirSync(dirname(to), { recursive: true })
-    renameSync(from, to)
+    mkdirSync(dirname(path), { recursive: true })
+    work()
   }
 }
 
