@@ -6,6 +6,7 @@ import type { Report } from './export/report.ts'
 import type {
   ContentBlobsView,
   ContentManifestsView,
+  ContentMovesView,
   ContentRepositoriesView,
   ContentTagsView,
 } from './http/api/schemas.ts'
@@ -74,6 +75,7 @@ function contentsOf(control: Control): ExportOptions['contents'] {
       return { manifests, more: found.more }
     },
     tags: async (repository, page) => (await ask<ContentTagsView>('tags', { repository, ...page })).tags,
+    moves: async (repository, page) => (await ask<ContentMovesView>('moves', { repository, ...page })).moves,
     blobs: async (repository, filter, page) =>
       (await ask<ContentBlobsView>('blobs', { repository, ...filter, ...page })).blobs,
   }

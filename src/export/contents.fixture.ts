@@ -1,4 +1,4 @@
-import type { ContentManifest, Contents, Page, StoredBlob } from '../metadata/metadata.ts'
+import type { ContentManifest, ContentMove, Contents, Page, StoredBlob } from '../metadata/metadata.ts'
 import { type Digest, digestOf } from '../oci/digest.ts'
 import { MEDIA_TYPES } from '../oci/media-type.ts'
 import { pathOf } from '../storage/distribution-path.ts'
@@ -7,6 +7,7 @@ export interface Held {
   manifests: Map<Digest, ContentManifest>
   tags: Map<string, { digest: Digest; updatedAt: number }>
   blobs: Map<Digest, StoredBlob>
+  moves: ContentMove[]
 }
 
 /** Rows in memory, which a test changes between two pages. */
@@ -16,7 +17,7 @@ export function createContents() {
   let onAsk: (noun: string) => void = () => {}
 
   const of = (repository: string): Held => {
-    const known = held.get(repository) ?? { manifests: new Map(), tags: new Map(), blobs: new Map() }
+    const known = held.get(repository) ?? { manifests: new Map(), tags: new Map(), blobs: new Map(), moves: [] }
     held.set(repository, known)
     return known
   }
@@ -53,6 +54,12 @@ export function createContents() {
       onAsk('tags')
       const rows = [...of(repository).tags].map(([name, tag]) => ({ name, ...tag }))
       return page(rows, ({ name }) => name, at)
+    },
+    async moves(repository, { last = 0, limit }) {
+      onAsk('moves')
+      return of(repository)
+        .moves.filter(({ id }) => id > last)
+        .slice(0, limit)
     },
     async blobs(repository, { digest }, at) {
       onAsk('blobs')

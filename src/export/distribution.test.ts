@@ -102,6 +102,30 @@ describe('an export in registry:2’s layout', () => {
     })
   })
 
+  test('every digest that a tag had is in its index while both are there, with its last time', async () => {
+    const { digest } = push()
+    const old = rows.addManifest('team/app', { ...IMAGE, old: 1 })
+    const gone = `sha256:${'a'.repeat(64)}` as const
+    rows
+      .of('team/app')
+      .moves.push(
+        { id: 1, tag: 'v1', digest: old.digest, at: 1_600_000_000_000 },
+        { id: 2, tag: 'v1', digest: gone, at: 1_600_000_000_000 },
+        { id: 3, tag: 'v1', digest: old.digest, at: 1_650_000_000_000 },
+        { id: 4, tag: 'v1', digest, at: 1_600_000_000_000 },
+        { id: 5, tag: 'deleted', digest, at: 1_600_000_000_000 },
+      )
+    await run()
+    const tags = join(out, REPOSITORIES, 'team/app/_manifests/tags')
+    expect(readdirSync(tags)).toEqual(['v1'])
+    const hexes = [digest, old.digest].map((of) => of.slice('sha256:'.length))
+    expect(readdirSync(join(tags, 'v1/index/sha256')).sort()).toEqual([...hexes].sort())
+    const times = hexes.map((hex) => statSync(join(tags, 'v1/index/sha256', hex, 'link')).mtimeMs)
+    expect(times).toEqual([1_700_000_001_000, 1_650_000_000_000])
+    // It knows its own tree again.
+    expect((await run()).problems).toBe(0)
+  })
+
   test('a row with a time in the future gets no link that seems newer than the export', async () => {
     const { digest } = push()
     rows.of('team/app').tags.set('v1', { digest, updatedAt: Date.now() + 1e9 })

@@ -1,12 +1,12 @@
-import { existsSync, utimesSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { ContentManifest } from '../metadata/metadata.ts'
+import type { ContentManifest, ContentMove } from '../metadata/metadata.ts'
 import type { Digest } from '../oci/digest.ts'
 import { type DistributionFile, linkText, pathOf } from '../storage/distribution-path.ts'
 import { openDistributionTarget } from './distribution-target.ts'
 import type { ExportOptions } from './export.ts'
 import { childrenOf } from './named.ts'
-import { eachBlob, eachManifest, eachRepository, eachTag, findManifest } from './pages.ts'
+import { eachBlob, eachManifest, eachMove, eachRepository, eachTag, findManifest } from './pages.ts'
 import { createPlaces, inFolder } from './place.ts'
 import { placeBlob } from './place-blob.ts'
 import { note, type Report } from './report.ts'
@@ -65,6 +65,17 @@ export async function exportDistribution(options: ExportOptions, report: Report)
     addManifest(repository, manifest)
   }
 
+  /** What a tag pointed to before, if both are still there. */
+  function addPast(repository: string, { tag, digest, at }: ContentMove): void {
+    if (dryRun || !isWritten(repository, digest)) return
+    const current = placeOf({ kind: 'current', repository, tag })
+    if (!existsSync(current) || readFileSync(current, 'utf8') === linkText(digest)) return
+    const file: DistributionFile = { kind: 'past', repository, tag, digest }
+    // A tag that came back to a digest has one link for all its times: the last one counts.
+    if (existsSync(placeOf(file))) links--
+    link(file, digest, at)
+  }
+
   for await (const { name: repository } of eachRepository(contents, (name) => isSelected(selection, name))) {
     report.repositories++
     for await (const manifest of eachManifest(contents, repository)) addManifest(repository, manifest)
@@ -77,6 +88,7 @@ export async function exportDistribution(options: ExportOptions, report: Report)
       report.tags++
       progress.item()
     }
+    for await (const move of eachMove(contents, repository)) addPast(repository, move)
     // Last, for a manifest's blobs were there before it.
     for await (const blob of eachBlob(contents, repository)) {
       const { digest } = blob

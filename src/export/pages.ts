@@ -1,4 +1,11 @@
-import type { ContentManifest, Contents, ContentTag, RepositoryContents, StoredBlob } from '../metadata/metadata.ts'
+import type {
+  ContentManifest,
+  ContentMove,
+  Contents,
+  ContentTag,
+  RepositoryContents,
+  StoredBlob,
+} from '../metadata/metadata.ts'
 import type { Digest } from '../oci/digest.ts'
 
 /** Rows asked for at once: what comes over a socket goes through memory. */
@@ -43,6 +50,16 @@ export function eachBlob(contents: Contents, repository: string): AsyncGenerator
     NAMES,
     ({ digest }) => digest,
   )
+}
+
+export async function* eachMove(contents: Contents, repository: string): AsyncGenerator<ContentMove> {
+  let last: number | undefined
+  for (;;) {
+    const page = await contents.moves(repository, { last, limit: NAMES })
+    yield* page
+    last = page.at(-1)?.id
+    if (page.length < NAMES || last === undefined) return
+  }
 }
 
 export async function findManifest(

@@ -145,6 +145,23 @@ export function contentsSuite(opened: () => Opened): void {
       expect(await metadata.contents.tags('not/there', ALL)).toEqual([])
     })
 
+    test('moves of tags come oldest first, page by page, without deletions', async () => {
+      await putManifest(metadata, 'one', { tags: ['v1'], now: 1 })
+      await putManifest(metadata, 'two', { tags: ['v1', 'v2'], now: 2 })
+      await putManifest(metadata, 'other', { repository: 'other', tags: ['v1'], now: 3 })
+      await metadata.tags.delete(REPOSITORY, 'v2', { now: 4, actor: 'ann' })
+      await putManifest(metadata, 'one', { tags: ['v1'], now: 5 })
+      const all = await metadata.contents.moves(REPOSITORY, { limit: 10 })
+      expect(all.map(({ tag, digest: to, at }) => [tag, to, at])).toEqual([
+        ['v1', digest('one'), 1],
+        ['v1', digest('two'), 2],
+        ['v2', digest('two'), 2],
+        ['v1', digest('one'), 5],
+      ])
+      expect(await metadata.contents.moves(REPOSITORY, { last: all[1]?.id, limit: 1 })).toEqual(all.slice(2, 3))
+      expect(await metadata.contents.moves('not/there', { limit: 10 })).toEqual([])
+    })
+
     test('blobs are those that are linked there and live, page by page', async () => {
       const seeds = Array.from({ length: 7 }, (_, index) => `layer ${index}`)
       for (const seed of seeds) await pushBlob(metadata, seed)

@@ -77,6 +77,22 @@ export function contents(database: Database): Contents {
       return rows.map(({ name, digest, updated_at: updatedAt }) => ({ name, digest, updatedAt }))
     },
 
+    async moves(repository, { last = 0, limit }) {
+      const rows = await read
+        .selectFrom('repositories')
+        .innerJoin('tag_history', 'tag_history.repository_id', 'repositories.id')
+        .select(['tag_history.id', 'tag_history.name', 'tag_history.to_digest', 'tag_history.at'])
+        .where('repositories.name', '=', repository)
+        .where('tag_history.id', '>', last)
+        .where('tag_history.to_digest', 'is not', null)
+        .orderBy('tag_history.id')
+        .limit(limit)
+        .execute()
+      return rows.flatMap(({ id, name, to_digest: digest, at }) =>
+        digest === null ? [] : [{ id, tag: name, digest, at }],
+      )
+    },
+
     async blobs(repository, { digest }, { last, limit }) {
       const rows = await linkedBlobs(read, repository)
         .$if(digest !== undefined, (query) => query.where('repository_blobs.digest', '=', digest ?? ('' as Digest)))

@@ -266,6 +266,14 @@ export interface ContentTag {
   updatedAt: number
 }
 
+/** What a tag was pointed to, once. */
+export interface ContentMove {
+  id: number
+  tag: string
+  digest: Digest
+  at: number
+}
+
 /**
  * Everything that repositories hold, for whoever copies all of it: pages of bounded size, each one query, so that the
  * whole may change between two of them. `page.last` is a name or a digest.
@@ -283,6 +291,8 @@ export interface Contents {
     page: Page,
   ): Promise<{ manifests: ContentManifest[]; more: boolean }>
   tags(repository: string, page: Page): Promise<ContentTag[]>
+  /** The history of its tags, oldest first; of tags that are gone, too. `last` is an id. */
+  moves(repository: string, page: { last?: number | undefined; limit: number }): Promise<ContentMove[]>
   /** Live blobs that are linked in the repository, in byte order of their digests: all, or the one of a digest. */
   blobs(repository: string, filter: { digest?: Digest | undefined }, page: Page): Promise<StoredBlob[]>
 }

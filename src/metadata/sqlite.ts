@@ -96,6 +96,7 @@ export async function openSqlite({ path, now = Date.now }: { path: string; now?:
       repositories: method('read', 'contents', 'repositories'),
       manifests: method('read', 'contents', 'manifests'),
       tags: method('read', 'contents', 'tags'),
+      moves: method('read', 'contents', 'moves'),
       blobs: method('read', 'contents', 'blobs'),
     },
     collection: {

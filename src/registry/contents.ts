@@ -1,4 +1,11 @@
-import type { ContentManifest, Contents, ContentTag, RepositoryContents, StoredBlob } from '../metadata/metadata.ts'
+import type {
+  ContentManifest,
+  ContentMove,
+  Contents,
+  ContentTag,
+  RepositoryContents,
+  StoredBlob,
+} from '../metadata/metadata.ts'
 
 /** Everything that repositories hold: see there. */
-export type { ContentManifest, Contents, ContentTag, RepositoryContents, StoredBlob }
+export type { ContentManifest, ContentMove, Contents, ContentTag, RepositoryContents, StoredBlob }

@@ -39,6 +39,7 @@ export async function openApi(more: Partial<ApiDeps> = {}, basePath = '/api/v1')
       repositories: async () => [],
       manifests: async () => ({ manifests: [], more: false }),
       tags: async () => [],
+      moves: async () => [],
       blobs: async () => [],
     },
     async whoIs(request) {

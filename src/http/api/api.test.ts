@@ -288,6 +288,7 @@ describe('the OpenAPI document', () => {
       'GET /audit',
       'GET /contents/blobs',
       'GET /contents/manifests',
+      'GET /contents/moves',
       'GET /contents/repositories',
       'GET /contents/tags',
       'GET /groups',

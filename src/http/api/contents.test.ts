@@ -23,6 +23,10 @@ function openContents() {
       asked.push([repository, page])
       return [{ name: 'v1', digest: DIGEST, updatedAt: 6 }]
     },
+    async moves(repository, page) {
+      asked.push([repository, page])
+      return [{ id: 8, tag: 'v1', digest: DIGEST, at: 9 }]
+    },
     async blobs(repository, filter, page) {
       asked.push([repository, filter, page])
       return [{ digest: DIGEST, size: 7, key: 'a/key', state: 'live' }]
@@ -46,6 +50,9 @@ describe('what repositories hold', () => {
     expect(await get(`tags?repository=team/app&last=v0`)).toEqual({
       tags: [{ name: 'v1', digest: DIGEST, updatedAt: 6 }],
     })
+    expect(await get('moves?repository=team/app&last=7')).toEqual({
+      moves: [{ id: 8, tag: 'v1', digest: DIGEST, at: 9 }],
+    })
     expect(await get(`blobs?repository=team/app&digest=${DIGEST}`)).toEqual({
       blobs: [{ digest: DIGEST, size: 7, key: 'a/key', state: 'live' }],
     })
@@ -53,6 +60,7 @@ describe('what repositories hold', () => {
       { last: 'a', limit: 5 },
       ['team/app', { tag: 'v1', digest: undefined, subject: DIGEST }, { limit: 100 }],
       ['team/app', { last: 'v0', limit: 100 }],
+      ['team/app', { last: 7, limit: 100 }],
       ['team/app', { digest: DIGEST }, { limit: 100 }],
     ])
   })
@@ -60,7 +68,13 @@ describe('what repositories hold', () => {
   test('is told to nobody but whoever may open the control socket', async () => {
     const { asked, opened } = openContents()
     const { ask } = await opened
-    for (const path of ['repositories', 'manifests?repository=a', 'tags?repository=a', 'blobs?repository=a']) {
+    for (const path of [
+      'repositories',
+      'manifests?repository=a',
+      'tags?repository=a',
+      'moves?repository=a',
+      'blobs?repository=a',
+    ]) {
       expect([path, (await ask(`GET /contents/${path}`)).status]).toEqual([path, 403])
       expect([path, (await ask(`GET /contents/${path}`, { as: 'jo' })).status]).toEqual([path, 403])
       expect([path, (await ask(`GET /contents/${path}`, { as: '' })).status]).toEqual([path, 401])
@@ -78,6 +92,7 @@ describe('what repositories hold', () => {
       'repositories?limit=0',
       'repositories?limit=1001',
       'tags?repository=a&tag=v1',
+      'moves?repository=a&last=v1',
       'blobs?repository=a&digest=sha256:x',
       `manifests?repository=${'a'.repeat(257)}`,
     ]) {

@@ -9,6 +9,8 @@ import {
   contentBlobsSchema,
   contentManifestsQuery,
   contentManifestsSchema,
+  contentMovesQuery,
+  contentMovesSchema,
   contentRepositoriesSchema,
   contentsOfQuery,
   contentsQuery,
@@ -62,6 +64,23 @@ export function addContents(router: ApiRouter, { contents }: ApiDeps): void {
     requireOperator(c.env.caller)
     const { repository, ...page } = c.req.valid('query')
     return c.json({ tags: await answered(() => contents.tags(repository, page)) }, 200)
+  })
+
+  const moves = createRoute({
+    operationId: 'listContentMoves',
+    tags,
+    method: 'get',
+    path: '/contents/moves',
+    request: { query: contentMovesQuery },
+    responses: {
+      200: json(contentMovesSchema, 'What tags were pointed to, oldest first; `last` is an id'),
+      ...refusals,
+    },
+  })
+  router.openapi(moves, async (c) => {
+    requireOperator(c.env.caller)
+    const { repository, ...page } = c.req.valid('query')
+    return c.json({ moves: await answered(() => contents.moves(repository, page)) }, 200)
   })
 
   const blobs = createRoute({

@@ -238,6 +238,7 @@ const digest = z.string().refine(isDigest, 'not a sha256 or sha512 digest')
 const repositoryName = z.string().max(256)
 export const contentsQuery = z.strictObject({ limit, last: z.string().max(300).optional() })
 export const contentsOfQuery = contentsQuery.extend({ repository: repositoryName })
+export const contentMovesQuery = contentsOfQuery.extend({ last: z.coerce.number().int().optional() })
 export const contentBlobsQuery = contentsOfQuery.extend({ digest: digest.optional() })
 export const contentManifestsQuery = contentBlobsQuery.extend({ tag: name.optional(), subject: digest.optional() })
 const count = z.number().int()
@@ -269,6 +270,9 @@ export const contentManifestsSchema = z
 export const contentTagsSchema = z
   .object({ tags: z.array(z.object({ name, digest, updatedAt: count })) })
   .openapi('ContentTags')
+export const contentMovesSchema = z
+  .object({ moves: z.array(z.object({ id: count, tag: name, digest, at: count })) })
+  .openapi('ContentMoves')
 export const contentBlobsSchema = z
   .object({
     blobs: z.array(z.object({ digest, size: count, key: z.string(), state: z.enum(['live', 'deleting']) })),
@@ -281,6 +285,7 @@ export const byMember = z.object({ name, user: name })
 export type ContentRepositoriesView = z.infer<typeof contentRepositoriesSchema>
 export type ContentManifestsView = z.infer<typeof contentManifestsSchema>
 export type ContentTagsView = z.infer<typeof contentTagsSchema>
+export type ContentMovesView = z.infer<typeof contentMovesSchema>
 export type ContentBlobsView = z.infer<typeof contentBlobsSchema>
 export type UserView = z.infer<typeof userSchema>
 export type UserDetailView = z.infer<typeof userDetailSchema>
