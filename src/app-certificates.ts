@@ -1,4 +1,4 @@
-import { dirname, join } from 'node:path'
+import { dirname } from 'node:path'
 import type { Challenges } from './acme/order.ts'
 import type { TlsConfig } from './config/config.ts'
 import { lockDirectory } from './metadata/owner-lock.ts'
@@ -32,7 +32,7 @@ export async function openManaged(
     return { certificate: own, placeholder: undefined, own }
   }
   const certificate = await openAcmeCertificate({ file, settings: managed, ...deps })
-  const path = join(dirname(file), 'berth-placeholder.pem')
+  const path = `${file}.berth-placeholder.pem`
   await writePlaceholder(path, deps.now())
   return { certificate, placeholder: path, own: undefined }
 }

@@ -55,6 +55,13 @@ export function createCertificateKeeper(deps: { log: Log; now: () => number }): 
     }
   }
 
+  function warn(): void {
+    for (const { own } of kept.values()) {
+      const warning = own?.warning()
+      if (warning !== undefined) log.warn(warning)
+    }
+  }
+
   return {
     async prepare(wanted) {
       const next = new Map<string, Managed>()
@@ -79,14 +86,11 @@ export function createCertificateKeeper(deps: { log: Log; now: () => number }): 
           doors.delete(key)
           void door.stop(0)
         }
-        for (const { certificate, own } of kept.values()) {
-          const warning = own?.warning()
-          if (warning !== undefined) log.warn(warning)
-          if (!certificate.isReady()) {
-            log.warn('there is no certificate yet: until it comes, clients are shown one that none trusts', {
-              file: certificate.file,
-            })
-          }
+        warn()
+        for (const { certificate } of kept.values()) {
+          if (certificate.isReady()) continue
+          const message = 'there is no certificate yet: until it comes, clients are shown one that none trusts'
+          log.warn(message, { file: certificate.file })
         }
         void renewal?.run()
       }
@@ -100,8 +104,12 @@ export function createCertificateKeeper(deps: { log: Log; now: () => number }): 
     start(onNew) {
       renewal = startRenewing({
         certificates: () => [...kept.values()].map(({ certificate }) => certificate),
-        onNew,
+        async onNew() {
+          warn()
+          await onNew()
+        },
         log,
+        now,
       })
     },
     async renew() {
@@ -110,7 +118,8 @@ export function createCertificateKeeper(deps: { log: Log; now: () => number }): 
           'the certificates of this server are not made by Berth; it reads their files again when they change',
         )
       }
-      await renewal?.force()
+      if (renewal === undefined) throw new Error('the server is still starting')
+      await renewal.force()
     },
     authority: () => [...kept.values()].find(({ own }) => own !== undefined)?.own?.authority,
     async stop(drainMs) {

@@ -126,6 +126,9 @@ export async function openAcme(options: AcmeClientOptions): Promise<AcmeClient> 
   const made = await post(directory.newAccount, { termsOfServiceAgreed: true, ...contact })
   if (made.location === undefined) throw new AcmeError('malformed', 'the ACME server names no account')
   account = made.location
+  const known = Array.isArray(made.json.contact) ? made.json.contact : []
+  // Section 7.3.2: another address in the configuration is told to the authority.
+  if (email !== undefined && !known.includes(`mailto:${email}`)) await post(account, contact)
   return { newOrder: (payload) => post(directory.newOrder, payload), post }
 }
 

@@ -1,3 +1,5 @@
+import { splitUrl } from './server.ts'
+
 export const RENEWAL_PATH = '/certificates/renew'
 
 /** On the control socket: makes the certificates anew that Berth keeps itself, and answers when they are in force. */
@@ -6,7 +8,7 @@ export function withRenewal(
   renew: () => Promise<void>,
 ): (request: Request) => Promise<Response> {
   return async (request) => {
-    if (request.method !== 'POST' || new URL(request.url).pathname !== RENEWAL_PATH) return await fetch(request)
+    if (request.method !== 'POST' || splitUrl(request.url).path !== RENEWAL_PATH) return await fetch(request)
     try {
       await renew()
       return new Response(null, { status: 204 })

@@ -4,6 +4,7 @@ import { type Periodic, startPeriodic } from './periodic.ts'
 
 /** A new address of the machine is noticed within this time; looking costs next to nothing. Milliseconds. */
 const EVERY_MS = 30_000
+const HOUR_MS = 3_600_000
 
 export interface Renewal extends Periodic {
   /** Makes all of them anew at once. @throws Error of the first that could not be had; the others are new. */
@@ -18,14 +19,17 @@ export function startRenewing(options: {
   certificates: () => readonly ManagedCertificate[]
   onNew: (certificate: ManagedCertificate) => Promise<void>
   log: Log
+  now: () => number
   everyMs?: number
 }): Renewal {
-  const { certificates, onNew, log, everyMs = EVERY_MS } = options
+  const { certificates, onNew, log, now, everyMs = EVERY_MS } = options
+  let told = { message: '', at: 0 }
   const ending = new AbortController()
   /** One at a time for each, for both would write the same file. */
   let turn: Promise<unknown> = Promise.resolve()
 
   async function tend(certificate: ManagedCertificate, force: boolean): Promise<void> {
+    if (ending.signal.aborted) return
     if (await certificate.tend({ force, signal: ending.signal })) await onNew(certificate)
   }
 
@@ -47,9 +51,13 @@ export function startRenewing(options: {
     return mine
   }
 
+  /** A full disk fails each time: once an hour is enough to hear of it. */
   function report(reason: unknown): void {
     if (ending.signal.aborted) return
-    log.error(`no new certificate: ${reason instanceof Error ? reason.message : String(reason)}`)
+    const message = `no new certificate: ${reason instanceof Error ? reason.message : String(reason)}`
+    if (message === told.message && now() < told.at + HOUR_MS) return
+    told = { message, at: now() }
+    log.error(message)
   }
 
   return {

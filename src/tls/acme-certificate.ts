@@ -12,7 +12,8 @@ import { beginOf, endOf, keyPem, namesOf, newPrivateKey, type PairFile, parsePai
 
 /** Go's autocert calls it so: a folder that registry:2 or docker_auth used goes on being used. */
 const ACCOUNT_FILE = 'acme_account+key'
-const ATTEMPTS_FILE = 'berth-acme-attempts.json'
+/** Beside the certificate, of each its own: two servers may share a folder. */
+const ATTEMPTS_FILE = '.berth-attempts.json'
 
 export interface AcmeSettings {
   directoryUrl: string
@@ -40,7 +41,7 @@ export async function openAcmeCertificate(options: {
   await mkdir(folder, { recursive: true, mode: 0o700 })
   // A damaged one is as good as none: the next takes its place.
   let current = await readPairFile(file).catch(() => undefined)
-  const attemptsPath = join(folder, ATTEMPTS_FILE)
+  const attemptsPath = `${file}${ATTEMPTS_FILE}`
   const subject = `${directoryUrl} ${hosts.join(' ')}`
   let attempts = await readAttempts(attemptsPath, subject)
 

@@ -76,7 +76,11 @@ describeWith(['pebble', 'pebble-challtestsrv', 'curl', 'openssl'], 'certificates
       expect(await must(['curl', '--silent', '--show-error', '--fail', '--cacert', root, ...answer])).toBe('{}')
     }
     const files = join(data, 'berth-tls/acme')
-    expect(readdirSync(files).sort()).toEqual(['acme_account+key', 'berth-placeholder.pem', 'registry.example'])
+    expect(readdirSync(files).sort()).toEqual([
+      'acme_account+key',
+      'registry.example',
+      'registry.example.berth-placeholder.pem',
+    ])
     expect(readdirSync(files).map((name) => statSync(join(files, name)).mode & 0o777)).toEqual([0o600, 0o600, 0o600])
 
     const redirected = await fetch(`http://127.0.0.1:${httpPort}/v2/`, { redirect: 'manual' })
@@ -265,6 +269,6 @@ describeWith(['pebble', 'pebble-challtestsrv'], 'an ACME certificate, as the clo
     const order = failure(one.tend({ force: false, signal: ending.signal }))
     ending.abort()
     expect(await order).not.toBe('no failure')
-    expect(readdirSync(join(folder, 'end'))).not.toContain('berth-acme-attempts.json')
+    expect(readdirSync(join(folder, 'end'))).not.toContain('a.example.berth-attempts.json')
   })
 })
