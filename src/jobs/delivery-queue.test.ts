@@ -150,7 +150,7 @@ test('what comes later wakes a queue that is empty', async () => {
   await until(() => clock.pauses().length === 1)
   await metadata.events.append([happened('a', [endpoint.name])])
   queue.wake()
-  await until(async () => (await states()).join() === 'a delivered')
+  await until(async () => (await states()).join() === 'a delivered', clock.tick)
   await queue.stop(0)
 })
 
@@ -174,7 +174,7 @@ test('a restart goes on where the pause was, not sooner', async () => {
   expect(clock.pauses()).toEqual([3300])
   expect(second.counted).toEqual([])
   clock.tick()
-  await until(async () => (await second.states()).join() === 'a delivered')
+  await until(async () => (await second.states()).join() === 'a delivered', clock.tick)
   await second.queue.stop(0)
 })
 
@@ -227,7 +227,7 @@ test('an operator need not wait for the end of a pause', async () => {
   expect(queue.status()).toEqual({ failures: 1, retryAt: 60_000, waiting: 1 })
   answer = ok
   queue.hurry()
-  await until(async () => (await states()).join() === 'a delivered')
+  await until(async () => (await states()).join() === 'a delivered', clock.tick)
   expect(queue.status()).toMatchObject({ failures: 0, retryAt: undefined })
   await queue.stop(0)
 })

@@ -63,6 +63,9 @@ const LOOK = 30_000
 /** Pause after a fault of the database. */
 const FAULT_PAUSE = 1000
 const BURIED_AT_ONCE = 500
+/** Milliseconds that outcomes wait for others, and how many: each write is one that pushes have to share the database with. */
+const SETTLE_DELAY = 100
+const UNSETTLED = 100
 
 /**
  * Milliseconds before the next attempt after `failures` in a row. Below the threshold short ones (the original tries again at
@@ -89,6 +92,9 @@ export function startQueue(initial: DeliveryEndpoint, deps: QueueDeps): Delivery
   let interrupt = () => {}
   let settled: EventOutcome[] = []
   let settling: Promise<void> | undefined
+  /** Rows whose outcome the database does not have yet: to it, they wait. */
+  const unsettled = new Set<number>()
+  let cancelFlush: (() => void) | undefined
   let cutShort = () => {}
 
   /** Until the time is over, or somebody calls. */
@@ -104,14 +110,17 @@ export function startQueue(initial: DeliveryEndpoint, deps: QueueDeps): Delivery
     interrupt = () => {}
   }
 
-  /** Writes outcomes, all that came meanwhile in one go: an acknowledgement may come late, but not out of order. */
+  /** Writes outcomes, all that came meanwhile in one go: one may come late, but not out of order. */
   function flush(): Promise<void> {
+    cancelFlush?.()
+    cancelFlush = undefined
     settling ??= (async () => {
       while (settled.length > 0) {
         const portion = settled
         settled = []
         try {
           await events.settle(portion)
+          for (const { id } of portion) unsettled.delete(id)
         } catch (error) {
           // They have happened: without them, all of it would be sent again at once, and again.
           settled = [...portion, ...settled]
@@ -126,8 +135,17 @@ export function startQueue(initial: DeliveryEndpoint, deps: QueueDeps): Delivery
 
   function settle(outcome: EventOutcome): void {
     settled.push(outcome)
-    // A fault shows at the next flush that is waited for, before anything else is looked at.
-    flush().catch(() => {})
+    unsettled.add(outcome.id)
+    flushSoon(SETTLE_DELAY)
+  }
+
+  function flushSoon(ms: number): void {
+    cancelFlush ??= deps.after(ms, () => {
+      flush().catch((error: unknown) => {
+        log.error('outcomes of notifications cannot be written', { endpoint: endpoint.name, error })
+        flushSoon(FAULT_PAUSE)
+      })
+    })
   }
 
   /** @returns whether the queue may go on with the next event. */
@@ -186,8 +204,9 @@ export function startQueue(initial: DeliveryEndpoint, deps: QueueDeps): Delivery
 
   /** One look at the queue. */
   async function work(): Promise<void> {
-    await flush()
-    const rows = await events.waiting(endpoint.name, PORTION)
+    if (unsettled.size >= UNSETTLED) await flush()
+    const found = await events.waiting(endpoint.name, PORTION + unsettled.size)
+    const rows = found.filter(({ id }) => !unsettled.has(id))
     waiting = rows.length
     if (rows.length === 0) {
       retryAt = undefined

@@ -57,9 +57,13 @@ test(
           const { digest } = JSON.parse(manifest).config as { digest: string }
           await fetch(`${running.url}/v2/app/blobs/uploads/?digest=${digest}`, { method: 'POST', body: 'config' })
         }
-        const killed = Bun.sleep(random.below(200)).then(() => running.kill())
-        for (let i = 0; i < 20; i++) await push(running.url, `r${round}-${i}`)
-        await killed
+        const pushes = 1 + random.below(8)
+        for (let i = 0; i < pushes; i++) await push(running.url, `r${round}-${i}`)
+        // Whether the last one is acknowledged is the kill's to decide.
+        const last = push(running.url, `r${round}-last`)
+        await Bun.sleep(random.below(10))
+        await running.kill()
+        await last
         await running.dispose()
       }
       isOver = true
