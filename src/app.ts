@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { type AdoptionReport, type AdoptionWishes, adoptTree, guardTree, hasTree } from './app-adoption.ts'
 import type { Clock } from './app-clock.ts'
 import { createUpkeep, type Upkeep } from './app-collection.ts'
 import { openData } from './app-data.ts'
@@ -20,6 +21,7 @@ import { createManifestHandlers } from './http/v2/manifests.ts'
 import { createReferrersHandlers } from './http/v2/referrers.ts'
 import { createTagsHandlers } from './http/v2/tags.ts'
 import { createUploadHandlers } from './http/v2/uploads.ts'
+import { createWaitingRoom } from './http/waiting-room.ts'
 import type { Digest } from './oci/digest.ts'
 import { createBlobs } from './registry/blobs.ts'
 import { createCatalog } from './registry/catalog.ts'
@@ -54,6 +56,10 @@ export interface App {
    * @throws Error with a text for the user; the configuration before stays.
    */
   reconfigure(config: Config): Promise<void>
+  /** Whether another registry left images that are not adopted yet: until `adopt`, requests are answered with 503. */
+  isAdopting(): boolean
+  /** Adopts them. Undefined when there are none. @throws Error with a text for the operator. */
+  adopt(wishes: AdoptionWishes): Promise<AdoptionReport | undefined>
   /** After a tool has moved the audit file away. */
   reopen(): Promise<void>
   close(): Promise<void>
@@ -102,16 +108,25 @@ export async function createApp(
     const uploads = createUploads({ metadata, storage, now, newId, bootId: bootId(), turns, onBlob, events })
     const onFreed = (digests: readonly Digest[]) => digests.forEach(blobs.forget)
     const manifests = createManifests({ metadata, now, policy: () => policy, onFreed, events })
-    const upkeep = createUpkeep({
-      ...{ metadata, storage, blobs, manifests, uploads, log, now },
-      config: () => settings,
-      background: deps.background ?? true,
-    })
-    owned.closers.push(upkeep.stop)
+    let isAdopting = hasTree(config)
+    const startUpkeep = () =>
+      createUpkeep({
+        ...{ metadata, storage, blobs, manifests, uploads, log, now },
+        config: () => settings,
+        // Nothing may be collected of what is not wholly adopted.
+        background: (deps.background ?? true) && !isAdopting,
+      })
+    let upkeep = startUpkeep()
+    owned.closers.push(() => upkeep.stop())
     const tags = createTags({ metadata })
     const referrers = createReferrers({ metadata })
     const catalog = createCatalog({ metadata })
 
+    let answer: Fetch = notThere
+    const show = (next: Front): void => {
+      front = next
+      answer = isAdopting ? createWaitingRoom(next.fetch, next.config.http.prefix) : next.fetch
+    }
     const current = (): Front => {
       if (front === undefined) throw new Error('nothing is configured yet')
       return front
@@ -164,28 +179,41 @@ export async function createApp(
       return { config: next, identity, fetch }
     }
 
-    front = await open(config)
+    guardTree(config)
+    const first = await open(config)
+    show(first)
     owned.closers.push(() => current().identity.close())
     return {
-      fetch: (request, connection) => current().fetch(request, connection),
+      fetch: (request, connection) => answer(request, connection),
       tokens:
-        front.identity.standalone === undefined
+        first.identity.standalone === undefined
           ? undefined
           : (request, connection) => (current().identity.standalone ?? notThere)(request, connection),
       control: async (request) => (await api?.(request, { caller: OPERATOR_CALLER })) ?? notThere(),
       metrics,
       accounts: services.accounts,
       hasAccounts: config.tokenServer?.databaseUsers === true,
-      upkeep,
+      get upkeep() {
+        return upkeep
+      },
       pruneNotifications: told.prune,
       async reconfigure(next) {
         const opened = await open(next)
         const before = current()
         policy = policyOf(next)
         settings = next
-        front = opened
+        show(opened)
         await told.reconfigure()
         setTimeout(() => void before.identity.close(), GRACE).unref()
+      },
+      isAdopting: () => isAdopting,
+      async adopt(wishes) {
+        const report = await adoptTree(config, { metadata, now }, wishes)
+        isAdopting = false
+        await upkeep.stop()
+        upkeep = startUpkeep()
+        show(current())
+        return report
       },
       reopen: foundation.reopen,
       close: owned.close,

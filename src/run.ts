@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { createApp, systemClock } from './app.ts'
 import type { Config } from './config/config.ts'
@@ -7,6 +6,7 @@ import { withAuthority } from './http/authority.ts'
 import { type Listener, listen } from './http/listen.ts'
 import { withRenewal } from './http/renewal.ts'
 import type { FileWatch } from './jobs/watch-files.ts'
+import { type AdoptionProgress, adoptAtStart } from './run-adopt.ts'
 import { controlAddress } from './run-control.ts'
 import { existing, firstAdmin, forgetPassword, openLog, PASSWORD_FILE } from './run-files.ts'
 import { type ConfigSource, renewCertificate, type Secured, startReloading } from './run-reload.ts'
@@ -29,15 +29,20 @@ export interface Running {
   stop(): Promise<void>
 }
 
-/** Where registry:2 keeps which repository has what. */
-const FOREIGN_TREE = 'docker/registry/v2/repositories'
 /** Milliseconds that lines of the access log may wait. */
 const ACCESS_LOG_DELAY = 200
 
 /** Opens the data directory and all listeners. @throws Error with a text for the user; nothing is left running then. */
 export async function startApp(
   config: Config,
-  options: { adminPassword: string | undefined; source?: ConfigSource<Config> },
+  options: {
+    adminPassword: string | undefined
+    source?: ConfigSource<Config>
+    /** Shows how far an adoption is; without it the log tells. */
+    onProgress?: ((progress: AdoptionProgress | undefined) => void) | undefined
+    /** Ends a start that takes long. */
+    signal?: AbortSignal | undefined
+  },
 ): Promise<Running> {
   const data = resolve(config.data.directory)
   const passwordFile = join(data, PASSWORD_FILE)
@@ -57,11 +62,6 @@ export async function startApp(
     flush()
   }
   try {
-    if (existsSync(join(data, FOREIGN_TREE))) {
-      log.warn(
-        `${join(data, FOREIGN_TREE)} was written by registry:2; Berth does not adopt it yet, and shows none of it`,
-      )
-    }
     const onPassword = async (name: string) => {
       forgetPassword(passwordFile, name)
       log.info('password changed', { user: name })
@@ -108,6 +108,7 @@ export async function startApp(
     keeper.start(async () => {
       for (const [listener, tlsOf] of secured) await renewCertificate(listener, tlsOf(current), log)
     })
+    await adoptAtStart(app, { ...options, log })
     // Last, for a start that fails leaves nobody with a password that was never shown.
     const { adminPassword: wanted } = options
     const password = app.hasAccounts

@@ -17,7 +17,14 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   storage: ['oci/', 'telemetry/'],
   metadata: ['oci/', 'telemetry/'],
   upstream: ['oci/', 'telemetry/'],
-  registry: ['oci/', 'telemetry/', 'storage/storage.ts', 'metadata/metadata.ts'],
+  registry: [
+    'oci/',
+    'telemetry/',
+    'storage/storage.ts',
+    'storage/tree.ts',
+    'storage/distribution-path.ts',
+    'metadata/metadata.ts',
+  ],
   auth: ['oci/', 'telemetry/', 'metadata/metadata.ts', 'files/', 'x509/'],
   http: ['registry/', 'auth/', 'oci/', 'telemetry/', 'x509/'],
   // Writes files of its own, under the names of other programs' layouts.

@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander'
 import { aclCommand } from './acl.ts'
+import { adoptCommand } from './adopt.ts'
 import { auditCommand } from './audit.ts'
 import { authCommand } from './auth.ts'
 import { certCommand } from './cert.ts'
@@ -33,6 +34,7 @@ function berthCommand(): Command {
     .addCommand(serveCommand())
     .addCommand(authCommand())
     .addCommand(registryCommand())
+    .addCommand(adoptCommand())
     .addCommand(userCommand())
     .addCommand(groupCommand())
     .addCommand(robotCommand())

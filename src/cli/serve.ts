@@ -1,5 +1,6 @@
 import { Command, Option } from 'commander'
 import { startApp } from '../run.ts'
+import { createAdoptionBar } from './adopt.ts'
 import { banner } from './banner.ts'
 import { choosePath } from './config-path.ts'
 import { type ConfigFlags, configOf, sourceOf } from './load.ts'
@@ -35,7 +36,18 @@ export async function serve(file: string | undefined, flags: ConfigFlags): Promi
   const config = configOf(path, flags)
   // Before anything listens: whoever sees the server answer may stop it.
   const signals = listenToSignals()
-  const app = await startApp(config, { adminPassword, source: sourceOf(path, flags) })
+  const bar = process.stderr.isTTY === true ? createAdoptionBar() : undefined
+  const app = await startApp(config, {
+    adminPassword,
+    source: sourceOf(path, flags),
+    onProgress: bar && ((progress) => (progress === undefined ? bar.clear() : bar.show(progress))),
+    signal: signals.ended,
+  }).catch((error: unknown) => {
+    if (signals.ended.aborted) return undefined
+    throw error
+  })
+  // What was stopped while it adopted images goes on at the next start.
+  if (app === undefined) return
   const command = process.env.BERTH_COMMAND ?? 'berth'
   process.stderr.write(banner(app, { command, terminal: process.stderr.isTTY === true }))
   await signals.untilEnd(app.reload)

@@ -1,4 +1,7 @@
 export interface Signals {
+  /** Aborted by the first SIGTERM or SIGINT. */
+  ended: AbortSignal
+
   /**
    * Resolves at the first SIGTERM or SIGINT since `listenToSignals`; a second one ends the process at once. Until then each
    * SIGHUP does the work, which must not reject; one of before is made up for.
@@ -9,12 +12,14 @@ export interface Signals {
 /** From now on no signal ends the process by itself. */
 export function listenToSignals(): Signals {
   const end = Promise.withResolvers<void>()
+  const ended = new AbortController()
   let ends = 0
   let hangups = 0
   let onHangup: (() => Promise<void>) | undefined
   const onEnd = () => {
     ends++
     if (ends > 1) process.exit(130)
+    ended.abort(new Error('stopped by a signal'))
     end.resolve()
   }
   process.on('SIGTERM', onEnd)
@@ -24,6 +29,7 @@ export function listenToSignals(): Signals {
     void onHangup?.()
   })
   return {
+    ended: ended.signal,
     async untilEnd(work) {
       onHangup = work
       if (hangups > 0) await work()

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
+import { adoptionSuite } from './adoption.suite.ts'
 import { auditSuite, event } from './audit.suite.ts'
 import { blobsSuite } from './blobs.suite.ts'
 import { collectionSuite } from './collection.suite.ts'
@@ -39,6 +40,7 @@ export function metadataSuite(name: string, open: Open): void {
 
     blobsSuite(() => opened)
     collectionSuite(() => opened)
+    adoptionSuite(() => opened)
     uploadsSuite(() => opened)
     manifestsSuite(() => opened)
     listsSuite(() => opened)

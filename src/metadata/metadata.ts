@@ -1,11 +1,13 @@
 import type { Descriptor } from '../oci/descriptor.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { Groups, Rules, Tokens, Users } from './account-types.ts'
+import type { Adoption } from './adoption-types.ts'
 import type { Audit } from './audit-types.ts'
 import type { Cause, Change, Collection, TagMove, TagRestored, Trash } from './collection-types.ts'
 import type { Events, NewEvent } from './event-types.ts'
 
 export type * from './account-types.ts'
+export type * from './adoption-types.ts'
 export type * from './audit-types.ts'
 export type * from './collection-types.ts'
 export type * from './event-types.ts'
@@ -33,6 +35,7 @@ export interface Metadata {
   rules: Rules
   audit: Audit
   events: Events
+  adoption: Adoption
   close(): Promise<void>
 }
 

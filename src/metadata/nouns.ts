@@ -1,3 +1,4 @@
+import { adoption } from './adoption.ts'
 import { audit } from './audit.ts'
 import { blobs } from './blobs.ts'
 import { collection } from './collection.ts'
@@ -36,5 +37,6 @@ export function nouns(database: Database): Nouns {
     rules: rules(database),
     audit: audit(database),
     events: events(database),
+    adoption: adoption(database),
   }
 }

@@ -1,5 +1,5 @@
 import { Database as Connection } from 'bun:sqlite'
-import { closeSync, openSync, statfsSync } from 'node:fs'
+import { closeSync, existsSync, openSync, statfsSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { MetadataError } from './metadata.ts'
 import { codeOf, metadataError } from './sqlite-connection.ts'
@@ -27,6 +27,14 @@ export function lockDirectory(directory: string): Lock | undefined {
     if (codeOf(error).startsWith('SQLITE_BUSY')) return undefined
     throw metadataError(`cannot lock the data directory with ${path}`, error)
   }
+}
+
+/** Whether nobody owns the directory at this moment. Makes nothing, unlike `lockDirectory`. */
+export function isDirectoryFree(directory: string): boolean {
+  if (!existsSync(join(directory, LOCK_FILE))) return true
+  const lock = lockDirectory(directory)
+  lock?.release()
+  return lock !== undefined
 }
 
 function lockFile(path: string): Lock {

@@ -170,6 +170,16 @@ export async function openSqlite({ path, now = Date.now }: { path: string; now?:
       drop: method('relaxed', 'events', 'drop'),
       prune: method('relaxed', 'events', 'prune'),
     },
+    adoption: {
+      blobs: method('relaxed', 'adoption', 'blobs'),
+      links: method('relaxed', 'adoption', 'links'),
+      manifests: method('relaxed', 'adoption', 'manifests'),
+      tags: method('relaxed', 'adoption', 'tags'),
+      distrust: method('relaxed', 'adoption', 'distrust'),
+      review: method('relaxed', 'adoption', 'review'),
+      unreferenced: method('read', 'adoption', 'unreferenced'),
+      finish: method('durable', 'adoption', 'finish'),
+    },
     async close() {
       // The connection that writes is the last to go: it empties and removes the write-ahead log.
       reader.close()

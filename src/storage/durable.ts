@@ -116,6 +116,7 @@ function syncDirectories(target: string, root: string): void {
   }
 }
 
+/** Makes the entries of a directory survive a power cut. */
 export function syncDirectory(path: string): void {
   const fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY)
   try {

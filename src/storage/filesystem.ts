@@ -7,8 +7,9 @@ import { errnoOf, storageError } from './fault.ts'
 import { type Storage, StorageError, type StoredUpload } from './storage.ts'
 import { createWritePool, defaultWorkers } from './write-pool.ts'
 
-const UPLOADS = 'berth-uploads'
-const UPLOAD_ID = /^[A-Za-z0-9_-]{1,200}$/
+/** Below the data directory. */
+export const UPLOADS_FOLDER = 'berth-uploads'
+export const UPLOAD_ID = /^[A-Za-z0-9_-]{1,200}$/
 
 export interface FilesystemOptions {
   /** Made when it is not there. Everything below belongs to one process. */
@@ -27,7 +28,7 @@ export interface FilesystemOptions {
 export async function openFilesystem(options: FilesystemOptions): Promise<Storage> {
   const { workers = defaultWorkers(), newGeneration = randomGeneration } = options
   const root = resolve(options.directory)
-  const uploads = join(root, UPLOADS)
+  const uploads = join(root, UPLOADS_FOLDER)
   try {
     makeDirectories(uploads)
   } catch (error) {
