@@ -1,13 +1,15 @@
 /**
  * Measures Berth beside Debian's docker-registry, with the same work on the same disk, in turns.
  *
- *   npm run bench -- [--quick] [--only PART,...] [--servers berth,peer] [--rounds N] [--json FILE]
+ *   npm run bench -- [--quick] [--full-memory] [--only PART,...] [--servers berth,peer] [--rounds N] [--json FILE]
  *
+ * `--full-memory` is for virtual machines whose free memory is not theirs until it is written to (full-memory.ts).
  * Prints Markdown on stdout and progress on stderr. Exit code 1 when a server failed, not when a goal is missed.
  */
 import { writeFileSync, writeSync } from 'node:fs'
 import { makeCredentials } from './credentials.ts'
 import { collectFigures } from './figures.ts'
+import { fillMemory } from './full-memory.ts'
 import { describeMachine } from './machine.ts'
 import { parseOptions } from './options.ts'
 import type { Bench, Part } from './part.ts'
@@ -38,6 +40,7 @@ const fail = (what: string, cause: unknown) => {
   const lines = cause instanceof Error ? cause.message.trim().split('\n') : [String(cause)]
   figures.note(`**Not measured: ${part}: ${what}**: ${lines.findLast((line) => line.trim() !== '') ?? ''}`)
 }
+const filler = workplace.folder('disk', 'full-memory')
 const bench: Bench = {
   workplace,
   credentials: await makeCredentials(workplace.folder('disk', 'credentials')),
@@ -45,6 +48,7 @@ const bench: Bench = {
   servers: options.servers,
   rounds: options.rounds,
   quick: options.quick,
+  prepareMemory: options.fullMemory ? () => fillMemory(filler) : () => {},
   progress: (text) => console.error(`[${elapsed()}] ${part}: ${text}`),
   fail,
 }

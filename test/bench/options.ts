@@ -6,6 +6,8 @@ export interface Options<Name extends string> {
   rounds: number
   parts: readonly Name[]
   servers: readonly ServerName[]
+  /** Whether free memory is filled before each turn (full-memory.ts). */
+  fullMemory: boolean
   /** File for all samples. */
   json: string | undefined
 }
@@ -18,6 +20,7 @@ export function parseOptions<Name extends string>(argv: readonly string[], parts
     args: [...argv],
     options: {
       quick: { type: 'boolean', default: false },
+      'full-memory': { type: 'boolean', default: false },
       only: { type: 'string' },
       json: { type: 'string' },
       rounds: { type: 'string' },
@@ -29,6 +32,7 @@ export function parseOptions<Name extends string>(argv: readonly string[], parts
     throw new Error('--rounds: expected a number from 1 to 100')
   return {
     quick: values.quick,
+    fullMemory: values['full-memory'],
     rounds,
     parts: chosen('--only', values.only, parts),
     servers: chosen('--servers', values.servers, SERVERS),

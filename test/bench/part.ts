@@ -15,6 +15,8 @@ export interface Bench {
   servers: readonly ServerName[]
   rounds: number
   quick: boolean
+  /** Called before each turn of a server. */
+  prepareMemory(): void
   /** Says on stderr what is going on. */
   progress(text: string): void
   /** Remembers that `what` could not be measured, and why; what comes after it still is. */
@@ -57,6 +59,7 @@ export async function alternate(
       if (failed.has(name)) continue
       bench.progress(`${describeCondition(condition)}: round ${round} of ${bench.rounds}, ${name}`)
       try {
+        bench.prepareMemory()
         await withServer(bench, { name, ...condition }, async (server) => {
           await body(server, await targetOf(bench, server, condition.access))
         })
