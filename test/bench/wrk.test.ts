@@ -15,7 +15,7 @@ Transfer/sec:      0.50MB
 
 test.each([
   ['reads microseconds', '444.00us', '1.67ms', { p50: 0.444, p99: 1.67 }],
-  ['reads seconds', '21.10ms', '1.20s', { p50: 21.1, p99: 1200 }],
+  ['reads seconds, which stand before a space', '21.10ms', '1.20s ', { p50: 21.1, p99: 1200 }],
 ])('wrk: %s', (_, fifty, ninetyNine, { p50, p99 }) => {
   const result = parseWrk(output(fifty, ninetyNine))
   expect([result.requests, result.requestsPerSecond]).toEqual([1000, 65338.25])

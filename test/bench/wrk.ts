@@ -73,7 +73,7 @@ export function parseWrk(output: string): Hammering {
 }
 
 function latencyAt(output: string, percent: number): number {
-  const match = new RegExp(`^\\s+${percent}%\\s+([\\d.]+)(us|ms|s|m)$`, 'm').exec(output)
+  const match = new RegExp(`^\\s+${percent}%\\s+([\\d.]+)(us|ms|s|m) *$`, 'm').exec(output)
   const scale = MILLISECONDS[match?.[2] ?? '']
   if (match === null || scale === undefined) throw new Error(`wrk: no ${percent}% in\n${output}`)
   return Number(match[1]) * scale
