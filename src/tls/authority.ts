@@ -18,6 +18,8 @@ const KEY_FILE = 'ca.key'
 const DAY = 86_400_000
 /** A clock a day behind must not refuse the certificate on its first day. */
 const BEFORE = DAY
+/** Before this program was: machines without a clock of their own begin at 1970. */
+const EARLIEST = Date.UTC(2026, 0, 1)
 const AUTHORITY_LIFE = 3650 * DAY
 /** Some clients take no more than 398 days; renewal is nobody's work here, so shorter is better. */
 const SERVER_LIFE = 90 * DAY
@@ -58,6 +60,7 @@ export async function openAuthority(directory: string, now: number): Promise<Aut
 export async function makeAuthority(directory: string, now: number): Promise<Authority> {
   await mkdir(directory, { recursive: true, mode: 0o700 })
   const privateKey = await newPrivateKey()
+  refuseWrongClock(now)
   await writeDurably(directory, KEY_FILE, keyPem(privateKey), 0o600)
   return authorityOf(directory, privateKey, await certify(directory, privateKey, now))
 }
@@ -75,7 +78,9 @@ function authorityOf(directory: string, privateKey: KeyObject, text: string): Au
   const publicKey = createPublicKey(privateKey)
   const commonName = commonNameOf(publicKey)
   if (!publicKey.equals(certificate.publicKey) || certificate.subject !== `CN=${commonName}`) {
-    throw new Error(`${path} does not belong to ${KEY_FILE} beside it, or Berth did not make it`)
+    throw new Error(
+      `${path} does not belong to ${KEY_FILE} beside it, or Berth did not make it: restore the right one, or remove it to have one made for the key`,
+    )
   }
   return {
     certificate,
@@ -102,6 +107,7 @@ function authorityOf(directory: string, privateKey: KeyObject, text: string): Au
 }
 
 async function certify(directory: string, privateKey: KeyObject, now: number): Promise<string> {
+  refuseWrongClock(now)
   const publicKey = createPublicKey(privateKey)
   const der = authorityCertificate({
     privateKey,
@@ -114,6 +120,14 @@ async function certify(directory: string, privateKey: KeyObject, now: number): P
   const pem = toPem('CERTIFICATE', der)
   await writeDurably(directory, AUTHORITY_FILE, pem, 0o644)
   return pem
+}
+
+function refuseWrongClock(now: number): void {
+  if (now >= EARLIEST) return
+  const year = new Date(now).getUTCFullYear()
+  throw new Error(
+    `the clock of this machine says ${year}: what is signed by it would have ended when it is right; set it first`,
+  )
 }
 
 /** Of the key alone, so that two authorities in one store never share a name. */

@@ -141,7 +141,16 @@ describe('an authority', () => {
     rmSync(join(folder, 'ca.crt'))
     await open()
     writeFileSync(join(folder, 'ca.crt'), crt)
-    expect(await failure(open())).toBe(`${folder}/ca.crt does not belong to ca.key beside it, or Berth did not make it`)
+    expect(await failure(open())).toBe(
+      `${folder}/ca.crt does not belong to ca.key beside it, or Berth did not make it: restore the right one, or remove it to have one made for the key`,
+    )
+  })
+
+  test('is not made by a clock that cannot be right', async () => {
+    now = Date.UTC(1970, 0, 2)
+    expect(await failure(open())).toStartWith('the clock of this machine says 1970: ')
+    now = START
+    expect(await (await open()).tend(quietly)).toBe(true)
   })
 
   test('never signs beyond its own end, of which it warns a year before', async () => {

@@ -113,6 +113,35 @@ describeWith(['pebble', 'pebble-challtestsrv', 'curl', 'openssl'], 'certificates
       await berth.dispose()
     }
   }, 60_000)
+
+  test("the token server's own listener gets one too, in docker_auth's words", async () => {
+    const port = await freePort()
+    const authConfig = [
+      `server: {addr: "127.0.0.1:${port}", letsencrypt: {email: a@registry.example, cache_dir: "${folder}/cache", host: tokens.example,`,
+      `  directoryurl: "${pebble.directoryUrl}", directoryca: "${pebble.authority}", httpaddr: "127.0.0.1:${httpPort}"}}`,
+      'token: {issuer: Berth, expiration: 900}',
+      'users: {"": {}}',
+      'acl: []',
+    ].join('\n')
+    const tokens = await startBerth({ verb: 'auth', authConfig, args: ['--data', join(folder, 'auth-data')] })
+    try {
+      await within(
+        "the token server's certificate",
+        () => shown(port, 'tokens.example'),
+        (leaf) => leaf.subjectAltName === 'DNS:tokens.example',
+      )
+      const url = [`tokens.example:${port}:127.0.0.1`, `https://tokens.example:${port}/auth?service=x`]
+      const answer = await must(['curl', '--silent', '--show-error', '--fail', '--cacert', root, '--resolve', ...url])
+      expect(Object.keys(JSON.parse(answer))).toContain('token')
+      expect(readdirSync(join(folder, 'cache')).sort()).toEqual([
+        'acme_account+key',
+        'tokens.example',
+        'tokens.example.berth-placeholder.pem',
+      ])
+    } finally {
+      await tokens.dispose()
+    }
+  }, 60_000)
 })
 
 describeWith(['pebble', 'pebble-challtestsrv'], 'an ACME certificate, as the clock goes on', () => {
