@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path'
 import type { Metadata } from './metadata/metadata.ts'
 import { lockDirectory, refuseNetworkFileSystem } from './metadata/owner-lock.ts'
 import { openSqlite } from './metadata/sqlite.ts'
+import type { CallMeter } from './metadata/sqlite-client.ts'
 import { makeDirectories } from './storage/durable.ts'
 
 export interface OwnedData {
@@ -13,7 +14,7 @@ export interface OwnedData {
 }
 
 /** Takes possession of a data directory, which is made when it is missing. @throws Error while another process has it. */
-export async function openData(data: { directory: string; metadata: string }): Promise<OwnedData> {
+export async function openData(data: { directory: string; metadata: string }, meter?: CallMeter): Promise<OwnedData> {
   const closers: (() => Promise<void>)[] = []
   const close = async () => {
     for (const closer of closers.reverse()) await closer()
@@ -31,7 +32,7 @@ export async function openData(data: { directory: string; metadata: string }): P
       }
       closers.push(async () => lock.release())
     }
-    const metadata = await openSqlite({ path: join(database, 'berth.db') })
+    const metadata = await openSqlite({ path: join(database, 'berth.db'), meter })
     closers.push(() => metadata.close())
     return { metadata, closers, close }
   } catch (error) {

@@ -10,8 +10,9 @@ import type { AuditConfig } from './config/config.ts'
 import { type AclExplanation, type AclQuestion, type Api, type ApiDeps, createApi } from './http/api/api.ts'
 import { startPeriodic } from './jobs/periodic.ts'
 import { startPruningAccounts } from './jobs/prune-accounts.ts'
-import type { Metadata } from './metadata/metadata.ts'
+import type { AuditRow, Metadata } from './metadata/metadata.ts'
 import type { Log } from './telemetry/log.ts'
+import { createMetrics, type Metrics } from './telemetry/metrics.ts'
 
 /** Everything about accounts that outlives a change of the configuration. */
 export interface Foundation {
@@ -35,6 +36,7 @@ export interface FoundationDeps extends Clock {
   keepsData: boolean
   audit: () => AuditConfig
   log: Log
+  metrics?: Metrics
   onPassword?: (name: string) => Promise<void>
 }
 
@@ -42,7 +44,7 @@ export interface FoundationDeps extends Clock {
 const TEND_KEYS = 60_000
 
 export async function openFoundation(options: FoundationDeps): Promise<Foundation> {
-  const { metadata, directory, log, now, newId } = options
+  const { metadata, directory, log, now, newId, metrics = createMetrics() } = options
   const trail: AuditTrail = await openAudit(options.audit(), {
     metadata,
     directory,
@@ -50,7 +52,14 @@ export async function openFoundation(options: FoundationDeps): Promise<Foundatio
     now,
     appended: (rows) => pruning?.appended(rows),
   })
-  const { record } = trail
+  const decisions = metrics.counter('berth_decisions_total', 'Decisions as the audit log has them.', [
+    'kind',
+    'outcome',
+  ])
+  const record = (row: AuditRow) => {
+    decisions(row.kind, row.outcome).inc()
+    trail.record(row)
+  }
   const passwords = createPasswords({ now })
   const keys = createKeys({ directory, log, now })
   const { onPassword } = options
@@ -74,7 +83,8 @@ export async function openFoundation(options: FoundationDeps): Promise<Foundatio
           log,
           now,
         })
-  const throttleOf = createThrottles(now)
+  const refused = metrics.counter('berth_login_throttled_total', 'Logins that had to wait after failed ones.')()
+  const throttleOf = createThrottles(now, () => refused.inc())
   return {
     deps: { metadata, services, passwords, keys, throttleOf, keepsData: options.keepsData, record, log, now, newId },
     services,

@@ -12,7 +12,7 @@ import { createLogin, type Login } from './auth/login.ts'
 import type { Passwords } from './auth/password.ts'
 import type { SignInProvider } from './auth/sign-in.ts'
 import { createSignInProviders } from './auth/sign-in-providers.ts'
-import { createThrottle, type Throttle } from './auth/throttle.ts'
+import { type Attempt, createThrottle, type Throttle } from './auth/throttle.ts'
 import { randomTokenId } from './auth/token.ts'
 import { createTokenServer, type TokenServer } from './auth/token-server.ts'
 import { createTrust } from './auth/trust.ts'
@@ -314,12 +314,28 @@ function trimmed(host: string | undefined): string | undefined {
 }
 
 /** Keeps what was counted for as long as the limits stay the same. */
-export function createThrottles(now: () => number): (config: ThrottleConfig) => Throttle | undefined {
+export function createThrottles(
+  now: () => number,
+  onRefused: () => void = () => {},
+): (config: ThrottleConfig) => Throttle | undefined {
   let known: { limits: string; throttle: Throttle } | undefined
   return (config) => {
     if (!config.enabled) return undefined
     const limits = JSON.stringify(config)
-    if (known?.limits !== limits) known = { limits, throttle: createThrottle({ now, ...config }) }
+    if (known?.limits !== limits) known = { limits, throttle: told(createThrottle({ now, ...config }), onRefused) }
     return known.throttle
+  }
+}
+
+/** A throttle that says when it refuses. */
+function told(throttle: Throttle, onRefused: () => void): Throttle {
+  const tell = (attempt: Attempt): Attempt => {
+    if (!attempt.allowed) onRefused()
+    return attempt
+  }
+  return {
+    ...throttle,
+    begin: (account, address) => tell(throttle.begin(account, address)),
+    enter: async (account, address) => tell(await throttle.enter(account, address)),
   }
 }

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { version } from '../package.json' with { type: 'json' }
 import { type AdoptionReport, type AdoptionWishes, adoptTree, guardTree, hasTree } from './app-adoption.ts'
 import type { Clock } from './app-clock.ts'
 import { createUpkeep, type Upkeep } from './app-collection.ts'
@@ -6,13 +7,19 @@ import { openData } from './app-data.ts'
 import { bootId } from './app-files.ts'
 import { openFoundation } from './app-foundation.ts'
 import { createIdentity, DEFAULTS, type Identity } from './app-identity.ts'
+import { disksOf, observeApp } from './app-metrics.ts'
 import { openNotifications } from './app-notifications.ts'
+import { databaseMeter, observedStorage, tracedMetadata } from './app-observed.ts'
 import { OPERATOR_CALLER } from './app-operator.ts'
 import { policyOf } from './app-policy.ts'
 import { API_PATH, GRACE } from './app-token.ts'
+import { createWatch, startConfiguredChecks, startOwnChecks, type Watch } from './app-watch.ts'
 import type { Accounts } from './auth/accounts.ts'
 import type { Config } from './config/config.ts'
 import { createClientAddress } from './http/peer.ts'
+import { createProbes } from './http/probes.ts'
+import { createRequestLogger } from './http/request-log.ts'
+import { createRequestMeter } from './http/request-meter.ts'
 import { createRoutes } from './http/routes.ts'
 import { createServer, type Fetch } from './http/server.ts'
 import { createBlobHandlers } from './http/v2/blobs.ts'
@@ -31,8 +38,8 @@ import { createTags } from './registry/tags.ts'
 import { createTurns } from './registry/turns.ts'
 import { createUploads } from './registry/uploads.ts'
 import { openFilesystem } from './storage/filesystem.ts'
-import type { Log } from './telemetry/log.ts'
-import { createMetrics, type Metrics } from './telemetry/metrics.ts'
+import type { RequestLog } from './telemetry/log.ts'
+import type { Metrics } from './telemetry/metrics.ts'
 
 export const systemClock: Clock = { now: Date.now, newId: randomUUID }
 
@@ -76,18 +83,21 @@ interface Front {
 export async function createApp(
   config: Config,
   deps: Clock & {
-    log: Log
+    log: RequestLog
     onPassword: (name: string) => Promise<void>
-    metrics?: Metrics
+    /** Of a server, whose health is then checked. */
+    watch?: Watch
     /** False: a command's own program, in which nothing happens by itself, and nobody is notified. */
     background?: boolean
   },
 ): Promise<App> {
-  const { log, now, newId, metrics = createMetrics() } = deps
-  const owned = await openData(config.data)
+  const { log, now, newId, watch = createWatch({ log }) } = deps
+  const { metrics, health, lifecycle, tracer } = watch
+  const disks = () => disksOf([...new Set([config.data.directory, config.data.metadata])])
+  const owned = await openData(config.data, databaseMeter(watch))
   try {
-    const { metadata } = owned
-    const storage = await openFilesystem({ directory: config.data.directory })
+    const metadata = tracedMetadata(owned.metadata, watch)
+    const storage = observedStorage(await openFilesystem({ directory: config.data.directory }), watch)
     owned.closers.push(() => storage.close())
 
     let front: Front | undefined
@@ -103,11 +113,14 @@ export async function createApp(
     let settings = config
     const turns = createTurns()
     const delay = () => settings.gc.delayMs
-    const blobs = createBlobs({ metadata, storage, now, turns, delay, remembered: config.cache.blobs, events })
+    const caches = { manifest: { requests: 0, hits: 0 }, blob: { requests: 0, hits: 0 } }
+    const { blobs: remembered } = config.cache
+    const blobs = createBlobs({ metadata, storage, now, turns, delay, remembered, counts: caches.blob, events })
     const onBlob = blobs.forget
     const uploads = createUploads({ metadata, storage, now, newId, bootId: bootId(), turns, onBlob, events })
     const onFreed = (digests: readonly Digest[]) => digests.forEach(blobs.forget)
-    const manifests = createManifests({ metadata, now, policy: () => policy, onFreed, events })
+    const counts = caches.manifest
+    const manifests = createManifests({ metadata, now, policy: () => policy, onFreed, counts, events })
     let isAdopting = hasTree(config)
     const startUpkeep = () =>
       createUpkeep({
@@ -133,6 +146,7 @@ export async function createApp(
     }
     const foundation = await openFoundation({
       ...deps,
+      metrics,
       metadata,
       directory: config.data.directory,
       keepsData: true,
@@ -142,6 +156,8 @@ export async function createApp(
     const { services } = foundation
     if (services === undefined) throw new Error('a registry has a database')
 
+    const meter = watch.metered ? createRequestMeter(metrics) : undefined
+    const probes = createProbes({ health, lifecycle, telling: false })
     const api = foundation.api(() => current().identity, { notifications: told.notifications })
 
     async function open(next: Config): Promise<Front> {
@@ -160,7 +176,11 @@ export async function createApp(
       const fetch = createServer({
         routes,
         gate: identity.gate,
-        log,
+        logger: createRequestLogger({ log, every: next.log.requests, clientAddress }),
+        meter,
+        tracer,
+        health,
+        probes,
         prefix,
         host: host?.replace(/\/+$/, ''),
         relativeUrls,
@@ -182,6 +202,15 @@ export async function createApp(
     guardTree(config)
     const first = await open(config)
     show(first)
+    observeApp(watch, { version, metadata, disks, caches })
+    // Not for a command that only has a question.
+    const isServing = deps.watch !== undefined
+    if (isServing) {
+      const own = startOwnChecks(watch, { metadata, disks })
+      owned.closers.push(async () => own.stop())
+    }
+    let checks = isServing ? startConfiguredChecks(config.health, watch, storage) : undefined
+    owned.closers.push(async () => checks?.stop())
     owned.closers.push(() => current().identity.close())
     return {
       fetch: (request, connection) => answer(request, connection),
@@ -204,6 +233,10 @@ export async function createApp(
         settings = next
         show(opened)
         await told.reconfigure()
+        if (isServing && JSON.stringify(before.config.health) !== JSON.stringify(next.health)) {
+          checks?.stop()
+          checks = startConfiguredChecks(next.health, watch, storage)
+        }
         setTimeout(() => void before.identity.close(), GRACE).unref()
       },
       isAdopting: () => isAdopting,

@@ -33,7 +33,7 @@ export async function openControl(config: Config): Promise<Control> {
     }
   }
   socket.close()
-  const quiet = openLog({ ...config.log, level: 'error' })
+  const quiet = openLog({ ...config.log, level: 'error', mails: [] })
   const passwordFile = join(resolve(config.data.directory), PASSWORD_FILE)
   const onPassword = async (name: string) => forgetPassword(passwordFile, name)
   const app = await createApp(config, { ...systemClock, log: quiet.log, onPassword, background: false })
@@ -42,7 +42,7 @@ export async function openControl(config: Config): Promise<Control> {
     fetch: app.control,
     async close() {
       await app.close()
-      quiet.flush()
+      await quiet.close()
     },
   }
 }

@@ -1,18 +1,71 @@
+import { randomUUID } from 'node:crypto'
 import { chmodSync, rmSync, writeFileSync } from 'node:fs'
+import { version } from '../package.json' with { type: 'json' }
 import { systemClock } from './app.ts'
 import type { LogConfig } from './config/config.ts'
 import { createLineWriter } from './telemetry/line-writer.ts'
-import { createLog, type Log } from './telemetry/log.ts'
+import { createLog, type Log, type LogEntry, type RequestLog } from './telemetry/log.ts'
+import { createMailHook, type MailHook } from './telemetry/mail-hook.ts'
+import type { Metrics } from './telemetry/metrics.ts'
 
 /** In the data directory, until the first administrator changes it. */
 export const PASSWORD_FILE = 'berth-admin-password'
 
-export function openLog(config: LogConfig): { log: Log; flush: () => void } {
-  const writer = createLineWriter(2, 0)
-  const { level, formatter, fields } = config
+/** Milliseconds that lines of requests may wait; others do not. */
+const REQUEST_LINE_DELAY = 200
+
+export interface OpenLog {
+  log: RequestLog
+  /** Counts the mails about its lines. */
+  count(metrics: Metrics): void
+  /** Writes out what waits. */
+  flush(): void
+  /** The same, and sends the mails that wait. Never rejects. */
+  close(): Promise<void>
+}
+
+export function openLog(config: LogConfig): OpenLog {
+  const writer = createLineWriter(2, REQUEST_LINE_DELAY)
+  const { level, formatter, reportCaller } = config
+  // As registry:2 has them on each line: which of several, and since which start.
+  const fields = { 'instance.id': randomUUID(), version, ...config.fields }
+  const counts = { sent: 0, failed: 0 }
+  const hooks: MailHook[] = []
+  const hook = (entry: LogEntry) => {
+    for (const { hook } of hooks) hook(entry)
+  }
+  const base = { level, formatter, fields, reportCaller, now: systemClock.now }
+  const output = { write: writer.writeNow, writeLater: writer.write }
+  const log = createLog({ ...base, ...output, ...(config.mails.length === 0 ? {} : { hook }) })
+  // A mail that cannot be sent is no reason for another.
+  const unmailed = createLog({ ...base, ...output })
+  hooks.push(
+    ...config.mails.map((mail) =>
+      createMailHook(mail, {
+        sent: () => counts.sent++,
+        failed(error) {
+          counts.failed++
+          unmailed.error('a mail about the log cannot be sent', { server: `${mail.host}:${mail.port}`, error })
+        },
+      }),
+    ),
+  )
   return {
-    log: createLog({ level, formatter, fields, now: systemClock.now, write: writer.write }),
+    log,
+    count(metrics) {
+      metrics.observed(
+        'counter',
+        'berth_log_mails_total',
+        'Mails about lines of the log (log.hooks).',
+        ['outcome'],
+        () => (config.mails.length === 0 ? [] : Object.entries(counts).map(([outcome, count]) => [[outcome], count])),
+      )
+    },
     flush: writer.flush,
+    async close() {
+      await Promise.all(hooks.map((one) => one.close()))
+      writer.flush()
+    },
   }
 }
 

@@ -26,7 +26,8 @@ export async function startTokenServer(
 ): Promise<{ url: string; passwordFile: string | undefined; reload(): Promise<void>; stop(): Promise<void> }> {
   const { tokenServer } = config
   if (tokenServer.listen === undefined) throw new Error('server.addr is required')
-  const { log, flush } = openLog(config.log)
+  const opened = openLog(config.log)
+  const { log } = opened
   const passwordFile = join(resolve(config.data.directory), PASSWORD_FILE)
   const onPassword = async (name: string) => forgetPassword(passwordFile, name)
   const app = await createTokenApp({ ...config, dataGiven: options.dataGiven }, { ...systemClock, log, onPassword })
@@ -38,7 +39,7 @@ export async function startTokenServer(
     await keeper.stop(drainMs)
     await Promise.all(listeners.map((listener) => listener.stop(drainMs)))
     await app.close()
-    flush()
+    await opened.close()
   }
   try {
     const onError = (error: unknown) => log.error('request failed', { error })

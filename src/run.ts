@@ -11,12 +11,14 @@ import { controlAddress } from './run-control.ts'
 import { existing, firstAdmin, forgetPassword, openLog, PASSWORD_FILE } from './run-files.ts'
 import { type ConfigSource, renewCertificate, type Secured, startReloading } from './run-reload.ts'
 import { createCertificateKeeper, type SecureListen } from './run-tls.ts'
+import { type OpenWatch, observeCertificates, openWatch } from './run-watch.ts'
 import { createLineWriter } from './telemetry/line-writer.ts'
 
 /** A server that runs. */
 export interface Running {
   registry: Listener
   tokens: Listener | undefined
+  debug: Listener | undefined
   /** Absolute. */
   data: string
   open: boolean
@@ -46,27 +48,33 @@ export async function startApp(
 ): Promise<Running> {
   const data = resolve(config.data.directory)
   const passwordFile = join(data, PASSWORD_FILE)
-  const { log, flush } = openLog(config.log)
+  const opened = openLog(config.log)
+  const { log } = opened
   const listeners: Listener[] = []
   const keeper = createCertificateKeeper({ log, now: systemClock.now })
-  let watch: FileWatch | undefined
+  let files: FileWatch | undefined
+  let seen: OpenWatch | undefined
   let closeApp = async () => {}
   let flushAccess = () => {}
   const stop = async (drainMs: number) => {
-    watch?.stop()
+    seen?.watch.lifecycle.stop()
+    files?.stop()
     await keeper.stop(drainMs)
     // Side by side, for each waits for its own requests.
     await Promise.all(listeners.map((listener) => listener.stop(drainMs)))
     await closeApp()
+    await seen?.close()
     flushAccess()
-    flush()
+    await opened.close()
   }
   try {
+    seen = await openWatch(config, opened)
+    const { watch, debug } = seen
     const onPassword = async (name: string) => {
       forgetPassword(passwordFile, name)
       log.info('password changed', { user: name })
     }
-    const app = await createApp(config, { ...systemClock, log, onPassword })
+    const app = await createApp(config, { ...systemClock, log, onPassword, watch })
     closeApp = app.close
 
     const access = config.log.accessLog ? createLineWriter(1, ACCESS_LOG_DELAY) : undefined
@@ -105,16 +113,23 @@ export async function startApp(
       [tokens, (next) => keeper.filesOf(next.tokenServer?.tls)],
     ]
     let current = config
+    observeCertificates(watch.metrics, () => [
+      ['http', keeper.filesOf(current.http.tls)?.certificate],
+      ['tokenserver', keeper.filesOf(current.tokenServer?.tls)?.certificate],
+      ['token', current.tokenServer?.certificate],
+    ])
     keeper.start(async () => {
       for (const [listener, tlsOf] of secured) await renewCertificate(listener, tlsOf(current), log)
     })
+    const release = app.isAdopting() ? watch.lifecycle.hold('images that registry:2 left are being adopted') : undefined
     await adoptAtStart(app, { ...options, log })
+    release?.()
     // Last, for a start that fails leaves nobody with a password that was never shown.
     const { adminPassword: wanted } = options
     const password = app.hasAccounts
       ? await firstAdmin(app.accounts.ensureAdmin, { wanted, passwordFile, log })
       : undefined
-    watch =
+    files =
       options.source &&
       startReloading({
         source: options.source,
@@ -129,16 +144,18 @@ export async function startApp(
         secured,
         log,
       })
+    watch.lifecycle.start()
     return {
       registry,
       tokens,
+      debug,
       data,
       open: config.auth.kind === 'none',
       authority: keeper.authority()?.fingerprint256,
       admin: app.hasAccounts ? { password, passwordFile: existing(passwordFile) } : undefined,
       reload: async () => {
         await app.reopen()
-        await watch?.trigger()
+        await files?.trigger()
       },
       stop: () => stop(config.http.drainTimeoutMs),
     }
@@ -157,6 +174,7 @@ const FIXED: readonly [string, (config: Config) => unknown][] = [
   ['the data directory', ({ data }) => data],
   ['storage.cache', ({ cache }) => cache],
   ['http.addr', ({ http }) => http.listen],
+  ['http.debug', ({ http }) => http.debug],
   ['http.tls (on or off)', ({ http }) => http.tls === undefined],
   ["the token server's server.addr", ({ tokenServer }) => tokenServer?.listen],
   ["the token server's certificate (on or off)", ({ tokenServer }) => tokenServer?.tls === undefined],

@@ -2,10 +2,11 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type App, createApp, systemClock } from '../src/app.ts'
+import type { Watch } from '../src/app-watch.ts'
 import type { Config } from '../src/config/config.ts'
 import { loadConfig } from '../src/config/load.ts'
 import { type Listener, listen } from '../src/http/listen.ts'
-import { createLog } from '../src/telemetry/log.ts'
+import { createLog, type Log, type LogOptions } from '../src/telemetry/log.ts'
 
 /** A registry in this process, on a port of its own. */
 export interface TestRegistry {
@@ -29,6 +30,11 @@ export async function startRegistry(
     directory?: string
     change?: (config: Config) => void
     now?: () => number
+    /** How the log is written; text unless told. */
+    formatter?: LogOptions['formatter']
+    level?: LogOptions['level']
+    /** As `serve` has it: health is checked, and everything counted. */
+    watch?: (log: Log) => Watch
   } = {},
 ): Promise<TestRegistry> {
   const directory = options.directory ?? mkdtempSync(join(tmpdir(), 'berth-test-'))
@@ -39,13 +45,19 @@ export async function startRegistry(
   const lines: string[] = []
   const clock = { ...systemClock, ...(options.now === undefined ? {} : { now: options.now }) }
   const log = createLog({
-    level: 'debug',
-    formatter: 'text',
+    level: options.level ?? 'debug',
+    formatter: options.formatter ?? 'text',
     fields: {},
     now: clock.now,
     write: (line) => lines.push(line),
   })
-  const app = await createApp(config, { ...clock, log, onPassword: async () => {} })
+  const watch = options.watch?.(log)
+  const app = await createApp(config, {
+    ...clock,
+    log,
+    onPassword: async () => {},
+    ...(watch === undefined ? {} : { watch }),
+  })
   let listener: Listener
   try {
     const address = { kind: 'tcp', hostname: '127.0.0.1', port: 0 } as const

@@ -6,9 +6,10 @@ import { VERSION } from './version.ts'
  * does it show a password: elsewhere it is the beginning of a log, which others may read.
  */
 export function banner(running: Running, { command, terminal }: { command: string; terminal: boolean }): string {
-  const { registry, tokens, data, admin, open, authority } = running
+  const { registry, tokens, debug, data, admin, open, authority } = running
   const lines = [`Berth ${VERSION} listening on ${registry.url}${everywhere(registry.everywhere)}`]
   if (tokens !== undefined) lines.push(`token server listening on ${tokens.url}/auth${everywhere(tokens.everywhere)}`)
+  if (debug !== undefined) lines.push(`debug server on ${debug.url}${everywhere(debug.everywhere)}`)
   lines.push(`data in ${data}`)
   if (authority !== undefined) {
     const trust = `${shellWord(command)} cert trust --data ${shellWord(data)}${addressFlag(registry.port)}`

@@ -30,10 +30,10 @@ async function run(
 }
 
 test('check of a file that can be used prints its warnings and exits with 0', async () => {
-  const env = { REGISTRY_AUTH_HTPASSWD_PATH: join(fixtures, 'debian.yml') }
+  const env = { REGISTRY_AUTH_HTPASSWD_PATH: join(fixtures, 'debian.yml'), REGISTRY_HTTP_DEBUG_ADDR: ':5001' }
   expect(await run(['check', join(fixtures, 'debian.yml')], env)).toEqual({
-    out: `debian.yml:20: warning: health: this key has no effect in Berth
-    Berth checks itself; no setting is needed.
+    out: `REGISTRY_HTTP_DEBUG_ADDR: warning: http.debug.addr: the debug server asks nobody who he is, and listens on every address of this machine
+    Write 127.0.0.1:PORT, or keep strangers from the port with a firewall.
 The configuration can be used (1 warning).
 `,
     error: '',

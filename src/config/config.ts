@@ -26,6 +26,7 @@ export interface Config {
   tags: { maxTags: number }
   log: LogConfig
   notifications: NotificationsConfig
+  health: HealthConfig
   uploads: {
     /** Advertised as OCI-Chunk-Min-Length; 0 advertises nothing. Bytes. */
     chunkMinLength: number
@@ -67,6 +68,14 @@ export interface HttpConfig {
   drainTimeoutMs: number
   /** CIDR blocks whose X-Forwarded-For is believed. */
   trustedProxies: string[]
+  /** A listener of its own for health, metrics and probes; undefined: none. */
+  debug: DebugConfig | undefined
+}
+
+export interface DebugConfig {
+  listen: Listen
+  /** Path of Prometheus' metrics; undefined: none are served, and nothing is counted for them. */
+  metricsPath: string | undefined
 }
 
 export type Listen = { kind: 'tcp'; hostname: string; port: number } | { kind: 'unix'; path: string }
@@ -341,4 +350,35 @@ export interface LogConfig {
   formatter: 'text' | 'json' | 'logstash'
   fields: Record<string, unknown>
   accessLog: boolean
+  /** "response completed" for each request. */
+  requests: boolean
+  reportCaller: boolean
+  mails: MailHook[]
+}
+
+/** Mails about lines of the log. */
+export interface MailHook {
+  levels: LogConfig['level'][]
+  host: string
+  port: number
+  username: string | undefined
+  password: string | undefined
+  /** Takes any certificate. */
+  insecure: boolean
+  from: string
+  to: string[]
+}
+
+/** Checks that take the registry out of service while they fail. */
+export interface HealthConfig {
+  storage: HealthTiming | undefined
+  files: (HealthTiming & { file: string })[]
+  urls: (HealthTiming & { url: string; headers: Record<string, string[]>; status: number; timeoutMs: number })[]
+  addresses: (HealthTiming & { hostname: string; port: number; timeoutMs: number })[]
+}
+
+export interface HealthTiming {
+  intervalMs: number
+  /** Failures in a row that count; at least 1. */
+  threshold: number
 }

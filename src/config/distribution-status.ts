@@ -33,7 +33,6 @@ const distributionStatuses: Statuses = {
   ),
   'middleware.registry': middleware,
   'middleware.repository': middleware,
-  'http.debug': ignored('No debug server is started.'),
   'http.http2': ignored(
     'HTTP/1.1 is served, which every client speaks and which moves blobs faster here.',
     (node) => nodeAt(node, ['disabled']) === undefined || isTrue(nodeAt(node, ['disabled'])),
@@ -42,10 +41,7 @@ const distributionStatuses: Statuses = {
     'HTTP/1.1 is served, which every client and proxy speaks; a proxy must not be told to speak HTTP/2 to Berth.',
     isOff,
   ),
-  'log.reportcaller': ignored('Lines name no source file.', isOff),
-  'log.hooks': ignored('No mails are sent.'),
   redis: ignored('No Redis is used.'),
-  health: ignored('Berth checks itself; no setting is needed.', isOff),
   reporting: ignored('Nothing is reported to others.'),
   compatibility: ignored('Manifests of schema 1 are not made.', isOff),
   proxy: refused('Berth would serve only its own images; remove the section to serve these.', (node: Node) =>

@@ -86,7 +86,15 @@ const values: [sentence: string, yaml: string, pick: (config: Config) => unknown
     'the old level counts when there is no new one',
     'loglevel: warn\nlog: {formatter: json}',
     (c) => c.log,
-    { level: 'warn', formatter: 'json', fields: {}, accessLog: true },
+    {
+      level: 'warn',
+      formatter: 'json',
+      fields: {},
+      accessLog: true,
+      requests: true,
+      reportCaller: false,
+      mails: [],
+    },
   ],
   [
     'the new level beats the old one',

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { auth } from './distribution-auth.ts'
 import { gcSchema, trashSchema, uploadPurgingSchema } from './distribution-collection.ts'
+import { health } from './distribution-health.ts'
 import { compatibility, policy, validation } from './distribution-manifests.ts'
 import { notifications } from './distribution-notifications.ts'
 import { middleware, proxy, redis, reporting } from './distribution-services.ts'
@@ -58,10 +59,13 @@ const http = section(
     headers: z.record(z.string(), z.array(z.string())).default({}).describe('Headers added to every response'),
     debug: section(
       {
-        addr: text('Address of the debug server'),
-        prometheus: section({ enabled: flag(false, 'Serve metrics'), path: text('Path of the metrics') }, 'Metrics'),
+        addr: text('HOST:PORT of the debug server, which asks nobody who he is; none is started without it'),
+        prometheus: section(
+          { enabled: flag(false, 'Serve metrics there'), path: z.string().default('/metrics').describe('Their path') },
+          'Metrics',
+        ),
       },
-      'Debug server',
+      'Debug server: health, metrics, probes',
     ),
     http2: section(
       { disabled: flag(false, 'Only HTTP/1.1 over TLS, which is what Berth serves in any case') },
@@ -128,22 +132,26 @@ const log = section(
     level: text('error, warn, info or debug'),
     formatter: z.enum(['text', 'json', 'logstash']).default('text').describe('Form of a line'),
     fields: z.record(z.string(), z.unknown()).default({}).describe('Fields added to every line'),
-    accesslog: section({ disabled: flag(false, 'No line per request') }, 'Access log'),
-    reportcaller: flag(false, 'Add file and function'),
+    accesslog: section({ disabled: flag(false, "No line per request in Apache's form") }, 'Access log'),
+    requests: section(
+      { disabled: flag(false, 'No line per request in the log itself ("response completed")') },
+      'Own section: requests in the log',
+    ),
+    reportcaller: flag(false, 'Add file and function to each line'),
     hooks: z
       .array(
         z.object({
-          disabled: anything('Do not use this hook'),
+          disabled: flag(false, 'Do not use this hook'),
           type: text('Only mail'),
-          levels: texts('Levels that are mailed'),
+          levels: texts('Levels that are mailed: error, warn, info, debug'),
           options: z
             .object({
               smtp: z
                 .object({
-                  addr: text('HOST:PORT'),
+                  addr: text('HOST:PORT of the mail server; port 465 is TLS from the start, others take STARTTLS'),
                   username: text('User'),
                   password: secret('Password'),
-                  insecure: anything('No verification'),
+                  insecure: flag(false, 'Do not check the certificate of the mail server'),
                 })
                 .optional(),
               from: text('Sender'),
@@ -156,21 +164,6 @@ const log = section(
       .describe('Mails about log lines'),
   },
   'Log',
-)
-
-const names = <T extends string>(...keys: T[]) =>
-  Object.fromEntries(keys.map((key) => [key, anything(key)])) as Record<T, ReturnType<typeof anything>>
-
-const check = (...keys: string[]) => z.array(z.object(names('interval', 'threshold', ...keys))).default([])
-
-const health = section(
-  {
-    storagedriver: section(names('enabled', 'interval', 'threshold'), 'Check of the storage'),
-    file: check('file'),
-    http: check('uri', 'headers', 'statuscode', 'timeout'),
-    tcp: check('addr', 'timeout'),
-  },
-  'Health checks',
 )
 
 export const distributionSchema = z.object({

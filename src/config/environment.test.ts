@@ -184,12 +184,6 @@ const others: [sentence: string, env: Record<string, string>, problems: string[]
   ['a key by its YAML name', { REGISTRY_NOTIFICATIONS_EVENTS_INCLUDEREFERENCES: 'true' }, [], []],
   ["a key by Go's field name", { REGISTRY_NOTIFICATIONS_EVENTCONFIG_INCLUDEREFERENCES: 'true' }, [], []],
   [
-    "Go's name of the checks",
-    { REGISTRY_HEALTH_FILECHECKERS_0_INTERVAL: '1s' },
-    [],
-    [`REGISTRY_HEALTH_FILECHECKERS_0_INTERVAL: health: ${known}`],
-  ],
-  [
     'an embedded struct by its name',
     { REGISTRY_REDIS_OPTIONS_USERNAME: 'u' },
     [],

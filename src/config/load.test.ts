@@ -56,6 +56,7 @@ const bare: Config = {
     tls: undefined,
     drainTimeoutMs: 30_000,
     trustedProxies: [],
+    debug: undefined,
   },
   auth: {
     kind: 'token',
@@ -73,7 +74,16 @@ const bare: Config = {
   cache: { blobs: undefined },
   catalog: { maxEntries: 1000 },
   tags: { maxTags: 1000 },
-  log: { level: 'info', formatter: 'text', fields: {}, accessLog: true },
+  log: {
+    level: 'info',
+    formatter: 'text',
+    fields: {},
+    accessLog: true,
+    requests: false,
+    reportCaller: false,
+    mails: [],
+  },
+  health: { storage: undefined, files: [], urls: [], addresses: [] },
   uploads: {
     chunkMinLength: 0,
     purging: { enabled: true, ageMs: 168 * 3_600_000, intervalMs: 24 * 3_600_000, dryRun: false },
@@ -99,7 +109,7 @@ describe('where the configuration comes from', () => {
       ...bare,
       data: { directory: '/var/lib/registry', metadata: '/var/lib/registry' },
       http: { ...bare.http, listen: everywhere },
-      log: { ...bare.log, level: 'debug' },
+      log: { ...bare.log, level: 'debug', requests: true },
     })
   })
 
@@ -121,6 +131,7 @@ describe('where the configuration comes from', () => {
       http: { ...bare.http, listen: everywhere, headers: {} },
       auth: { kind: 'none', anonymous: 'none' },
       tokenServer: undefined,
+      log: { ...bare.log, requests: true },
     })
   })
 
@@ -163,7 +174,7 @@ describe('files that people have', () => {
     [
       "Debian's package starts with warnings only",
       'debian.yml',
-      ['20: health'],
+      [],
       { kind: 'htpasswd', anonymous: 'none', realm: 'basic-realm', path: '/etc/docker/registry' },
       '/var/lib/docker-registry',
       true,
@@ -171,7 +182,7 @@ describe('files that people have', () => {
     [
       'the official image of version 2 starts with warnings only',
       'image-2.yml',
-      ['1: auth', '14: health'],
+      ['1: auth'],
       { kind: 'none', anonymous: 'none' },
       '/var/lib/registry',
       false,
@@ -179,12 +190,13 @@ describe('files that people have', () => {
     [
       'the official image of version 3 starts with warnings only',
       'image-3.yml',
-      ['1: auth', '14: storage.tag', '18: http.debug', '25: health'],
+      ['1: auth', '14: storage.tag', '19: http.debug.addr'],
       { kind: 'none', anonymous: 'none' },
       '/var/lib/registry',
       true,
     ],
   ] as const
+  const debug = { listen: { ...everywhere, port: 5001 }, metricsPath: '/metrics' }
   test.each(rows)('%s', (_, name, warned, auth, directory, deletes) => {
     const result = loadConfig({ file: fixture(name), env: {}, flags: {} })
     expect(result.problems).toEqual([])
@@ -194,11 +206,13 @@ describe('files that people have', () => {
       ...bare,
       data: { directory, metadata: directory },
       delete: { enabled: deletes },
-      http: { ...bare.http, listen: everywhere },
+      http: { ...bare.http, listen: everywhere, debug: name === 'image-3.yml' ? debug : undefined },
       auth,
       tokenServer: undefined,
+      health: { ...bare.health, storage: { intervalMs: 10_000, threshold: 3 } },
       log: {
         ...bare.log,
+        requests: true,
         level: name === 'image-3.yml' ? 'debug' : 'info',
         fields: { service: 'registry', ...(name === 'image-3.yml' ? { environment: 'development' } : {}) },
       },
@@ -318,7 +332,7 @@ describe('the token server alone', () => {
         acl: [],
       },
       data: { directory: '/d', metadata: '/d' },
-      log: { ...bare.log, level: 'warn' },
+      log: { ...bare.log, level: 'warn', requests: true },
     })
   })
 

@@ -9,8 +9,9 @@ import { createFindings, type Findings, type Problem } from './problem.ts'
 import { readConfigFile } from './read-file.ts'
 import { resolveAuth } from './resolve-auth.ts'
 import { resolveHttp } from './resolve-http.ts'
+import { resolveLog } from './resolve-log.ts'
 import { resolveNotifications } from './resolve-notifications.ts'
-import { resolveData, resolveLog, resolveRegistry } from './resolve-registry.ts'
+import { resolveData, resolveRegistry } from './resolve-registry.ts'
 import { DEFAULT_ISSUER, resolveTokenServer } from './resolve-token-server.ts'
 import type { UnknownKeyRule } from './unknown-key.ts'
 
@@ -218,6 +219,8 @@ function fillDefaults(root: MapNode, mode: Loaded['mode']): void {
   fill(root, ['version'], '0.1')
   fill(root, ['http', 'addr'], isBare ? '127.0.0.1:5000' : ':5000')
   fill(root, ['http', 'headers'], { 'X-Content-Type-Options': ['nosniff'] })
+  // Who runs it by hand reads along: the access log has a line for each request already.
+  if (isBare) fill(root, ['log', 'requests', 'disabled'], true)
   const storage = nodeAt(root, ['storage'])
   const sections = ['cache', 'redirect', 'tag', 'delete', 'maintenance', 'filesystem']
   const isOther = storage?.kind === 'map' && [...storage.entries.keys()].some((key) => !sections.includes(key))

@@ -28,6 +28,9 @@ log:
   formatter: text # default
   accesslog:
     disabled: false # default
+  requests:
+    disabled: false # default
+  reportcaller: false # default
 storage:
   filesystem:
     rootdirectory: /var/lib/registry # default
@@ -59,9 +62,18 @@ http:
   headers:
     X-Content-Type-Options:
       - nosniff # default
+  debug:
+    prometheus:
+      enabled: false # default
+      path: /metrics # default
 notifications:
   events:
     includereferences: false # default
+health:
+  storagedriver:
+    enabled: false # default
+    interval: 10s # default
+    threshold: 0 # default
 catalog:
   maxentries: 1000 # default
 tags:

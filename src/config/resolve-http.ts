@@ -2,6 +2,7 @@ import type { HttpConfig } from './config.ts'
 import type { Distribution } from './distribution.ts'
 import { type Path, sourceAt } from './node.ts'
 import type { Places } from './places.ts'
+import { resolveDebug } from './resolve-debug.ts'
 import { resolveHttpTls } from './resolve-http-tls.ts'
 import { resolveListen } from './resolve-listen.ts'
 import { resolveTrustedProxies } from './trusted-proxies.ts'
@@ -22,6 +23,7 @@ export function resolveHttp(http: Distribution['http'], directory: string, place
     tls: resolveHttpTls(http.tls, { directory, listen, host }, places),
     drainTimeoutMs: http.draintimeout,
     trustedProxies: resolveTrustedProxies(http.trustedproxies, ['http', 'trustedproxies'], places),
+    debug: resolveDebug(http.debug, places),
   }
 }
 

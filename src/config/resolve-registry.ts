@@ -1,13 +1,14 @@
-import type { Config, LogConfig, ValidationConfig } from './config.ts'
+import type { Config, ValidationConfig } from './config.ts'
 import type { Distribution } from './distribution.ts'
 import { nodeAt } from './node.ts'
 import { regexpFault } from './pattern.ts'
 import type { Places } from './places.ts'
 import { resolveGc, resolveTrash } from './resolve-collection.ts'
+import { resolveHealth } from './resolve-health.ts'
+import { resolveLog } from './resolve-log.ts'
 
 /** distribution's default for a page of the catalog and of a list of tags. */
 const PAGE = 1000
-const LEVELS = ['error', 'warn', 'info', 'debug'] as const
 const DEFAULT_DIRECTORY = '/var/lib/registry'
 
 /** Entries of the cache in memory, some 300 bytes each: what the original calls unlimited. */
@@ -30,6 +31,7 @@ type Rest = Pick<
   | 'uploads'
   | 'gc'
   | 'trash'
+  | 'health'
 >
 
 /** Everything of the registry but its listener and who may use it. */
@@ -46,6 +48,7 @@ export function resolveRegistry(raw: Distribution, places: Places): Rest {
     catalog: { maxEntries: raw.catalog.maxentries <= 0 ? PAGE : raw.catalog.maxentries },
     tags: { maxTags: resolveMaxTags(raw.tags.maxtags, places) },
     log: resolveLog(raw, places),
+    health: resolveHealth(raw.health, places),
     uploads: {
       chunkMinLength: raw.uploads.chunkminlength,
       purging: { enabled: purging.enabled, ageMs: purging.age, intervalMs: purging.interval, dryRun: purging.dryrun },
@@ -142,24 +145,5 @@ function resolveValidation(raw: Distribution['validation'], places: Places): Val
     enabled: !raw.disabled,
     urls,
     indexes: indexes.platforms === 'list' ? { platforms: 'list', list } : { platforms: indexes.platforms },
-  }
-}
-
-export function resolveLog(raw: Distribution, places: Places): LogConfig {
-  const isOld = !raw.log.level
-  const text = raw.log.level || raw.loglevel || 'info'
-  const level = LEVELS.find((one) => one === text.toLowerCase())
-  if (level === undefined) {
-    places.problem(
-      isOld ? ['loglevel'] : ['log', 'level'],
-      `invalid loglevel ${text}`,
-      `Must be one of ${LEVELS.join(', ')}.`,
-    )
-  }
-  return {
-    level: level ?? 'info',
-    formatter: raw.log.formatter,
-    fields: raw.log.fields,
-    accessLog: !raw.log.accesslog.disabled,
   }
 }

@@ -1,5 +1,6 @@
 import { visibleQuoted } from '../telemetry/visible.ts'
 import { plainAddress } from './peer.ts'
+import { isProbe } from './probes.ts'
 
 const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec']
 
@@ -23,6 +24,8 @@ export function createAccessLog(write: (line: string) => void, now: () => number
   return (request: Request, response: Response, peer: string | undefined): void => {
     const { url, method, headers } = request
     const start = url.startsWith('/') ? 0 : Math.max(0, url.indexOf('/', url.indexOf('://') + 3))
+    // They come every few seconds, and say nothing as long as all is well.
+    if (response.status === 200 && isProbe(url.slice(start))) return
     const client = peer === undefined ? '-' : plainAddress(peer)
     const size = response.headers.get('content-length') ?? '-'
     const referer = quote(withoutSecrets(headers.get('referer') ?? ''))
@@ -38,7 +41,7 @@ const SECRET_NAME = /pass|secret|token|code|assertion|authorization|credential|^
 const NO_SECRET = new Set(['offline_token'])
 
 /** Only the values go: that somebody sends a password in a URL is what an operator wants to find. */
-function withoutSecrets(url: string): string {
+export function withoutSecrets(url: string): string {
   if (!url.includes('?')) return url
   return url.replace(/([?&;#])([^=&;#?]*)=([^&;#?]*)/g, (pair, before: string, spelled: string) => {
     const name = spelled.replace(/%([0-9A-Fa-f]{2})/g, (_, hex: string) =>

@@ -54,7 +54,7 @@ export function answerOf(error: unknown): Answer {
   return { status: STATUS[known.code], body: envelope([known, ...known.more].map(entryOf)) }
 }
 
-function asRegistryError(error: unknown): RegistryError {
+export function asRegistryError(error: unknown): RegistryError {
   if (error instanceof RegistryError) return error
   if (error instanceof UnavailableError)
     return new RegistryError('UNAVAILABLE', { detail: error.message, cause: error })
@@ -67,7 +67,12 @@ function asRegistryError(error: unknown): RegistryError {
 
 export function errorResponse(error: unknown, headers: Record<string, string> = {}): Response {
   const { status, body } = answerOf(error)
-  const more: Record<string, string> = { 'Content-Type': JSON_TYPE, ...headers }
+  const more: Record<string, string> = {
+    'Content-Type': JSON_TYPE,
+    // The runtime would add it, too late for those that log and count.
+    'Content-Length': String(Buffer.byteLength(body)),
+    ...headers,
+  }
   if (status === 503) more['Retry-After'] ??= RETRY_AFTER
   if (error instanceof ThrottledError) more['Retry-After'] = String(error.seconds)
   return new Response(body, { status, headers: more })

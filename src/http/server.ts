@@ -2,12 +2,19 @@ import type { Gate, Subject, Verdict } from '../auth/gate.ts'
 import { RegistryError } from '../oci/error.ts'
 import { parseRepositoryName } from '../oci/name.ts'
 import { type Access, pullable } from '../oci/scope.ts'
-import type { Log } from '../telemetry/log.ts'
+import type { Health } from '../telemetry/health.ts'
+import type { Tracer } from '../telemetry/trace.ts'
 import { type Call, parseQuery } from './call.ts'
-import { answerOf, errorResponse } from './errors.ts'
+import { errorResponse } from './errors.ts'
 import { originOf } from './origin.ts'
 import { type ClientAddressOf, isNear } from './peer.ts'
-import { type Method, neededAccess, parseTarget, type Resource, type Route } from './routes.ts'
+import { LONGEST_PROBE, type Probes } from './probes.ts'
+import { REQUEST_ID } from './request-id.ts'
+import type { RequestLogger } from './request-log.ts'
+import type { RequestMeter } from './request-meter.ts'
+import { type Method, neededAccess, parseTarget, type Resource, type Route, type Target } from './routes.ts'
+import { traced } from './trace.ts'
+import { createTrail, idOf, type Trail } from './trail.ts'
 
 /** What the listener knows of a request's connection. */
 export interface Connection {
@@ -23,7 +30,13 @@ export interface Connection {
 export interface ServerDeps {
   routes: readonly Route[]
   gate: Gate
-  log: Log
+  logger: RequestLogger
+  /** Undefined: nobody asks for the numbers. */
+  meter: RequestMeter | undefined
+  /** Undefined: nothing is traced. */
+  tracer: Tracer | undefined
+  health: Health
+  probes: Probes
   prefix: string
   /** External base URL, without a slash at its end. */
   host: string | undefined
@@ -40,7 +53,7 @@ export type Fetch = (request: Request, connection: Connection) => Response | Pro
 
 /** The registry's pipeline: path → route → access → handler → headers. Every error ends in `errors.ts`. */
 export function createServer(deps: ServerDeps): Fetch {
-  const { gate, log, prefix } = deps
+  const { gate, logger, meter, tracer, health, probes, prefix } = deps
   const methodsOf = Map.groupBy(deps.routes, (route) => route.resource)
   const allow = new Map([...methodsOf].map(([resource, routes]) => [resource, allowed(routes)]))
   const extraHeaders = Object.entries(deps.headers)
@@ -48,29 +61,46 @@ export function createServer(deps: ServerDeps): Fetch {
   const validNames = new Set<string>()
 
   return (request, connection) => {
-    const { path, query: queryText } = splitUrl(request.url)
-    let response: Response | Promise<Response>
-    try {
-      response = route(request, connection, path, queryText)
-    } catch (error) {
-      response = failed(error, request, path)
-    }
-    return response instanceof Promise
-      ? response.then(decorate, (error: unknown) => decorate(failed(error, request, path)))
-      : decorate(response)
+    const { path, query } = splitUrl(request.url)
+    // Outside of everything else: they ask about the server, and no repository can be called so.
+    const probed = path.length <= LONGEST_PROBE ? probes(request, path) : undefined
+    if (probed !== undefined) return probed
+    const trail = createTrail(request, connection, performance.now())
+    if (tracer === undefined) return pass(trail, path, query)
+    const { secure } = connection
+    const resource = targetOf(path)?.resource
+    return traced(tracer, trail, { path, prefix, secure, resource }, () => pass(trail, path, query))
   }
 
-  function route(
-    request: Request,
-    connection: Connection,
-    path: string,
-    queryText: string,
-  ): Response | Promise<Response> {
+  function targetOf(path: string): Target | undefined {
+    return path.startsWith(prefix) ? parseTarget(decodePath(path.slice(prefix.length - 1))) : undefined
+  }
+
+  function pass(trail: Trail, path: string, queryText: string): Response | Promise<Response> {
+    let response: Response | Promise<Response>
+    try {
+      response = route(trail, path, queryText)
+    } catch (error) {
+      response = failed(error, trail)
+    }
+    return response instanceof Promise
+      ? response.then(
+          (answer) => finish(answer, trail),
+          (error: unknown) => finish(failed(error, trail), trail),
+        )
+      : finish(response, trail)
+  }
+
+  function route(trail: Trail, path: string, queryText: string): Response | Promise<Response> {
+    const { request, connection } = trail
+    if (!health.inService) return outOfService()
     if (path === '/') return new Response(null, { headers: { 'Cache-Control': 'no-cache' } })
-    const target = path.startsWith(prefix) ? parseTarget(decodePath(path.slice(prefix.length - 1))) : undefined
+    const target = targetOf(path)
     if (target === undefined) {
       return deps.elsewhere?.(request, connection, path) ?? notFound()
     }
+    trail.target = target
+    meter?.begin(target.resource)
     // A preflight carries no credentials: asking for them would shut out every browser (http.headers allow the origin).
     if (request.method === 'OPTIONS') return options(target.resource)
     const found = methodsOf.get(target.resource)?.find((entry) => entry.method === request.method)
@@ -88,7 +118,8 @@ export function createServer(deps: ServerDeps): Fetch {
     })
     const proceed = (known: Verdict) => {
       const subject = admitted(known, resource)
-      if (subject === undefined) return refused(known, needed, request, path)
+      if (subject === undefined) return refused(known, needed, trail)
+      trail.subject = subject
       if (found.writes && deps.readOnly) throw unsupported('the registry is read-only')
       if (found.deletes && !deps.deleteEnabled) throw unsupported('deleting is off; storage.delete.enabled turns it on')
       const call: Call = {
@@ -118,11 +149,10 @@ export function createServer(deps: ServerDeps): Fetch {
     return !asksForCatalog && pullable(subject.granted).length > 0 ? subject : undefined
   }
 
-  function refused(verdict: Verdict, needed: readonly Access[], request: Request, path: string): Response {
+  function refused(verdict: Verdict, needed: readonly Access[], trail: Trail): Response {
     if (verdict.allowed) throw new Error('an allowed verdict was refused')
-    // Without credentials it is a client's ordinary first step.
-    const level = request.headers.has('authorization') ? 'info' : 'debug'
-    log[level]('not authorized', { method: request.method, path, reason: verdict.reason })
+    trail.refusal = verdict.reason
+    trail.subject = verdict.subject
     const detail = needed.length === 0 ? null : needed.map((access) => lackRecord(access, verdict.subject))
     return errorResponse(new RegistryError('UNAUTHORIZED', { detail }), { 'WWW-Authenticate': verdict.challenge })
   }
@@ -152,16 +182,24 @@ export function createServer(deps: ServerDeps): Fetch {
     return errorResponse(new RegistryError('UNSUPPORTED'), { Allow: allow.get(resource) ?? '' })
   }
 
-  function decorate(response: Response): Response {
-    const { headers } = response
-    if (headers.has(VERSION_HEADER)) return response
+  function finish(response: Response, trail: Trail): Response {
+    decorate(response)
+    if (response.status >= 400) response.headers.set(REQUEST_ID, idOf(trail))
+    const now = performance.now()
+    const { target } = trail
+    if (meter !== undefined && target !== undefined) meter.end(target.resource, trail, response, now)
+    logger.answered(trail, response, now)
+    return response
+  }
+
+  function decorate({ headers }: Response): void {
+    if (headers.has(VERSION_HEADER)) return
     headers.set(VERSION_HEADER, VERSION)
     for (const [name, values] of extraHeaders) {
       // What the answer says itself stands.
       if (headers.has(name)) continue
       for (const value of values) headers.append(name, value)
     }
-    return response
   }
 
   /** @throws RegistryError NAME_INVALID */
@@ -172,12 +210,12 @@ export function createServer(deps: ServerDeps): Fetch {
     validNames.add(name)
   }
 
-  function failed(error: unknown, request: Request, path: string): Response {
+  function failed(error: unknown, trail: Trail): Response {
     if (error instanceof BadHost) {
       const headers = { 'Content-Type': 'text/plain; charset=utf-8' }
       return new Response('Bad Request: the Host header is missing or malformed\n', { status: 400, headers })
     }
-    if (answerOf(error).status >= 500) log.error('request failed', { method: request.method, path, error })
+    trail.error = error
     return errorResponse(error)
   }
 }
@@ -186,6 +224,11 @@ export function createServer(deps: ServerDeps): Fetch {
 export function originFor(request: Request, connection: Connection, host: string | undefined): string | undefined {
   if (host !== undefined) return host
   return originOf({ headers: request.headers, secure: connection.secure, believed: isNear(connection.peer()) })
+}
+
+/** What a failed check of `health` makes of every request, in distribution's words. */
+function outOfService(): Response {
+  return errorResponse(new RegistryError('UNAVAILABLE', { detail: 'health check failed: please see /debug/health' }))
 }
 
 /** Docker registry API v2, "API Version Check": on every answer. */

@@ -7,6 +7,8 @@ import type { AuditRow, CollectedKind, EventRow, TokenRow, UploadRow, UserRow } 
  * gives 64-bit integers as text converts them. Flags are 0 or 1. Times are milliseconds since the epoch.
  */
 export interface Tables {
+  /** Steps of the schema that were taken. */
+  migrations: { version: number; name: string; applied_at: number }
   repositories: { id: Generated<number>; name: string; listed: number; created_at: number }
   blobs: BlobsTable
   repository_blobs: { repository_id: number; digest: Digest; created_at: number }

@@ -23,6 +23,7 @@ import { groupsSuite } from './groups.suite.ts'
 import { listsSuite } from './lists.suite.ts'
 import { manifestsSuite } from './manifests.suite.ts'
 import { rulesSuite } from './rules.suite.ts'
+import { statusSuite } from './status.suite.ts'
 import { tokensSuite } from './tokens.suite.ts'
 import { uploadsSuite } from './uploads.suite.ts'
 import { usersSuite } from './users.suite.ts'
@@ -51,6 +52,7 @@ export function metadataSuite(name: string, open: Open): void {
     rulesSuite(() => opened)
     auditSuite(() => opened)
     eventsSuite(() => opened)
+    statusSuite(() => opened)
 
     test('what was acknowledged is there after a restart', async () => {
       if (opened.reopen === undefined) return

@@ -5,12 +5,14 @@ import type { Adoption } from './adoption-types.ts'
 import type { Audit } from './audit-types.ts'
 import type { Cause, Change, Collection, TagMove, TagRestored, Trash } from './collection-types.ts'
 import type { Events, NewEvent } from './event-types.ts'
+import type { Status } from './status-types.ts'
 
 export type * from './account-types.ts'
 export type * from './adoption-types.ts'
 export type * from './audit-types.ts'
 export type * from './collection-types.ts'
 export type * from './event-types.ts'
+export type * from './status-types.ts'
 
 /**
  * Rows: what the registry knows about the bytes in storage. Every adapter passes `metadata.suite.ts`.
@@ -36,6 +38,7 @@ export interface Metadata {
   audit: Audit
   events: Events
   adoption: Adoption
+  status: Status
   close(): Promise<void>
 }
 

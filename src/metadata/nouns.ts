@@ -11,6 +11,7 @@ import type { Metadata } from './metadata.ts'
 import { referrers } from './referrers.ts'
 import { repositories } from './repositories.ts'
 import { rules } from './rules.ts'
+import { status } from './status.ts'
 import { tags } from './tags.ts'
 import { tokens } from './tokens.ts'
 import { trash } from './trash.ts'
@@ -38,5 +39,6 @@ export function nouns(database: Database): Nouns {
     audit: audit(database),
     events: events(database),
     adoption: adoption(database),
+    status: status(database),
   }
 }

@@ -10,6 +10,14 @@ export interface Client {
   close(): Promise<void>
 }
 
+/** Hears of every call that the worker runs. */
+export interface CallMeter {
+  /** Calls that were made and are not answered. */
+  waiting: number
+  /** @param milliseconds from the call to its answer */
+  answered(mode: Mode, milliseconds: number, failed: boolean): void
+}
+
 /** A batch is one transaction: bounded, so that its first caller does not wait for ever longer ones. */
 const BATCH_CALLS = 256
 const BATCH_BYTES = 16 * 1024 * 1024
@@ -17,12 +25,14 @@ const BATCH_BYTES = 16 * 1024 * 1024
 interface Waiting {
   call: Call
   bytes: number
+  /** Of a clock that is never set back; 0 where nobody measures. */
+  madeAt: number
   resolve(value: unknown): void
   reject(error: MetadataError): void
 }
 
 /** Resolves when the database is open and its schema up to date. @throws MetadataError */
-export async function startClient(path: string, now: number): Promise<Client> {
+export async function startClient(path: string, now: number, meter?: CallMeter): Promise<Client> {
   const worker = new Worker(workerUrl())
   const waiting: Waiting[] = []
   const sent = new Map<number, Waiting>()
@@ -60,15 +70,25 @@ export async function startClient(path: string, now: number): Promise<Client> {
   function settle(result: Result): void {
     const call = sent.get(result.id)
     sent.delete(result.id)
+    if (call !== undefined) measure(call, !result.ok)
     if (result.ok) call?.resolve(result.value)
     else call?.reject(fromFault(result.error))
+  }
+
+  function measure({ call, madeAt }: Waiting, failed: boolean): void {
+    if (meter === undefined) return
+    meter.waiting--
+    meter.answered(call.mode, performance.now() - madeAt, failed)
   }
 
   /** What was sent may or may not have happened: it was not acknowledged. */
   function fail(error: MetadataError): void {
     if (state instanceof MetadataError) return
     state = error
-    for (const call of [...sent.values(), ...waiting.splice(0)]) call.reject(error)
+    for (const call of [...sent.values(), ...waiting.splice(0)]) {
+      measure(call, true)
+      call.reject(error)
+    }
     sent.clear()
     opened.reject(error)
     closed.resolve()
@@ -91,7 +111,9 @@ export async function startClient(path: string, now: number): Promise<Client> {
       return Promise.reject(state === 'closing' ? new MetadataError('failed', 'the database is closed') : state)
     }
     const { promise, resolve, reject } = Promise.withResolvers<unknown>()
-    waiting.push({ call: { id: ++lastId, mode, noun, method, args }, bytes: bytesOf(args), resolve, reject })
+    if (meter !== undefined) meter.waiting++
+    const madeAt = meter === undefined ? 0 : performance.now()
+    waiting.push({ call: { id: ++lastId, mode, noun, method, args }, bytes: bytesOf(args), madeAt, resolve, reject })
     // Calls that are made in the same turn go together.
     if (!busy && waiting.length === 1) queueMicrotask(flush)
     return promise

@@ -1,7 +1,8 @@
 import { resolve } from 'node:path'
 import type { Audit, Metadata, Page } from './metadata.ts'
 import { nouns } from './nouns.ts'
-import { startClient } from './sqlite-client.ts'
+import { type CallMeter, startClient } from './sqlite-client.ts'
+
 import { openReader } from './sqlite-reader.ts'
 
 /** Rows that a list may have on the thread that answers requests; a longer one is read by the worker. */
@@ -13,9 +14,17 @@ const SHORT_PAGE = 1000
  * `now` is milliseconds since the epoch.
  * @throws MetadataError when the file cannot be opened, or was made by a newer program.
  */
-export async function openSqlite({ path, now = Date.now }: { path: string; now?: () => number }): Promise<Metadata> {
+export async function openSqlite({
+  path,
+  now = Date.now,
+  meter,
+}: {
+  path: string
+  now?: () => number
+  meter?: CallMeter | undefined
+}): Promise<Metadata> {
   const file = resolve(path)
-  const client = await startClient(file, now())
+  const client = await startClient(file, now(), meter)
   const { method } = client
   const reader = await openReaderOrClose()
   const { hot } = reader
@@ -179,6 +188,10 @@ export async function openSqlite({ path, now = Date.now }: { path: string; now?:
       review: method('relaxed', 'adoption', 'review'),
       unreferenced: method('read', 'adoption', 'unreferenced'),
       finish: method('durable', 'adoption', 'finish'),
+    },
+    status: {
+      totals: method('read', 'status', 'totals'),
+      write: method('relaxed', 'status', 'write'),
     },
     async close() {
       // The connection that writes is the last to go: it empties and removes the write-ahead log.

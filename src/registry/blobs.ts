@@ -9,6 +9,12 @@ import type { Turns } from './turns.ts'
 
 export type { StoredObject }
 
+/** Of a cache, since the start. */
+export interface CacheCounts {
+  requests: number
+  hits: number
+}
+
 export interface Blobs {
   /** @throws RegistryError BLOB_UNKNOWN when the repository does not have it, or its bytes are gone. */
   open(repository: string, digest: Digest): Promise<StoredObject>
@@ -54,15 +60,22 @@ export function createBlobs(deps: {
   /** Milliseconds that the collector leaves a blob alone which nothing needs. */
   delay: () => number
   turns: Turns
+  /** Counts what was asked of memory, and what it had. */
+  counts?: CacheCounts
 }): Blobs {
   const { metadata, storage, now, delay, turns, remembered = CACHED_BLOBS, events = NO_EVENTS } = deps
+  const { counts = { requests: 0, hits: 0 } } = deps
   const known = new LRUCache<Digest, Map<string, Known>>({ max: remembered })
   // A link read before a deletion must not enter the cache after it: readers compare this with what it was at their start.
   let deletions = 0
 
   async function find(repository: string, digest: Digest): Promise<Known> {
     const cached = known.get(digest)?.get(repository)
-    if (cached !== undefined) return cached
+    counts.requests++
+    if (cached !== undefined) {
+      counts.hits++
+      return cached
+    }
     const before = deletions
     const blob = await metadata.blobs.find(repository, digest)
     if (blob === undefined) throw new RegistryError('BLOB_UNKNOWN', { detail: digest })

@@ -4,6 +4,7 @@ import { algorithmOf, type Digest, digestOf, isDigest } from '../oci/digest.ts'
 import { RegistryError } from '../oci/error.ts'
 import { parseManifest } from '../oci/manifest.ts'
 import { isTag } from '../oci/name.ts'
+import type { CacheCounts } from './blobs.ts'
 import { createReferencesOf, describedBy, type EventCause, type Events, NO_EVENTS } from './events.ts'
 import { withFaults } from './faults.ts'
 import { checkClass, type Policy, referencesOf } from './validation.ts'
@@ -62,8 +63,10 @@ export function createManifests(deps: {
   events?: Events
   /** Called before a deletion is acknowledged: no manifest of the repository needs these blobs any more. */
   onFreed: (digests: readonly Digest[]) => void
+  /** Counts what was asked of memory, and what it had. */
+  counts?: CacheCounts
 }): Manifests {
-  const { metadata, now, onFreed, events = NO_EVENTS } = deps
+  const { metadata, now, onFreed, events = NO_EVENTS, counts = { requests: 0, hits: 0 } } = deps
   const referencesOfPulled = createReferencesOf()
   /** In the hands of the collector, by cache key. */
   const collected = new Map<string, number>()
@@ -111,7 +114,11 @@ export function createManifests(deps: {
 
     find(repository, reference) {
       const cacheKey = `${repository} ${reference}`
-      return cache.get(cacheKey) ?? read(repository, reference, cacheKey)
+      const cached = cache.get(cacheKey)
+      counts.requests++
+      if (cached === undefined) return read(repository, reference, cacheKey)
+      counts.hits++
+      return cached
     },
 
     async put({ repository, reference, tags, bytes, contentType, granted, actor }, cause) {

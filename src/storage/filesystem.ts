@@ -1,4 +1,5 @@
 import { statSync } from 'node:fs'
+import { access, constants } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { freshKey, isBlobKey } from './blob-path.ts'
 import { listBlobs, listUploads } from './blob-walk.ts'
@@ -86,6 +87,14 @@ export async function openFilesystem(options: FilesystemOptions): Promise<Storag
     },
     async *uploads() {
       for await (const upload of listUploads(uploads)) if (UPLOAD_ID.test(upload.id)) yield upload
+    },
+    async check() {
+      try {
+        // Not the root: where a disk went away, the empty folder that it was mounted on is still there.
+        await access(uploads, constants.R_OK | constants.X_OK)
+      } catch (error) {
+        throw storageError(error, `reach ${uploads}`)
+      }
     },
     close() {
       return pool.close()

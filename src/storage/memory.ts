@@ -92,6 +92,7 @@ export function openMemory({ content = emptyMemory(), now = () => new Date() }: 
     async *uploads() {
       for (const [id, { size, modified }] of uploads) yield { id, size, modified }
     },
+    async check() {},
     async close() {},
   }
 }

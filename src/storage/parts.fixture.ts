@@ -153,6 +153,7 @@ export function openParts(store: ObjectStore, newKey: () => string): Storage {
     },
     // Parts that nobody finishes are the store's own to expire.
     async *uploads() {},
+    async check() {},
     async close() {},
   }
 }

@@ -323,6 +323,10 @@ export function storageSuite(name: string, open: () => Promise<StorageUnderTest>
       })
     })
 
+    test('a storage that is well is found so', async () => {
+      expect(await storage.check()).toBeUndefined()
+    })
+
     describe('many uploads', () => {
       test(
         'at once, in turns, do not mix',

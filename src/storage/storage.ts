@@ -52,6 +52,9 @@ export interface Storage {
   /** What is kept of uploads, in no order. */
   uploads(): AsyncIterable<{ id: string; size: number; modified: Date }>
 
+  /** Whether it can be reached at all. @throws StorageError */
+  check(): Promise<void>
+
   /** Waits for running work and frees threads and descriptors. */
   close(): Promise<void>
 }

@@ -2,6 +2,8 @@ import { writeSync } from 'node:fs'
 
 export interface LineWriter {
   write(line: string): void
+  /** Without waiting, and with it what waits. */
+  writeNow(line: string): void
   /** Writes out what waits. */
   flush(): void
 }
@@ -36,15 +38,24 @@ export function createLineWriter(descriptor: number, delayMs: number): LineWrite
 
   return {
     flush,
-    write(line) {
-      // A character of UTF-16 has at most three bytes in UTF-8.
-      const most = line.length * 3 + 1
-      if (used + most > BUFFER) flush()
-      if (most > BUFFER) return writeOut(Buffer.from(`${line}\n`))
-      used += buffer.write(line, used)
-      buffer[used++] = 0x0a
-      if (delayMs === 0) flush()
-      else timer ??= setTimeout(flush, delayMs)
+    write,
+    writeNow(line) {
+      write(line)
+      flush()
     },
+  }
+
+  function write(line: string): void {
+    // A character of UTF-16 has at most three bytes in UTF-8.
+    const most = line.length * 3 + 1
+    if (used + most > BUFFER) flush()
+    if (most > BUFFER) {
+      writeOut(Buffer.from(`${line}\n`))
+      return
+    }
+    used += buffer.write(line, used)
+    buffer[used++] = 0x0a
+    if (delayMs === 0) flush()
+    else timer ??= setTimeout(flush, delayMs)
   }
 }

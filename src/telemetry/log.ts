@@ -1,3 +1,4 @@
+import { callerOf } from './caller.ts'
 import { visibleJson } from './visible.ts'
 
 export type Level = 'debug' | 'info' | 'warn' | 'error'
@@ -12,6 +13,22 @@ export interface Log {
   with(fields: Fields): Log
 }
 
+/** A log of requests besides. */
+export interface RequestLog extends Log {
+  /** For lines that come with each request: they may wait for others before they are written. */
+  later(level: Level, message: string, fields: Fields): void
+  /** Whether lines of that level are written: what is costly to say is not made up for nothing. */
+  enabled(level: Level): boolean
+}
+
+/** A line as it is told to a hook. */
+export interface LogEntry {
+  time: string
+  level: Level
+  message: string
+  fields: Fields
+}
+
 export interface LogOptions {
   level: Level
   /** As registry:2 writes them: `text` is logfmt (time, level, msg, then the fields by name), `logstash` is JSON in its version 1. */
@@ -20,61 +37,92 @@ export interface LogOptions {
   now: () => number
   /** Takes one line, without its line break. */
   write: (line: string) => void
+  /** The same for lines that may wait; `write` unless told. */
+  writeLater?: (line: string) => void
+  /** Adds `func` and `file` of whoever logs. */
+  reportCaller?: boolean
+  /** Hears of every line of `level` and above. */
+  hook?: (entry: LogEntry) => void
 }
 
 const SEVERITY: Record<Level, number> = { debug: 0, info: 1, warn: 2, error: 3 }
 
-export function createLog(options: LogOptions): Log {
+export function createLog(options: LogOptions): RequestLog {
+  const { now, write, writeLater = write, reportCaller = false, hook } = options
   const format = FORMATTERS[options.formatter]
   const lowest = SEVERITY[options.level]
 
-  function logger(base: Fields): Log {
-    const at = (level: Level) => (message: string, fields?: Fields) => {
-      if (SEVERITY[level] < lowest) return
-      const line = format(new Date(options.now()).toISOString(), level, message, { ...base, ...fields })
+  function logger(base: Fields): RequestLog {
+    const put = (level: Level, message: string, fields: Fields | undefined, out: (line: string) => void) => {
+      const time = new Date(now()).toISOString()
+      const caller = reportCaller ? callerOf(import.meta.path) : undefined
+      const all = { ...base, ...fields, ...caller }
       // All that can hold such a character is a string of JSON, in text too.
-      options.write(visibleJson(line))
+      out(visibleJson(format(time, level, message, all)))
+      hook?.({ time, level, message, fields: all })
+    }
+    const at = (level: Level) => (message: string, fields?: Fields) => {
+      if (SEVERITY[level] >= lowest) put(level, message, fields, write)
     }
     return {
       debug: at('debug'),
       info: at('info'),
       warn: at('warn'),
       error: at('error'),
+      later(level, message, fields) {
+        if (SEVERITY[level] >= lowest) put(level, message, fields, writeLater)
+      },
+      enabled: (level) => SEVERITY[level] >= lowest,
       with: (fields) => logger({ ...base, ...fields }),
     }
   }
   return logger(options.fields)
 }
 
+/** As registry:2 spells a level. */
+export function spelled(level: Level): string {
+  return level === 'warn' ? 'warning' : level
+}
+
 type Formatter = (time: string, level: Level, message: string, fields: Fields) => string
 
 const FORMATTERS: Record<LogOptions['formatter'], Formatter> = {
   text(time, level, msg, fields) {
-    const spelled = level === 'warn' ? 'warning' : level
-    const rest = Object.keys(fields)
-      .sort()
-      .map((key) => ` ${key}=${logfmt(plain(fields[key]))}`)
-      .join('')
-    return `time="${time}" level=${spelled} msg=${logfmt(msg)}${rest}`
+    let line = `time="${time}" level=${spelled(level)} msg=${logfmt(msg)}`
+    for (const key of Object.keys(fields).sort()) {
+      const value = fields[key]
+      if (value !== undefined) line += ` ${keyOf(key, TEXT_KEYS)}=${logfmt(plain(value))}`
+    }
+    return line
   },
   json: (time, level, msg, fields) =>
-    JSON.stringify({ ...mapValues(fields), level: level === 'warn' ? 'warning' : level, msg, time }),
+    JSON.stringify({ ...mapValues(fields, TEXT_KEYS), level: spelled(level), msg, time }),
   logstash: (time, level, message, fields) =>
     JSON.stringify({
-      ...mapValues(fields),
+      ...mapValues(fields, LOGSTASH_KEYS),
       '@timestamp': time,
       '@version': '1',
-      level: level === 'warn' ? 'warning' : level,
+      level: spelled(level),
       message,
     }),
 }
 
-function mapValues(fields: Fields): Fields {
-  return Object.fromEntries(Object.entries(fields).map(([key, value]) => [key, plain(value)]))
+/** What a line says itself; a field of such a name is `fields.NAME`, as registry:2 has it. */
+const TEXT_KEYS = new Set(['time', 'level', 'msg'])
+const LOGSTASH_KEYS = new Set(['@timestamp', '@version', 'level', 'message'])
+
+function keyOf(key: string, own: ReadonlySet<string>): string {
+  return own.has(key) ? `fields.${key}` : key
+}
+
+function mapValues(fields: Fields, own: ReadonlySet<string>): Fields {
+  const mapped: Fields = {}
+  for (const key of Object.keys(fields)) mapped[keyOf(key, own)] = plain(fields[key])
+  return mapped
 }
 
 /** Errors say what they are and what caused them; their stack is for `debug` of the program, not for its users. */
-function plain(value: unknown): unknown {
+export function plain(value: unknown): unknown {
   if (!(value instanceof Error)) return value
   const cause = value.cause === undefined ? '' : ` (${String(plain(value.cause))})`
   return `${value.name}: ${value.message}${cause}`
@@ -82,5 +130,5 @@ function plain(value: unknown): unknown {
 
 function logfmt(value: unknown): string {
   const text = typeof value === 'string' ? value : (JSON.stringify(value) ?? '')
-  return /^[\w./@^+:-]+$/.test(text) ? text : JSON.stringify(text)
+  return /^[\w./@^+-]+$/.test(text) ? text : JSON.stringify(text)
 }

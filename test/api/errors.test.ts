@@ -197,8 +197,8 @@ test('nobody learns the cause of an error of ours, but the log does', async () =
       'content-type': 'application/json; charset=utf-8',
       'docker-distribution-api-version': 'registry/2.0',
     })
-    expect(broken.log.join('')).toContain('level=error msg="request failed"')
-    expect(broken.log.join('')).toContain('path=/v2/app/tags/list')
+    expect(broken.log.join('')).toContain('level=error msg="response completed with error" err.code=unknown')
+    expect(broken.log.join('')).toContain('http.request.uri=/v2/app/tags/list')
   } finally {
     await broken.stop()
   }

@@ -94,9 +94,9 @@ function writeConfig(
   const config = {
     version: '0.1',
     storage: { filesystem: { rootdirectory: directory }, delete: { enabled: true } },
-    http: { addr: `127.0.0.1:${port}` },
     ...(auth === 'none' ? {} : { auth }),
     ...more,
+    http: { addr: `127.0.0.1:${port}`, ...(more.http ?? {}) },
   }
   const path = join(folder, 'config.yml')
   // YAML is a superset of JSON.

@@ -128,7 +128,7 @@ describeWith(['openssl', 'htpasswd', 'curl', 'jq', 'docker', 'dockerd', 'busybox
       code: 1,
       stderr: `Error response from daemon: login attempt to http://localhost:${berth.port}/v2/ failed with status: 401 Unauthorized\n`,
     })
-    expect(berth.log()).toMatch(/not authorized.* reason="(?:token signed by untrusted key|x5c: no valid chain)/)
+    expect(berth.log()).toMatch(/error authorizing context: (?:token signed by untrusted key|x5c: no valid chain)/)
   })
 
   test('401 insufficient_scope: a token for another scope', async () => {

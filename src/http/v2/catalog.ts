@@ -3,6 +3,7 @@ import { CATALOG, covers, pullable } from '../../oci/scope.ts'
 import type { Catalog } from '../../registry/catalog.ts'
 import type { Handler } from '../call.ts'
 import { JSON_TYPE } from '../errors.ts'
+import { jsonResponse } from '../json.ts'
 import { nextLink, parsePage } from '../page.ts'
 
 const DEFAULT_PAGE = 100
@@ -21,7 +22,7 @@ export function createCatalogHandlers(deps: { catalog: Catalog; maxEntries: numb
       const final = repositories.at(-1)
       const headers: Record<string, string> = { 'Content-Type': JSON_TYPE }
       if (page.length > count && final !== undefined) headers.Link = nextLink(path, final, count)
-      return new Response(`${JSON.stringify({ repositories })}\n`, { headers })
+      return jsonResponse(`${JSON.stringify({ repositories })}\n`, headers)
     },
   }
 }

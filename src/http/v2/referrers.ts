@@ -2,6 +2,7 @@ import { parseDigest } from '../../oci/digest.ts'
 import { MEDIA_TYPES } from '../../oci/media-type.ts'
 import type { Referrers } from '../../registry/referrers.ts'
 import type { Handler } from '../call.ts'
+import { jsonResponse } from '../json.ts'
 
 /** OCI Distribution Specification 1.1, "Listing Referrers" (end-12a, end-12b). */
 export function createReferrersHandlers({ referrers }: { referrers: Referrers }): { list: Handler } {
@@ -21,7 +22,7 @@ export function createReferrersHandlers({ referrers }: { referrers: Referrers })
         headers.Link = `<${path}?${next}>; rel="next"`
       }
       const index = { schemaVersion: 2, mediaType: MEDIA_TYPES.ociIndex, manifests: descriptors }
-      return new Response(JSON.stringify(index), { headers })
+      return jsonResponse(JSON.stringify(index), headers)
     },
   }
 }

@@ -1,6 +1,7 @@
 import type { Tags } from '../../registry/tags.ts'
 import type { Handler } from '../call.ts'
 import { JSON_TYPE } from '../errors.ts'
+import { jsonResponse } from '../json.ts'
 import { nextLink, parsePage } from '../page.ts'
 
 /**
@@ -34,5 +35,5 @@ export function createTagsHandlers({ tags, maxTags }: { tags: Tags; maxTags: num
 }
 
 function answer(name: string, tags: readonly string[], headers: Record<string, string> = {}): Response {
-  return new Response(`${JSON.stringify({ name, tags })}\n`, { headers: { 'Content-Type': JSON_TYPE, ...headers } })
+  return jsonResponse(`${JSON.stringify({ name, tags })}\n`, { 'Content-Type': JSON_TYPE, ...headers })
 }

@@ -1,0 +1,128 @@
+import type { HealthConfig } from './config/config.ts'
+import { addressAnswers, fileIsAbsent, type PeriodicCheck, startChecks, urlAnswers } from './jobs/check-health.ts'
+import type { Metadata } from './metadata/metadata.ts'
+import type { Storage } from './storage/storage.ts'
+import { createHealth, type Health } from './telemetry/health.ts'
+import { createLifecycle, type Lifecycle } from './telemetry/lifecycle.ts'
+import type { Log } from './telemetry/log.ts'
+import { createMetrics, type Metrics } from './telemetry/metrics.ts'
+import type { Tracer } from './telemetry/trace.ts'
+
+/** How the program is seen from outside. It is there before anything else is opened, and outlives every configuration. */
+export interface Watch {
+  metrics: Metrics
+  /** Whether somebody may ask for the metrics: counting what is on the way of every request is left out otherwise. */
+  metered: boolean
+  health: Health
+  lifecycle: Lifecycle
+  /** Undefined: nothing is traced. */
+  tracer: Tracer | undefined
+}
+
+export function createWatch({
+  log,
+  metered = false,
+  tracer,
+}: {
+  log: Log
+  metered?: boolean
+  tracer?: Tracer | undefined
+}): Watch {
+  const metrics = createMetrics({ onError: (metric, error) => log.warn('a metric cannot be read', { metric, error }) })
+  const health = createHealth({
+    onChange(check, finding) {
+      if (finding === undefined) log.info('health check is well again', { check })
+      else log.error('health check failed', { check, finding })
+    },
+  })
+  metrics.observed('gauge', 'berth_health_check', 'Whether a health check is well (1) or fails (0).', ['check'], () =>
+    health.all().map(([name, isWell]) => [[name], Number(isWell)]),
+  )
+  return { metrics, metered, health, lifecycle: createLifecycle(), tracer }
+}
+
+/** Checks of Berth's own. The database is looked at more rarely, for each time it is written. */
+const DATABASE_EVERY_MS = 30_000
+const DISK_EVERY_MS = 30_000
+const TIMEOUT_MS = 10_000
+/** Bytes without which no push can be expected to succeed. */
+const LEAST_FREE = 64 * 1024 * 1024
+
+/** `health.*` of the configuration: while one of these fails, no request is served. */
+export function startConfiguredChecks(config: HealthConfig, { health }: Watch, storage: Storage): { stop(): void } {
+  const stops = 'requests' as const
+  const checks: PeriodicCheck[] = [
+    ...(config.storage === undefined
+      ? []
+      : [
+          {
+            name: 'storagedriver_filesystem',
+            stops,
+            ...timing(config.storage),
+            timeoutMs: TIMEOUT_MS,
+            look: () => storage.check(),
+          },
+        ]),
+    ...config.files.map((check) => ({
+      name: check.file,
+      stops,
+      ...timing(check),
+      timeoutMs: TIMEOUT_MS,
+      look: () => fileIsAbsent(check.file),
+    })),
+    ...config.urls.map((check) => ({
+      name: check.url,
+      stops,
+      ...timing(check),
+      timeoutMs: check.timeoutMs,
+      look: (signal: AbortSignal) => urlAnswers(check, signal),
+    })),
+    ...config.addresses.map((check) => ({
+      name: `${check.hostname}:${check.port}`,
+      stops,
+      ...timing(check),
+      timeoutMs: check.timeoutMs,
+      look: (signal: AbortSignal) => addressAnswers(check.hostname, check.port, signal),
+    })),
+  ]
+  return startChecks(checks, health)
+}
+
+function timing({ intervalMs, threshold }: { intervalMs: number; threshold: number }) {
+  return { everyMs: intervalMs, threshold }
+}
+
+/**
+ * What Berth looks at by itself. None of it stops requests: pulls go on while the database cannot be written or the disk
+ * is full.
+ */
+export function startOwnChecks(
+  { health }: Watch,
+  { metadata, disks }: { metadata: Metadata; disks: () => Promise<{ path: string; free: number }[]> },
+): { stop(): void } {
+  return startChecks(
+    [
+      {
+        name: 'database',
+        stops: 'readiness',
+        threshold: 1,
+        everyMs: DATABASE_EVERY_MS,
+        timeoutMs: TIMEOUT_MS,
+        look: () => metadata.status.write(),
+      },
+      {
+        name: 'disk',
+        stops: 'notice',
+        threshold: 1,
+        everyMs: DISK_EVERY_MS,
+        timeoutMs: TIMEOUT_MS,
+        async look() {
+          const full = (await disks()).filter(({ free }) => free < LEAST_FREE)
+          if (full.length === 0) return
+          throw new Error(full.map(({ path, free }) => `${Math.floor(free / 1024)} KiB are free at ${path}`).join('; '))
+        },
+      },
+    ],
+    health,
+  )
+}
