@@ -11,6 +11,8 @@ import { MARKER_FILE, type Marker, NOTE, readMarker, writeMarker } from './marke
  * disk. A half of it under that name would make the original's garbage-collect delete the blobs of the other half.
  */
 const WORKSPACE = `${REPOSITORIES_ROOT}.export`
+/** Its marker, until that is written. */
+const NEW_MARKER = 'marker'
 
 export interface DistributionTarget {
   /** Stands for `docker/registry/v2/repositories` until the end. */
@@ -43,9 +45,9 @@ export function openDistributionTarget(
     at: new Date(now()).toISOString(),
     note: NOTE,
   })
-  rmSync(workspace, { recursive: true, force: true })
+  discard(workspace)
   makeDirectories(workspace)
-  writeMarker(workspace, marker({ complete: false, links: 0 }), join(workspace, 'marker'))
+  writeMarker(workspace, marker({ complete: false, links: 0 }), join(workspace, NEW_MARKER))
   syncDirectory(workspace)
   mkdirSync(target.tree)
   mkdirSync(target.temporary)
@@ -62,7 +64,7 @@ export function openDistributionTarget(
       renameSync(target.tree, final)
       syncDirectory(workspace)
       syncDirectory(dirname(final))
-      rmSync(workspace, { recursive: true, force: true })
+      discard(workspace)
     },
   }
 }
@@ -89,14 +91,26 @@ function requireOurs(root: string, workspace: string, final: string, inPlace: bo
       : 'Export to another folder, or remove this one'
     throw new ExportError(`the registry in ${root} was written to since it was exported: ${foreign}. ${remedy}`)
   }
-  const leftover = lstatSync(workspace, { throwIfNoEntry: false }) !== undefined
-  if (leftover && (readMarker(workspace) !== undefined || firstFile(workspace) === undefined)) return
-  if (leftover) throw new ExportError(`${workspace} is in the way, and not from an export; move it elsewhere`)
+  if (readMarker(workspace) !== undefined) return
+  const leftover = lstatSync(workspace, { throwIfNoEntry: false }) === undefined ? undefined : firstFile(workspace)
+  // Cut short before it could say whose it is.
+  if (leftover !== undefined && leftover !== NEW_MARKER) {
+    throw new ExportError(`${workspace} is in the way, and not from an export; move it elsewhere`)
+  }
   if (inPlace) return
   const found = firstFile(root)
-  if (found !== undefined) {
+  if (found !== undefined && found !== `${WORKSPACE}/${NEW_MARKER}`) {
     throw new ExportError(`${root} holds something else (${found}). Name a folder that is empty, or not there yet`)
   }
+}
+
+/** The marker goes last: whatever is left when this is cut short is known as Berth's own. */
+function discard(workspace: string): void {
+  if (lstatSync(workspace, { throwIfNoEntry: false }) === undefined) return
+  for (const name of readdirSync(workspace)) {
+    if (name !== MARKER_FILE) rmSync(join(workspace, name), { recursive: true, force: true })
+  }
+  rmSync(workspace, { recursive: true, force: true })
 }
 
 /** A file or link somewhere below, by its path; folders alone are nothing. */

@@ -294,6 +294,23 @@ describe('an export in registry:2’s layout', () => {
     expect(readdirSync(join(out, 'docker/registry/v2')).sort()).toEqual(['blobs', 'repositories'])
   })
 
+  test('knows what is its own, however early it was cut short', async () => {
+    push()
+    const workspace = join(out, `${REPOSITORIES}.export`)
+    for (const file of [undefined, 'marker']) {
+      rmSync(out, { recursive: true, force: true })
+      mkdirSync(workspace, { recursive: true })
+      if (file !== undefined) writeFileSync(join(workspace, file), '{')
+      expect((await run()).tags).toBe(1)
+      expect(readdirSync(join(out, 'docker/registry/v2')).sort()).toEqual(['blobs', 'repositories'])
+    }
+    // A folder that somebody made there does not make the rest Berth's.
+    rmSync(out, { recursive: true })
+    mkdirSync(workspace, { recursive: true })
+    writeFileSync(join(out, 'letter'), '')
+    expect(await refusal(run())).toContain('holds something else (letter)')
+  })
+
   test('a dry run reports the same, and writes nothing', async () => {
     push()
     const planned = await run({ dryRun: true })
