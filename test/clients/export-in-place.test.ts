@@ -93,4 +93,42 @@ describeWith(['docker-registry'], 'Debian’s docker-registry on Berth’s own d
     },
     TIMEOUT,
   )
+
+  test(
+    'Berth starts there again, and has what it did; and so there and back once more',
+    async () => {
+      for (let turn = 1; turn <= 2; turn++) {
+        berth = await startBerth({ env: ENV, args: ['--data', data] })
+        try {
+          expect(await readRegistry(berth.url, UNTAGGED)).toEqual(before)
+          await pushImage(berth.url, 'team/app', makeImage({ layers: [90 + turn], seed: `turn ${turn}` }), {
+            tag: 'ours',
+          })
+          await fetch(`${berth.url}/v2/team/app/manifests/theirs`, { method: 'DELETE' })
+          before = await readRegistry(berth.url, UNTAGGED)
+        } finally {
+          await berth.stop()
+        }
+        expect(await exportInPlace()).toMatchObject({ code: 0 })
+        const registry = await startDebianRegistry('none', data)
+        try {
+          expect(await readRegistry(registry.url, UNTAGGED)).toEqual(before)
+          await pushImage(registry.url, 'team/app', SAMPLES.current, { tag: `turn-${turn}` })
+          const target = `${registry.url}/v2/team/app/manifests/${SAMPLES.untagged.manifest.digest}`
+          expect((await fetch(target, { method: 'DELETE' })).status).toBe(turn === 1 ? 202 : 404)
+          before = await readRegistry(registry.url, UNTAGGED)
+        } finally {
+          await registry.dispose()
+        }
+        expect((await collectGarbage(data, { dryRun: true })).stdout).toMatch(/ \d+ blobs and 0 manifests eligible/)
+      }
+      berth = await startBerth({ env: ENV, args: ['--data', data] })
+      expect(await readRegistry(berth.url, UNTAGGED)).toEqual(before)
+      expect(await berth.stop()).toBe(0)
+      expect(readdirSync(join(data, 'docker/registry/v2')).sort()).toEqual([
+        ...['blobs', 'repositories', 'repositories.berth', 'repositories.berth.2', 'repositories.berth.3'],
+      ])
+    },
+    TIMEOUT,
+  )
 })

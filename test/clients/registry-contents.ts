@@ -31,11 +31,14 @@ export async function readRegistry(
 
   async function read(path: string): Promise<Served> {
     const answer = await fetch(`${url}${path}`, { headers: { Accept: ACCEPT } })
+    const isThere = answer.status === 200
+    const bytes = Buffer.from(await answer.arrayBuffer())
     const served = {
       status: answer.status,
-      type: path.includes('/blobs/') ? null : answer.headers.get('content-type'),
+      type: path.includes('/blobs/') || !isThere ? null : answer.headers.get('content-type'),
       digest: answer.headers.get('docker-content-digest'),
-      bytes: Buffer.from(await answer.arrayBuffer()).toString('base64'),
+      // Each has words of its own for what is not there.
+      bytes: isThere ? bytes.toString('base64') : '',
     }
     contents.set(path, served)
     return served
