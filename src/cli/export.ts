@@ -10,7 +10,7 @@ import { collect } from './values.ts'
 interface ExportFlags extends Pick<AdminFlags, 'data' | 'config'> {
   layout: 'distribution' | 'oci'
   inPlace?: true
-  repository: string[]
+  repository?: string[]
   verbatim?: true
   dryRun?: true
   output: 'table' | 'json'
@@ -27,7 +27,7 @@ export function exportCommand(context: AdminContext = ofProcess, terminal: Termi
         .makeOptionMandatory(),
     )
     .option('--in-place', "distribution: into Berth's own data directory, while no server runs on it")
-    .option('--repository <glob>', 'only these (* between slashes, ** across them); may be repeated', collect, [])
+    .option('--repository <glob>', 'only these (* between slashes, ** across them); may be repeated', collect)
     .option('--verbatim', "oci: leave manifests of Docker's media types as they are (skopeo does not read them)")
     .option('--dry-run', 'say what would be written, and write nothing')
     .addOption(new Option('--output <format>', 'the report').choices(['table', 'json']).default('table'))
@@ -39,7 +39,7 @@ export function exportCommand(context: AdminContext = ofProcess, terminal: Termi
       let report: Report
       const bar = createBar(terminal, context.now)
       try {
-        const selection = usage(() => parseSelection(images, flags.repository))
+        const selection = usage(() => parseSelection(images, flags.repository ?? []))
         const found = context.configOf({
           ...(flags.data === undefined ? {} : { data: flags.data }),
           ...(config === undefined ? {} : { config }),
@@ -74,7 +74,7 @@ export function exportCommand(context: AdminContext = ofProcess, terminal: Termi
 
 /** What the operands mean depends on the layout. @throws CommandError for wrong usage */
 function operands(first: string | undefined, others: readonly string[], flags: ExportFlags) {
-  const { layout, inPlace, repository, verbatim } = flags
+  const { layout, inPlace, repository = [], verbatim } = flags
   const given = [first, ...others].filter((operand) => operand !== undefined)
   if (layout === 'oci') {
     if (inPlace) throw new CommandError('--in-place goes with --layout distribution alone', 2)

@@ -38,9 +38,11 @@ describe('a progress bar', () => {
   })
 
   test('of nothing at all is full', () => {
-    const { bar, written } = open(undefined)
-    bar.show(0, 0, 'done')
-    expect(written).toEqual([`\rexport  [${'#'.repeat(30)}] 100%  done\x1b[K`])
+    for (const columns of [undefined, 0]) {
+      const { bar, written } = open(columns)
+      bar.show(0, 0, 'done')
+      expect(written).toEqual([`\rexport  [${'#'.repeat(30)}] 100%  done\x1b[K`])
+    }
   })
 
   test('is not there without a terminal', () => {

@@ -28,8 +28,8 @@ export function createProgressBar(title: string, terminal: Terminal, now: () => 
       last = at
       isDrawn = true
       const bar = total === undefined ? '' : `${barOf(total === 0 ? 1 : Math.min(done / total, 1))}  `
-      // One column stays free, for a line that is full would wrap.
-      const line = `${title}  ${bar}${text}`.slice(0, Math.max((terminal.columns ?? 80) - 1, 0))
+      // One column stays free, for a line that is full would wrap. A terminal that knows no size says 0.
+      const line = `${title}  ${bar}${text}`.slice(0, (terminal.columns || 80) - 1)
       terminal.write(`\r${line}\x1b[K`)
     },
     clear() {

@@ -14,6 +14,7 @@ import {
 import { open } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { errnoOf } from '../storage/fault.ts'
+import { ExportError } from './export-error.ts'
 
 /** Files of an export under their final names, which a file only ever bears when it is whole. */
 export interface Places {
@@ -113,6 +114,7 @@ function link(from: string, to: string): boolean {
 
 /** Copied bytes are synced before they get their name: whoever repeats the export takes a file of the right size for whole. */
 async function copy(from: string, to: string, size: number, onBytes: (count: number) => void): Promise<void> {
+  let copied = 0
   const source = await open(from, 'r')
   try {
     const target = await open(to, 'wx')
@@ -125,8 +127,10 @@ async function copy(from: string, to: string, size: number, onBytes: (count: num
           const { bytesWritten } = await target.write(buffer, done, bytesRead - done)
           done += bytesWritten
         }
+        copied += bytesRead
         onBytes(bytesRead)
       }
+      if (copied !== size) throw new ExportError(`${from} changed while it was copied`)
       await target.sync()
     } finally {
       await target.close()
