@@ -1,5 +1,6 @@
 import { X509Certificate } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
+import { version } from '../package.json' with { type: 'json' }
 import { createWatch, type Watch } from './app-watch.ts'
 import type { Config } from './config/config.ts'
 import { createDebugServer } from './http/debug.ts'
@@ -7,6 +8,7 @@ import { type Listener, listen } from './http/listen.ts'
 import { createProbes } from './http/probes.ts'
 import type { OpenLog } from './run-files.ts'
 import type { Metrics } from './telemetry/metrics.ts'
+import { createOtlpTracer, otlpFromEnvironment } from './telemetry/otlp.ts'
 
 export interface OpenWatch {
   watch: Watch
@@ -20,12 +22,23 @@ export interface OpenWatch {
  * What looks at the program from outside, before there is anything to see: the debug server answers that it is starting while
  * data is opened and adopted. @throws Error with a text for the user when its address cannot be had
  */
-export async function openWatch(config: Config, { log, count }: OpenLog): Promise<OpenWatch> {
+export async function openWatch(config: Config, { log, count }: OpenLog, env = process.env): Promise<OpenWatch> {
   const { debug: wanted } = config.http
-  const watch = createWatch({ log, metered: wanted?.metricsPath !== undefined })
+  const { options, warnings } = otlpFromEnvironment(env, version)
+  for (const warning of warnings) log.warn(warning)
+  const tracer =
+    options &&
+    createOtlpTracer(options, {
+      failed: (error) => log.error('traces cannot be sent', { collector: options.url, error }),
+      recovered: (lost) => log.info('traces can be sent again', { collector: options.url, lost }),
+    })
+  const watch = createWatch({ log, metered: wanted?.metricsPath !== undefined, tracer })
   const { health, lifecycle, metrics } = watch
   count(metrics)
-  if (wanted === undefined) return { watch, debug: undefined, close: async () => {} }
+  metrics.observed('counter', 'berth_trace_spans_dropped_total', 'Spans that could not be sent.', [], () =>
+    tracer === undefined ? [] : [[[], tracer.dropped]],
+  )
+  if (wanted === undefined) return { watch, debug: undefined, close: async () => tracer?.close() }
   const { metricsPath, listen: address } = wanted
   const probes = createProbes({ health, lifecycle, telling: true })
   const debug = await listen({
@@ -37,7 +50,10 @@ export async function openWatch(config: Config, { log, count }: OpenLog): Promis
   return {
     watch,
     debug,
-    close: () => debug.stop(0),
+    async close() {
+      await tracer?.close()
+      await debug.stop(0)
+    },
   }
 }
 
