@@ -5,7 +5,6 @@ import { anything, flag, path, secret, section, text, texts } from './schema.ts'
 
 const redisOptions: Record<string, string> = {
   addr: 'HOST:PORT (registry 2)',
-  addrs: 'HOST:PORT of each server (registry 3)',
   clientname: 'Name of the connections',
   db: 'Number of the database',
   protocol: 'Version of the protocol',
@@ -45,6 +44,7 @@ const documented = <K extends string>(keys: Record<K, string>) =>
 export const redis = section(
   {
     ...documented(redisOptions),
+    addrs: texts('HOST:PORT of each server (registry 3)'),
     password: secret('Password'),
     sentinelpassword: secret('Password of the sentinels'),
     pool: z

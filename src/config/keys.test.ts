@@ -75,7 +75,7 @@ const keys: Record<string, Outcome> = {
   'http.draintimeout': works('1m', (c) => c.http.drainTimeoutMs, 60_000),
   'http.headers.*': works(['v'], (c) => c.http.headers, { any: ['v'] }),
   'redis.addr': noRedis,
-  'redis.addrs': noRedis,
+  'redis.addrs': warned(['x'], noEffect),
   'redis.clientname': noRedis,
   'redis.connmaxidletime': noRedis,
   'redis.connmaxlifetime': noRedis,

@@ -17,6 +17,7 @@ describe('YAML', () => {
     ['booleans of YAML 1.1', '[yes, No, on, OFF, y, true]', [true, false, true, false, true, true]],
     ['octal and hexadecimal numbers', '[010, 0x10, 1_000]', [8, 16, 1000]],
     ['no dates and no base 60', '[2020-01-01, 12:30]', ['2020-01-01', '12:30']],
+    ['letters that are no number', '[e0, E5, .nan]', ['e0', 'E5', null]],
     ['nulls', '{a: , b: ~, c: null}', { a: null, b: null, c: null }],
     ['keys as they are written', '{on: 1, 0x10: 2, ~: 3}', { on: 1, '0x10': 2, '~': 3 }],
     ['an alias', '{a: &x [1], b: *x}', { a: [1], b: [1] }],

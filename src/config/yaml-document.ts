@@ -126,8 +126,9 @@ function build(document: Document.Parsed, at: (offset: number) => Source, readin
       return { kind: 'list', at: at(start), items }
     }
     if (isMap(node)) return visitMap(node, start, path, depth + 1)
-    const value = node.value
-    const text = typeof value === 'string' ? value : (node.source ?? String(value))
+    const text = typeof node.value === 'string' ? node.value : (node.source ?? String(node.value))
+    // The library takes `e0` for a number of no value.
+    const value = Number.isNaN(node.value) && !/^\.nan$/i.test(text) ? text : node.value
     if (value === null || typeof value === 'boolean' || typeof value === 'number' || typeof value === 'string') {
       return { kind: 'scalar', at: at(start), value, text: value === null ? '' : text }
     }
