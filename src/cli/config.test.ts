@@ -82,3 +82,45 @@ test('print shows the sources and masks secrets', async () => {
   expect(out).toContain('issuer: Auth Service # auth-config.yml:6\n')
   expect(out).not.toContain('$2y$')
 })
+
+test('check and print have a form for programs', async () => {
+  const env = { REGISTRY_HTTP_ADDR: 'x', REGISTRY_AUTH: 'none', REGISTRY_CATALOG_MAXENTRIES: 'many' }
+  const check = await run(['check', '--format', 'json'], env)
+  expect([check.code, check.error]).toEqual([1, ''])
+  expect(JSON.parse(check.out)).toEqual({
+    usable: false,
+    problems: [
+      {
+        where: 'REGISTRY_CATALOG_MAXENTRIES',
+        path: 'catalog.maxentries',
+        message: 'must be a whole number, not a text',
+      },
+      {
+        where: 'REGISTRY_HTTP_ADDR',
+        path: 'http.addr',
+        message: '"x" is not HOST:PORT',
+        fix: 'Write an address such as ":5000" or "127.0.0.1:5000".',
+      },
+    ],
+    warnings: [],
+  })
+  const print = await run(['print', '--output', 'json'], { REGISTRY_AUTH: 'none', REGISTRY_HTTP_SECRET: 'hidden' })
+  const { values } = JSON.parse(print.out) as { values: { key: string }[] }
+  expect(values.find(({ key }) => key === 'http.secret')).toEqual({
+    key: 'http.secret',
+    value: '********',
+    source: 'REGISTRY_HTTP_SECRET',
+  } as never)
+  expect([print.code, print.error]).toEqual([0, ''])
+})
+
+test('schema prints a JSON Schema, of either file, or every key as a document', async () => {
+  const [config, auth, document] = [
+    await run(['schema']),
+    await run(['schema', '--auth']),
+    await run(['schema', '--markdown']),
+  ]
+  expect(Object.keys(JSON.parse(config.out).properties)).toContain('storage')
+  expect(Object.keys(JSON.parse(auth.out).properties)).toContain('acl')
+  expect(document.out).toStartWith('# Configuration\n')
+})

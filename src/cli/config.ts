@@ -1,10 +1,15 @@
 import { Command, Option } from 'commander'
 import { missingFiles } from '../config/files.ts'
 import { type LoadInput, type LoadResult, loadConfig } from '../config/load.ts'
-import { printEffective } from '../config/print.ts'
+import { effectiveValues, printEffective } from '../config/print.ts'
 import { formatProblems } from '../config/problem.ts'
+import { printableJson } from './table.ts'
+
+type Format = 'text' | 'json'
 
 interface ConfigOptions {
+  format?: Format
+  output?: Format
   authConfig?: string
   compat?: 'strict'
   addr?: string
@@ -35,6 +40,12 @@ export function configCommand(context: ConfigCommandContext = ofProcess): Comman
   configOptions(command.command('check').description('report everything that is wrong, with its line')).action(
     (file: string | undefined, options: ConfigOptions) => {
       const result = withFiles(load(file, options, context.env))
+      if (isJson(options)) {
+        const { problems, warnings } = result
+        context.out(jsonOf({ usable: problems.length === 0, problems, warnings }))
+        if (problems.length > 0) context.setExitCode(1)
+        return
+      }
       const found = formatProblems(result.problems, result.warnings)
       if (result.problems.length > 0) {
         context.error(found)
@@ -45,12 +56,29 @@ export function configCommand(context: ConfigCommandContext = ofProcess): Comman
     },
   )
 
+  command
+    .command('schema')
+    .description('print the JSON Schema of config.yml, for editors and checks')
+    .option('--auth', "of the token server's auth_config.yml")
+    .addOption(new Option('--markdown', 'every key as a document, in place of the schema').conflicts('auth'))
+    .action(async ({ auth, markdown }: { auth?: true; markdown?: true }) => {
+      if (markdown === true) {
+        const { referenceMarkdown } = await import('../config/reference.ts')
+        context.out(referenceMarkdown())
+        return
+      }
+      const { authConfigJsonSchema, configJsonSchema } = await import('../config/json-schema.ts')
+      const schema = auth === true ? authConfigJsonSchema() : configJsonSchema()
+      context.out(`${JSON.stringify(schema, undefined, 2)}\n`)
+    })
+
   configOptions(
     command.command('print').description('show each value and where it came from; secrets are masked'),
   ).action((file: string | undefined, options: ConfigOptions) => {
     const result = load(file, options, context.env)
     context.error(formatProblems(result.problems, result.warnings))
-    context.out(printEffective(result.effective))
+    const { effective } = result
+    context.out(isJson(options) ? jsonOf({ values: effectiveValues(effective) }) : printEffective(effective))
     if (result.problems.length > 0) context.setExitCode(1)
   })
   return command
@@ -63,6 +91,16 @@ function configOptions(command: Command): Command {
     .option('--addr <host:port>', 'address to listen on')
     .option('--data <dir>', 'data directory')
     .addOption(new Option('--compat <mode>', 'refuse unknown keys instead of warning').choices(['strict']))
+    .addOption(new Option('--format <format>', 'text, or json for programs').choices(['text', 'json']))
+    .addOption(new Option('--output <format>', 'another name of --format').choices(['text', 'json']).hideHelp())
+}
+
+function isJson({ format, output }: ConfigOptions): boolean {
+  return (format ?? output) === 'json'
+}
+
+function jsonOf(value: unknown): string {
+  return printableJson(JSON.stringify(value, undefined, 2))
 }
 
 function load(file: string | undefined, options: ConfigOptions, env: LoadInput['env']): LoadResult {

@@ -41,10 +41,10 @@ export const policy = section(
           'Kinds of images that may be pushed, by the media type of their config: image, plugin; empty for all',
         ),
       },
-      'Repositories',
+      'In any repository',
     ),
   },
-  'Policy',
+  'What may be pushed',
 )
 
 /** Formats of long ago (`compatibility`). */

@@ -67,7 +67,7 @@ export const redis = section(
       .optional()
       .describe('TLS to Redis'),
   },
-  'Redis',
+  'Where the original keeps descriptors, for several replicas',
 )
 
 export const proxy = section(
@@ -103,7 +103,7 @@ export const middleware = section(
     repository: middlewares('Around each repository'),
     storage: middlewares('Around the storage: redirect, rewrite, cloudfront'),
   },
-  'Middleware',
+  'Parts of the original that are compiled into it',
 )
 
 export const reporting = section(
@@ -123,5 +123,5 @@ export const reporting = section(
       .optional()
       .describe('New Relic (registry 2)'),
   },
-  'Error reporting',
+  'Services that the original reports errors to',
 )

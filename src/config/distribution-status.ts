@@ -25,7 +25,7 @@ const distributionStatuses: Statuses = {
   'storage.gcs': driver,
   'storage.swift': driver,
   'storage.oss': driver,
-  'storage.filesystem.maxthreads': ignored('It has no effect: reads and writes need no limit on threads.'),
+  'storage.filesystem.maxthreads': ignored('Reads and writes need no limit on threads.'),
   'storage.tag': ignored('Looking up a tag is one query; no limit is needed.'),
   'auth.silly': refused(
     'It lets anyone in who sends any Authorization header; use auth.none, auth.htpasswd or auth.token.',

@@ -179,10 +179,10 @@ export const distributionSchema = z.object({
   redis,
   health,
   catalog: section(
-    { maxentries: integer(1000, 'Most repositories in a page of the catalog; 0 or less for 1000') },
-    'Catalog',
+    { maxentries: integer(1000, 'Most repositories in a page; 0 or less for 1000') },
+    'Pages of /v2/_catalog',
   ),
-  tags: section({ maxtags: integer(1000, 'Most tags in a page of a list; 0 for 1000') }, 'Tags'),
+  tags: section({ maxtags: integer(1000, 'Most tags in a page; 0 for 1000') }, 'Pages of /v2/NAME/tags/list'),
   proxy,
   compatibility,
   validation,

@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test'
 import { loadText } from './fixtures/load-text.ts'
-import { printEffective } from './print.ts'
+import { effectiveValues, printEffective } from './print.ts'
 
 const hash = '$2y$05$LO.vzwpWC5LZGqThvEfznu8qhb5SGqvBSWY1J3yZ4AxtMRZ3kN5jC'
 const secrets = ['s3cret-a', 's3cret-b', 's3cret-c', 's3cret-d', 's3cret-e', 's3cret-f', 's3cret-g', hash]
@@ -141,4 +141,22 @@ test('problems never show a secret', () => {
   const { problems, warnings } = loadText({ file })
   const text = JSON.stringify([problems, warnings])
   for (const secret of secrets) expect(text).not.toContain(secret)
+})
+
+test('the list for programs says the same: each value, where it came from, and no secret', () => {
+  const { effective } = loadText({ file, env: { REGISTRY_LOG_LEVEL: 'debug', REGISTRY_LOG_HOOKS: '[]' } })
+  const values = effectiveValues(effective)
+  const find = (key: string) => values.find((one) => one.key === key)
+  expect(find('log.level')).toEqual({ key: 'log.level', value: 'debug', source: 'REGISTRY_LOG_LEVEL' })
+  expect(find('log.hooks')).toEqual({ key: 'log.hooks', value: [], source: 'REGISTRY_LOG_HOOKS' })
+  expect(find('http.secret')).toEqual({
+    key: 'http.secret',
+    value: '********',
+    source: expect.stringMatching(/\/config\.yml:3$/),
+  })
+  expect(find('http.net')).toEqual({ key: 'http.net', value: 'tcp', source: 'default' })
+  expect(find('tokenserver.mongo_auth.dial_info.addrs[0]')?.value).toBe('visible')
+  for (const secret of secrets) expect(JSON.stringify(values)).not.toContain(secret)
+  // As many as the other form has comments.
+  expect(values).toHaveLength(printEffective(effective).match(/ # /g)?.length ?? 0)
 })

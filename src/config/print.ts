@@ -1,8 +1,8 @@
-import { Document, isCollection, Pair, type ParsedNode, Scalar, YAMLMap, YAMLSeq } from 'yaml'
+import { Document, isCollection, isPair, isScalar, Pair, type ParsedNode, Scalar, YAMLMap, YAMLSeq } from 'yaml'
 import { z } from 'zod'
 import { distributionSchema } from './distribution.ts'
 import { statuses } from './distribution-status.ts'
-import { describeSource, type MapNode, type Node, type Source } from './node.ts'
+import { describePath, describeSource, type MapNode, type Node, type Path, type Source } from './node.ts'
 import { defaultOf, isSecret, shapeOf } from './schema.ts'
 
 const MASK = '********'
@@ -16,11 +16,42 @@ const SECRET_NAME =
  * variable, flag, `default`), secrets masked. Keys that are neither given nor have a default are left out.
  */
 export function printEffective(root: MapNode): string {
+  return documentOf(root).toString({ lineWidth: 0 })
+}
+
+/** One value of the configuration; `value` is a scalar, or an empty list or map. */
+export interface EffectiveValue {
+  /** `http.tls.key`, `acl[2].match.name` */
+  key: string
+  value: unknown
+  /** `config.yml:12`, a variable, a flag, or `default`. */
+  source: string
+}
+
+/** What `printEffective` prints, as a list. */
+export function effectiveValues(root: MapNode): EffectiveValue[] {
+  const values: EffectiveValue[] = []
+  const visit = (node: unknown, path: Path): void => {
+    if (isCollection(node) && node.items.length > 0) {
+      for (const [index, item] of node.items.entries()) {
+        if (isPair(item)) visit(item.value, [...path, String(isScalar(item.key) ? item.key.value : item.key)])
+        else visit(item, [...path, index])
+      }
+    } else if (isScalar(node) || isCollection(node)) {
+      const value = isScalar(node) ? node.value : node instanceof YAMLSeq ? [] : {}
+      values.push({ key: describePath(path), value, source: (node.comment ?? '').trim() })
+    }
+  }
+  visit(documentOf(root).contents, [])
+  return values
+}
+
+function documentOf(root: MapNode): Document {
   const document = new Document()
   // The schema of YAML 1.1 quotes what the file's readers would take for a boolean.
   document.setSchema('1.1')
   document.contents = printMap(distributionSchema, root, '') as unknown as ParsedNode
-  return document.toString({ lineWidth: 0 })
+  return document
 }
 
 function printMap(schema: z.ZodType, node: MapNode | undefined, path: string): YAMLMap {
