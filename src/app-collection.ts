@@ -1,6 +1,7 @@
 import { statfs } from 'node:fs/promises'
 import type { Clock } from './app-clock.ts'
 import type { Config, TrashConfig } from './config/config.ts'
+import { createClockGuard } from './jobs/clock-guard.ts'
 import { startCollecting } from './jobs/collect.ts'
 import { startExpiringUploads } from './jobs/expire-uploads.ts'
 import { startSweeping } from './jobs/sweep.ts'
@@ -35,11 +36,14 @@ export function createUpkeep(deps: {
   config: () => Pick<Config, 'gc' | 'trash' | 'uploads' | 'data'>
   /** False: nothing happens by itself. */
   background: boolean
+  /** When the database was written last before this start. */
+  lastUse: number | undefined
   log: Log
   now: Clock['now']
 }): Upkeep {
-  const { metadata, storage, blobs, manifests, uploads, config, background, log, now } = deps
+  const { metadata, storage, blobs, manifests, uploads, config, background, lastUse, log, now } = deps
   let stopping = false
+  const clock = () => createClockGuard({ now, lastUse, log })
   const collector = createCollector({
     ...{ metadata, storage, blobs, manifests, now },
     terms: () => termsOf(config()),
@@ -47,14 +51,17 @@ export function createUpkeep(deps: {
   })
   const sweep = createSweep({ metadata, storage, blobs, uploads, now })
   const jobs = [
-    startExpiringUploads({ uploads, log, now, background, purging: () => config().uploads.purging }),
+    startExpiringUploads({
+      ...{ uploads, log, now, background, clock: clock() },
+      purging: () => config().uploads.purging,
+    }),
     startCollecting({
-      ...{ collector, log, background },
+      ...{ collector, log, background, clock: clock() },
       settings: () => config().gc,
       isShort: () => isShort(config().data.directory, config().trash.minFree),
     }),
     startSweeping({
-      ...{ sweep, log, now, background },
+      ...{ sweep, log, now, background, clock: clock() },
       settings: () => ({ enabled: config().gc.enabled, olderThanMs: config().uploads.purging.ageMs }),
     }),
   ] as const

@@ -1,4 +1,4 @@
-import { accessSync, constants } from 'node:fs'
+import { accessSync, constants, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import type { Metadata } from './metadata/metadata.ts'
 import { lockDirectory, refuseNetworkFileSystem } from './metadata/owner-lock.ts'
@@ -8,6 +8,8 @@ import { makeDirectories } from './storage/durable.ts'
 
 export interface OwnedData {
   metadata: Metadata
+  /** When the database was written last before this start, in milliseconds since the epoch; undefined: it is new. */
+  lastUse: number | undefined
   /** Runs at `close`, the last one first. */
   closers: (() => Promise<void>)[]
   close(): Promise<void>
@@ -32,13 +34,21 @@ export async function openData(data: { directory: string; metadata: string }, me
       }
       closers.push(async () => lock.release())
     }
-    const metadata = await openSqlite({ path: join(database, 'berth.db'), meter })
+    const path = join(database, 'berth.db')
+    const lastUse = lastWrite(path)
+    const metadata = await openSqlite({ path, meter })
     closers.push(() => metadata.close())
-    return { metadata, closers, close }
+    return { metadata, lastUse, closers, close }
   } catch (error) {
     await close()
     throw error
   }
+}
+
+/** What a crash left in the log of SQLite is newer than the file. */
+function lastWrite(path: string): number | undefined {
+  const times = [path, `${path}-wal`].flatMap((one) => statSync(one, { throwIfNoEntry: false })?.mtimeMs ?? [])
+  return times.length === 0 ? undefined : Math.max(...times)
 }
 
 function makeDirectory(path: string): void {

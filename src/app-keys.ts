@@ -64,7 +64,7 @@ export function createKeys(deps: { directory: string; log: Log; now: () => numbe
       const isOwn = certificateText === undefined || keyText === undefined
       if (isOwn) {
         const overlapMs = Math.max(expiration * 1000, LONGEST_TOKEN_MS) + LEEWAY_MS
-        ring ??= await openKeyRing(directory, { now, overlapMs })
+        ring ??= await openKeyRing(directory, { now, overlapMs, longestWaitMs: PUBLISH_MS })
       }
       const next = isOwn ? undefined : loadSigningKey(certificateText, keyText)
       return async () => {

@@ -43,6 +43,7 @@ export async function createTokenApp(
       metadata: owned?.metadata,
       directory: config.data.directory,
       keepsData: config.dataGiven,
+      lastUse: owned?.lastUse,
       audit: () => tokenServer.audit,
     })
     closers.push(foundation.close)

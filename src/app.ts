@@ -128,6 +128,7 @@ export async function createApp(
         config: () => settings,
         // Nothing may be collected of what is not wholly adopted.
         background: (deps.background ?? true) && !isAdopting,
+        lastUse: owned.lastUse,
       })
     let upkeep = startUpkeep()
     owned.closers.push(() => upkeep.stop())
@@ -150,6 +151,7 @@ export async function createApp(
       metadata,
       directory: config.data.directory,
       keepsData: true,
+      lastUse: owned.lastUse,
       audit: () => front?.config.tokenServer?.audit ?? config.tokenServer?.audit ?? DEFAULTS.audit,
     })
     owned.closers.push(foundation.close)

@@ -23,7 +23,7 @@ async function setup(name = `${folders++}`) {
   const directory = join(root, name)
   const clock = { time: NOW }
   const now = () => clock.time
-  const ring = await openKeyRing(directory, { now, overlapMs: OVERLAP })
+  const ring = await openKeyRing(directory, { now, overlapMs: OVERLAP, longestWaitMs: 24 * HOUR })
   return { directory, clock, now, ring }
 }
 
@@ -107,6 +107,27 @@ describe('a ring of keys', () => {
     expect(parseCertificates(ring.bundle())).toHaveLength(1)
   })
 
+  test('made under a clock that was years ahead goes on in its time once that is right', async () => {
+    const { ring, clock, now, directory } = await setup()
+    clock.time = NOW + 3650 * 24 * HOUR
+    const old = ring.current()
+    await ring.rotate({ algorithm: 'ES256', waitMs: 0 })
+    const { key } = await ring.rotate({ algorithm: 'ES256', waitMs: 24 * HOUR })
+    clock.time = NOW
+    const again = await openKeyRing(directory, { now, overlapMs: OVERLAP, longestWaitMs: 24 * HOUR })
+    await again.refresh()
+    expect(again.next()?.from).toBe(NOW + 24 * HOUR)
+    expect(again.all().find(({ ids }) => ids.libtrust === old.ids.libtrust)?.until).toBe(NOW + OVERLAP)
+    // A registry that trusts it by its certificate takes tokens by the key's id until that is valid.
+    const verify = verifierOf(again, now)
+    const token = await tokenOf(again.current(), clock.time)
+    expect([reasonOf(verify(token)), JSON.parse(atob(token.split('.')[0] ?? '')).x5c]).toEqual(['valid', undefined])
+    clock.time += 24 * HOUR
+    await again.refresh()
+    expect(again.current().ids).toEqual(key.ids)
+    expect(libtrust(again)).not.toContain(old.ids.libtrust)
+  })
+
   test('can be told to distrust the old key at once, also after the next start', async () => {
     const { ring, now, directory } = await setup()
     const verify = verifierOf(ring, now)
@@ -116,7 +137,7 @@ describe('a ring of keys', () => {
     await ring.distrust()
     expect(verify(text).kind).toBe('invalid_token')
     expect(ring.all()).toHaveLength(1)
-    const again = await openKeyRing(directory, { now, overlapMs: OVERLAP })
+    const again = await openKeyRing(directory, { now, overlapMs: OVERLAP, longestWaitMs: 24 * HOUR })
     expect(libtrust(again)).toEqual([ring.current().ids.libtrust])
     expect(parseCertificates(await read(directory, OWN_CERTIFICATE_FILE))).toHaveLength(1)
   })
@@ -127,7 +148,7 @@ describe('a ring of keys', () => {
       const { ring, now, directory } = await setup()
       const { key } = await ring.rotate({ algorithm, waitMs: 0 })
       expect(ring.current().algorithm).toBe(algorithm)
-      const again = await openKeyRing(directory, { now, overlapMs: OVERLAP })
+      const again = await openKeyRing(directory, { now, overlapMs: OVERLAP, longestWaitMs: 24 * HOUR })
       expect(libtrust(again)).toEqual(libtrust(ring))
       expect(again.current().ids).toEqual(key.ids)
       expect(reasonOf(verifierOf(again, now)(await tokenOf(ring.current(), NOW)))).toBe('valid')
@@ -162,7 +183,7 @@ describe('a ring of keys', () => {
     const second = await ring.rotate({ algorithm: 'EdDSA', waitMs: 0 })
     expect(ring.current().ids).toEqual(second.key.ids)
     expect(libtrust(ring)).not.toContain(first.key.ids.libtrust)
-    const again = await openKeyRing(directory, { now, overlapMs: OVERLAP })
+    const again = await openKeyRing(directory, { now, overlapMs: OVERLAP, longestWaitMs: 24 * HOUR })
     expect(libtrust(again)).toEqual(libtrust(ring))
   })
 
@@ -191,7 +212,7 @@ describe('a ring of keys', () => {
   ])('refuses to start with a file that %s, and leaves it alone', async (_, text) => {
     const { directory, now } = await setup()
     await writeFile(join(directory, RING_FILE), text)
-    const fault = await faultOf(openKeyRing(directory, { now, overlapMs: OVERLAP }))
+    const fault = await faultOf(openKeyRing(directory, { now, overlapMs: OVERLAP, longestWaitMs: 24 * HOUR }))
     expect(fault).toStartWith(`Berth's own token key ${join(directory, RING_FILE)}: `)
     expect(await read(directory, RING_FILE)).toBe(text)
   })
@@ -200,7 +221,7 @@ describe('a ring of keys', () => {
     const { directory, now } = await setup()
     const temporary = join(directory, temporaryOf(OWN_KEY_FILE))
     await writeFile(temporary, 'a private key')
-    await openKeyRing(directory, { now, overlapMs: OVERLAP })
+    await openKeyRing(directory, { now, overlapMs: OVERLAP, longestWaitMs: 24 * HOUR })
     expect(await readdir(directory)).not.toContain(temporaryOf(OWN_KEY_FILE))
   })
 
@@ -258,7 +279,7 @@ describe.each(LIVES)('a crash in %s', (_, live) => {
         await writeDurably(...file)
         if (count === point) throw new Error('crash')
       }
-      const ring = await openKeyRing(directory, { now, overlapMs: OVERLAP, write })
+      const ring = await openKeyRing(directory, { now, overlapMs: OVERLAP, longestWaitMs: 24 * HOUR, write })
       const fault = await faultOf(live(ring, clock))
       if (fault === 'none') {
         writes = count
@@ -269,7 +290,7 @@ describe.each(LIVES)('a crash in %s', (_, live) => {
       const copy = `${directory}-copy`
       await cp(directory, copy, { recursive: true })
 
-      const again = await openKeyRing(copy, { now, overlapMs: OVERLAP })
+      const again = await openKeyRing(copy, { now, overlapMs: OVERLAP, longestWaitMs: 24 * HOUR })
       expect(reasonOf(verifierOf(again, now)(signed))).toBe('valid')
       expect(new Set(libtrust(again)).size).toBe(again.all().length)
       if (acknowledged !== undefined) expect(libtrust(again)).toContain(acknowledged)
@@ -293,14 +314,18 @@ describe.each(LIVES)('a crash in %s', (_, live) => {
       expect(await read(copy, OWN_KEY_FILE)).toBe(pemOf(again.current().privateKey))
       const ringFile = (await readdir(copy)).includes(RING_FILE) ? await read(copy, RING_FILE) : ''
       expect(ringFile).not.toContain('PRIVATE')
-      expect(libtrust(await openKeyRing(copy, { now, overlapMs: OVERLAP }))).toEqual(libtrust(again))
+      expect(libtrust(await openKeyRing(copy, { now, overlapMs: OVERLAP, longestWaitMs: 24 * HOUR }))).toEqual(
+        libtrust(again),
+      )
 
       // Where only the write failed, the ring itself goes on once it can.
       broken = false
       await ring.refresh()
       expect(await read(directory, OWN_CERTIFICATE_FILE)).toBe(ring.bundle())
       expect(await read(directory, OWN_KEY_FILE)).toBe(pemOf(ring.current().privateKey))
-      expect(libtrust(await openKeyRing(directory, { now, overlapMs: OVERLAP }))).toEqual(libtrust(ring))
+      expect(libtrust(await openKeyRing(directory, { now, overlapMs: OVERLAP, longestWaitMs: 24 * HOUR }))).toEqual(
+        libtrust(ring),
+      )
     }
     expect(writes).toBeGreaterThan(0)
   })

@@ -10,6 +10,8 @@ export interface KeyRingOptions {
   now: () => number
   /** Milliseconds after its last signature for which a key stays trusted: the longest life of a token, and the leeway. */
   overlapMs: number
+  /** Milliseconds that a rotation waits at most. */
+  longestWaitMs: number
   /** Replaces a file, synced; a test lets it fail. */
   write?: typeof writeDurably
 }
@@ -57,7 +59,7 @@ export interface KeyRing {
  * @throws Error when a file is damaged (it is never replaced), or the first pair cannot be written.
  */
 export async function openKeyRing(directory: string, options: KeyRingOptions): Promise<KeyRing> {
-  const { now, overlapMs, write = writeDurably } = options
+  const { now, overlapMs, longestWaitMs, write = writeDurably } = options
   await mkdir(directory, { recursive: true })
   // What a crash left in the middle of a write may be the copy of a private key.
   const files = [OWN_KEY_FILE, OWN_CERTIFICATE_FILE, RING_FILE]
@@ -112,10 +114,23 @@ export async function openKeyRing(directory: string, options: KeyRingOptions): P
     change({ next: undefined, previous })
   }
 
+  /** What a clock that went ahead has put off for years is due when it would be, had it begun now. */
+  function bound(time: number): void {
+    const { next, previous } = state
+    const latest = { from: time + longestWaitMs, until: time + overlapMs }
+    const isLate = next !== undefined && next.from > latest.from
+    if (!isLate && previous.every(({ until }) => until <= latest.until)) return
+    change({
+      next: next === undefined ? undefined : { ...next, from: Math.min(next.from, latest.from) },
+      previous: previous.map((key) => ({ ...key, until: Math.min(key.until, latest.until) })),
+    })
+  }
+
   async function catchUp(): Promise<void> {
     const time = now()
     const previous = state.previous.filter(({ until }) => until >= time)
     if (previous.length < state.previous.length) change({ ...state, previous })
+    bound(time)
     // The bundle has the next key's certificate before its private key stands alone.
     await saveBundle()
     const { next } = state

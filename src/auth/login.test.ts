@@ -154,3 +154,12 @@ describe('a login', () => {
     expect(verifications()).toBe(0)
   })
 })
+
+test('a wrong password is asked about again after the clock was set back', async () => {
+  const { ask, pass, verifications } = setup()
+  expect(await ask('test', 'guess')).toBe('wrong-password')
+  const before = verifications()
+  pass(-900_000)
+  expect(await ask('test', 'guess')).toBe('wrong-password')
+  expect(verifications()).toBe(before + 1)
+})

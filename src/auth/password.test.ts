@@ -194,3 +194,17 @@ test('a hash that Berth makes is bcrypt, and verifies', async () => {
   expect(hashKind(hash)).toBe('bcrypt')
   expect(await Bun.password.verify('secret', hash)).toBe(true)
 })
+
+test('a success is remembered for no longer because the clock was set back', async () => {
+  const { calls, ask, advance, finish } = controlled({ rememberMs: 1000 })
+  const first = ask('a', 'x')
+  await finish(0, true)
+  expect(await first).toBe(true)
+  expect(await ask('a', 'x')).toBe(true)
+  expect(calls).toHaveLength(1)
+  advance(-1_000_000)
+  const later = ask('a', 'x')
+  await finish(1, false)
+  expect(await later).toBe(false)
+  expect(calls).toHaveLength(2)
+})

@@ -150,6 +150,12 @@ export function createPasswords(options: PasswordOptions): Passwords {
     if (password !== '') await slow(encoder.encode(password), decoy)
   }
 
+  /** After the clock was set back, nothing is remembered for longer than it may be. */
+  function isFresh({ until }: Pick<Success, 'until'>): boolean {
+    const left = until - now()
+    return left > 0 && left <= rememberMs
+  }
+
   async function check({ source, account, password, hash }: PasswordCheck): Promise<boolean> {
     if (password === '') return false
     if (hash === undefined || hashKind(hash) === undefined) {
@@ -160,7 +166,7 @@ export function createPasswords(options: PasswordOptions): Passwords {
     const mac = macOf(bytes)
     const id = `${source}\n${account}`
     const known = successes.get(id)
-    if (known !== undefined && known.generation === generation && known.hash === hash && now() < known.until) {
+    if (known !== undefined && known.generation === generation && known.hash === hash && isFresh(known)) {
       if (timingSafeEqual(known.mac, mac)) return true
     }
     const question = `${id}\n${generation}\n${hash}\n${mac.toString('base64')}`
@@ -188,7 +194,7 @@ export function createPasswords(options: PasswordOptions): Passwords {
     spend,
     isRemembered(account, password) {
       const known = recent.get(account)
-      if (known === undefined || known.generation !== generation || now() >= known.until) return false
+      if (known === undefined || known.generation !== generation || !isFresh(known)) return false
       return timingSafeEqual(known.mac, macOf(encoder.encode(password)))
     },
     fingerprint: (text) => macOf(encoder.encode(`${generation}.${reconsidered}\n${text}`)).toString('base64url'),

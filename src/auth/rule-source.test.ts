@@ -274,3 +274,16 @@ describe('in an outage', () => {
     ])
   })
 })
+
+test('rules are read again in their time after the clock was set back', async () => {
+  const { state, actions } = sourceOf([ALL], 1000)
+  state.time = 1_000_000
+  expect(await actions()).toEqual(['pull', 'push'])
+  state.list = [PULL]
+  state.time = 0
+  expect(await actions()).toEqual(['pull'])
+  expect(state.loads).toBe(2)
+  state.time = 999
+  await actions()
+  expect(state.loads).toBe(2)
+})

@@ -100,7 +100,9 @@ export function createRuleSource(options: RuleSourceOptions): RuleSource {
   /** The rules to decide by; a promise only when they have to be loaded. */
   function current(): Acl | Promise<Acl> {
     if (acl === undefined) return refresh().then(known)
-    if (now() < due) return acl
+    // A clock that was set back must not keep rules from being read for as long.
+    const left = due - now()
+    if (left > 0 && left <= ttl) return acl
     const refreshing = refresh()
     // In an outage nobody waits, for the next attempt may take its time, too; but what nobody asked for in a while is too old.
     const isOutage = complaint !== undefined && now() - due < ttl

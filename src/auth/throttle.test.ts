@@ -158,6 +158,18 @@ describe('failed logins', () => {
     expect(attempt('ann', HOME)).toBe(1000)
   })
 
+  test('the wait ends after a clock was set back, however far', () => {
+    const { clock, throttle, attempt, times } = setup()
+    times(3, () => attempt('ann', HOME))
+    clock.time -= 365 * 24 * 60 * MINUTE
+    expect(throttle.mustWait('ann', HOME)).toBe(true)
+    const wait = attempt('ann', HOME)
+    expect(wait).toBe(1000)
+    clock.time += wait
+    expect(throttle.mustWait('ann', HOME)).toBe(false)
+    expect(attempt('ann', HOME, 'right')).toBe(0)
+  })
+
   test('of invented names do not make others’ forgotten', () => {
     const { attempt, times } = setup({ max: 50 })
     times(3, () => attempt('ann', HOME))

@@ -107,13 +107,18 @@ export function createThrottle(options: ThrottleOptions): Throttle {
     return Math.max(0, Math.min(wait, Math.max(...times) + wait - time))
   }
 
+  /** After the clock was set back, what seems to come later was now: else it would stand in the way until then. */
+  function remembered(times: readonly number[], time: number): number[] {
+    return times.filter((at) => time - at < windowMs).map((at) => Math.min(at, time))
+  }
+
   function refusalOf(counted: readonly Counted[], time: number): Refusal | undefined {
     let refusal: Refusal | undefined
     let settles = true
     for (const { table, key, free } of counted) {
       const failures = table.get(key)
       if (failures === undefined) continue
-      failures.settled = failures.settled.filter((at) => time - at < windowMs)
+      failures.settled = remembered(failures.settled, time)
       failures.flying = failures.flying.filter((at) => time - at < windowMs)
       const wait = waitOf([...failures.settled, ...failures.flying], free, time)
       if (wait === 0) continue
@@ -163,8 +168,8 @@ export function createThrottle(options: ThrottleOptions): Throttle {
       const failures = own?.table.peek(own.key)
       if (own === undefined || failures === undefined) return false
       const time = now()
-      const settled = failures.settled.filter((at) => time - at < windowMs)
-      return waitOf(settled, own.free, time) > 0
+      failures.settled = remembered(failures.settled, time)
+      return waitOf(failures.settled, own.free, time) > 0
     },
     begin(account, address) {
       const attempt = tryOnce(account, address)

@@ -1,5 +1,6 @@
 import type { CollectionEvents, Collector } from '../registry/collect.ts'
 import type { Log } from '../telemetry/log.ts'
+import type { ClockGuard } from './clock-guard.ts'
 import { type Periodic, startPeriodic } from './periodic.ts'
 
 /** Collects garbage: now and at each interval. When space is short, the trash goes before its time. */
@@ -10,9 +11,10 @@ export function startCollecting(deps: {
   isShort: () => Promise<boolean>
   /** False: only when it is told to. */
   background?: boolean
+  clock?: ClockGuard
   log: Log
 }): Periodic {
-  const { collector, settings, isShort, log, background } = deps
+  const { collector, settings, isShort, log, background, clock } = deps
   const events: CollectionEvents = {
     failed: (candidate, error) =>
       log.warn('a candidate of the collector was put off', { ...wordsOf(candidate), error }),
@@ -22,6 +24,7 @@ export function startCollecting(deps: {
     failure: 'garbage could not be collected',
     log,
     ...(background === undefined ? {} : { background }),
+    ...(clock === undefined ? {} : { clock }),
     async work() {
       if (!settings().enabled) return
       const { manifests, unlinked } = await collector.cycle({ immediately: false, untagged: false }, events)

@@ -1,5 +1,6 @@
 import type { Uploads } from '../registry/uploads.ts'
 import type { Log } from '../telemetry/log.ts'
+import type { ClockGuard } from './clock-guard.ts'
 import { type Periodic, startPeriodic } from './periodic.ts'
 
 /** distribution's `storage.maintenance.uploadpurging`; milliseconds. */
@@ -17,15 +18,17 @@ export function startExpiringUploads(deps: {
   purging: () => UploadPurging
   /** False: only when it is told to. */
   background?: boolean
+  clock?: ClockGuard
   log: Log
   now: () => number
 }): Periodic {
-  const { uploads, purging, log, now, background } = deps
+  const { uploads, purging, log, now, background, clock } = deps
   return startPeriodic({
     everyMs: () => purging().intervalMs,
     failure: 'uploads could not be expired',
     log,
     ...(background === undefined ? {} : { background }),
+    ...(clock === undefined ? {} : { clock }),
     async work() {
       const { enabled, ageMs, dryRun } = purging()
       if (!enabled) return

@@ -1,8 +1,11 @@
 import type { Log } from '../telemetry/log.ts'
+import type { ClockGuard } from './clock-guard.ts'
 
 export interface Periodic {
   /** Runs it now, after a run that is under way. Never rejects. */
   run(): Promise<void>
+  /** As `run`, but it waits for its next time where the clock was set; so it happens by itself. */
+  look(): Promise<void>
   /** Waits for a run that is under way. */
   stop(): Promise<void>
 }
@@ -20,8 +23,10 @@ export function startPeriodic(options: {
   background?: boolean
   /** Milliseconds until the first run, where that is not to be now. */
   firstMs?: number
+  /** Where the work removes what is old. */
+  clock?: ClockGuard
 }): Periodic {
-  const { everyMs, work, failure, log, background = true, firstMs } = options
+  const { everyMs, work, failure, log, background = true, firstMs, clock } = options
   let running = Promise.resolve()
 
   async function attempt(): Promise<void> {
@@ -36,21 +41,25 @@ export function startPeriodic(options: {
     running = running.then(attempt)
     return running
   }
+  const look = async (): Promise<void> => {
+    if (clock?.isSteady() !== false) await run()
+  }
   let timer: Timer | undefined
   const every = () => Math.min(typeof everyMs === 'number' ? everyMs : everyMs(), LONGEST)
   const arm = (delay: number): void => {
     timer = setTimeout(() => {
       arm(every())
-      void run()
+      void look()
     }, delay)
     timer.unref()
   }
   if (background) {
     arm(firstMs ?? every())
-    if (firstMs === undefined) void run()
+    if (firstMs === undefined) void look()
   }
   return {
     run,
+    look,
     async stop() {
       clearTimeout(timer)
       await running

@@ -1,5 +1,6 @@
 import type { Audit } from '../metadata/metadata.ts'
 import type { Log } from '../telemetry/log.ts'
+import type { ClockGuard } from './clock-guard.ts'
 import { type Periodic, startPeriodic } from './periodic.ts'
 
 const INTERVAL = 3_600_000
@@ -22,14 +23,16 @@ export function startPruningAccounts(deps: {
   keep: () => { keepMs: number; keepRows: number }
   log: Log
   now: () => number
+  clock?: ClockGuard | undefined
 }): PruningAccounts {
-  const { audit, removeEndedTokens, keep, log, now } = deps
+  const { audit, removeEndedTokens, keep, log, now, clock } = deps
   let grown = 0
   let due = false
   const periodic = startPeriodic({
     everyMs: INTERVAL,
     failure: 'tokens and audit rows could not be pruned',
     log,
+    ...(clock === undefined ? {} : { clock }),
     async work() {
       due = false
       grown = 0
@@ -51,7 +54,7 @@ export function startPruningAccounts(deps: {
       // One run is enough for all that comes before it.
       if (grown < GROWTH || due) return
       due = true
-      void periodic.run()
+      void periodic.look()
     },
   }
 }

@@ -6,7 +6,7 @@ import { type Periodic, startPeriodic } from './periodic.ts'
 const EVERY_MS = 30_000
 const HOUR_MS = 3_600_000
 
-export interface Renewal extends Periodic {
+export interface Renewal extends Omit<Periodic, 'look'> {
   /** Makes all of them anew at once. @throws Error of the first that could not be had; the others are new. */
   force(): Promise<void>
 }

@@ -1,5 +1,6 @@
 import type { Sweep } from '../registry/sweep.ts'
 import type { Log } from '../telemetry/log.ts'
+import type { ClockGuard } from './clock-guard.ts'
 import { type Periodic, startPeriodic } from './periodic.ts'
 
 /** Milliseconds between two walks through all files: what they look for is left by crashes alone. */
@@ -13,16 +14,18 @@ export function startSweeping(deps: {
   settings: () => { enabled: boolean; olderThanMs: number }
   /** False: only when it is told to. */
   background?: boolean
+  clock?: ClockGuard
   log: Log
   now: () => number
 }): Periodic {
-  const { sweep, settings, log, now, background } = deps
+  const { sweep, settings, log, now, background, clock } = deps
   return startPeriodic({
     everyMs: INTERVAL,
     firstMs: FIRST,
     failure: 'files without a row could not be looked for',
     log,
     ...(background === undefined ? {} : { background }),
+    ...(clock === undefined ? {} : { clock }),
     async work() {
       const { enabled, olderThanMs } = settings()
       if (!enabled) return
