@@ -61,11 +61,14 @@ function makeDirectory(path: string): void {
   }
 }
 
+const CHOOSE = 'choose another with --data DIR or storage.filesystem.rootdirectory'
+
 const FAULTS: Record<string, string> = {
-  EEXIST: 'is a file',
-  ENOTDIR: 'lies below something that is a file',
-  EACCES: 'may not be written by this user',
-  EPERM: 'may not be written by this user',
-  EROFS: 'is on a file system that is read-only',
+  EEXIST: `is a file; ${CHOOSE}`,
+  ENOTDIR: `lies below something that is a file; ${CHOOSE}`,
+  EACCES: `may not be written by this user; change its owner, or ${CHOOSE}`,
+  EPERM: `may not be written by this user; change its owner, or ${CHOOSE}`,
+  EROFS: `is on a file system that is read-only; ${CHOOSE}`,
+  ENOENT: `cannot be made where it is; ${CHOOSE}`,
   ENOSPC: 'cannot be made: the disk is full',
 }

@@ -1,4 +1,4 @@
-import { readFileSync, statSync } from 'node:fs'
+import { closeSync, openSync, readSync, statSync } from 'node:fs'
 import { describePath, describeSource, emptyMap, isNull, type MapNode } from './node.ts'
 import type { Findings } from './problem.ts'
 import { isUnknownKeyRefused, type UnknownKeyRule } from './unknown-key.ts'
@@ -7,9 +7,11 @@ import { readYaml } from './yaml-document.ts'
 /** More than any configuration has; a file of another kind should not be parsed for minutes. Bytes. */
 const MAX_SIZE = 8 * 1024 * 1024
 
+const CHUNK = 64 * 1024
+
 const FAULTS: Record<string, string> = {
   ENOENT: 'there is no such file',
-  EACCES: 'may not be read by this user',
+  EACCES: 'may not be read by this user; change its mode or owner',
   ENOTDIR: 'there is no such file',
 }
 
@@ -44,12 +46,30 @@ export function readConfigFile(
   return root
 }
 
+/** Pipes and devices have no size that could be asked for beforehand. */
+function readUpTo(file: string, limit: number): Uint8Array {
+  const fd = openSync(file, 'r')
+  try {
+    const parts: Uint8Array[] = []
+    for (let total = 0; total < limit; ) {
+      const part = new Uint8Array(Math.min(CHUNK, limit - total))
+      const count = readSync(fd, part)
+      if (count === 0) break
+      parts.push(part.subarray(0, count))
+      total += count
+    }
+    return Buffer.concat(parts)
+  } finally {
+    closeSync(fd)
+  }
+}
+
 function readText(file: string): string | Error {
   try {
-    const stat = statSync(file)
-    if (stat.isDirectory()) return new Error('is a directory, not a file')
-    if (stat.size > MAX_SIZE) return new Error(`is larger than ${MAX_SIZE} bytes`)
-    return new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(file))
+    if (statSync(file).isDirectory()) return new Error('is a directory, not a file')
+    const bytes = readUpTo(file, MAX_SIZE + 1)
+    if (bytes.length > MAX_SIZE) return new Error(`is larger than ${MAX_SIZE} bytes, so it is no configuration`)
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : ''
     if (code === 'ERR_ENCODING_INVALID_ENCODED_DATA') return new Error('is no UTF-8 text')
