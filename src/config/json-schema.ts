@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { distributionSchema } from './distribution.ts'
 import { statuses } from './distribution-status.ts'
 import { dockerAuthSchema, dockerAuthStatuses } from './docker-auth.ts'
-import { defaultOf, isSecret, shapeOf } from './schema.ts'
+import { defaultOf, docOf, isSecret, shapeOf } from './schema.ts'
 import type { Statuses } from './status.ts'
 
 type Json = Record<string, unknown>
@@ -34,7 +34,7 @@ function refined(raw: Json, schema: z.ZodType, path: string, known: Statuses): J
   const json: Json = Array.isArray(raw.anyOf) ? { ...raw, ...raw.anyOf[0] } : raw
   const shape = shapeOf(schema)
   const status = known[path]
-  const described = [json.description, status && `${word(status.effect)} ${status.because}`]
+  const described = [docOf(schema), status && `${word(status.effect)} ${status.because}`]
   const annotations: Json = {
     ...(described.some((text) => text !== undefined) ? { description: described.filter(Boolean).join('. ') } : {}),
     ...(status === undefined ? {} : { deprecated: true }),

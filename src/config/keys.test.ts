@@ -2,7 +2,7 @@ import { describe, expect, test } from 'bun:test'
 import type { Config } from './config.ts'
 import { distributionSchema } from './distribution.ts'
 import { lines, loadText } from './fixtures/load-text.ts'
-import { type Shape, shapeOf } from './schema.ts'
+import { docOf, type Shape, shapeOf } from './schema.ts'
 
 /**
  * Every key of registry 2.8 and 3 (their `configuration.go` and handlers), and what becomes of it. `[]` is an element of a list,
@@ -39,6 +39,10 @@ const keys: Record<string, Outcome> = {
   'storage.cache.blobdescriptorsize': works(10_000, (c) => c.cache.blobs, 10_000),
   'storage.cache.layerinfo': works('inmemory', (c) => c.cache.blobs, undefined),
   'storage.tag.concurrencylimit': warned(5, noEffect),
+  'storage.maintenance.uploadpurging.enabled': works(false, (c) => c.uploads.purging.enabled, false),
+  'storage.maintenance.uploadpurging.age': works('2h', (c) => c.uploads.purging.ageMs, 7_200_000),
+  'storage.maintenance.uploadpurging.interval': works('2h', (c) => c.uploads.purging.intervalMs, 7_200_000),
+  'storage.maintenance.uploadpurging.dryrun': works(true, (c) => c.uploads.purging.dryRun, true),
   'storage.maintenance.readonly.enabled': works(true, (c) => c.readOnly, true),
   'auth.none': works(null, (c) => c.auth.kind, 'none'),
   'auth.silly': refused({ realm: 'r', service: 's' }, notYet),
@@ -140,8 +144,6 @@ const elsewhere = `
 log.level log.formatter log.fields.* log.accesslog.disabled log.reportcaller log.hooks[].disabled log.hooks[].type
 log.hooks[].levels log.hooks[].options.smtp.addr log.hooks[].options.smtp.username log.hooks[].options.smtp.password
 log.hooks[].options.smtp.insecure log.hooks[].options.from log.hooks[].options.to
-storage.maintenance.uploadpurging.enabled storage.maintenance.uploadpurging.age
-storage.maintenance.uploadpurging.interval storage.maintenance.uploadpurging.dryrun
 http.tls.certificate http.tls.key http.tls.clientcas http.tls.clientauth http.tls.minimumtls http.tls.ciphersuites
 http.tls.letsencrypt.cachefile http.tls.letsencrypt.email http.tls.letsencrypt.hosts http.tls.letsencrypt.directoryurl
 http.debug.addr http.debug.prometheus.enabled http.debug.prometheus.path http.http2.disabled http.h2c.enabled
@@ -166,7 +168,7 @@ test.each([...Object.keys(keys), ...elsewhere])('the schema has %s', (key) => {
     else schema = shape?.kind === 'record' && part === '*' ? shape.value : undefined
   }
   expect(schema).toBeDefined()
-  if (!key.endsWith('*')) expect(schema?.description ?? '').not.toBe('')
+  if (!key.endsWith('*')) expect((schema && docOf(schema)) ?? '').not.toBe('')
 })
 
 /** `{http: {headers: {any: value}}}` of `http.headers.*`. */

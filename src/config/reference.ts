@@ -1,7 +1,7 @@
 import type { z } from 'zod'
 import { distributionSchema, goFieldNames } from './distribution.ts'
 import { statuses } from './distribution-status.ts'
-import { defaultOf, isSecret, shapeOf } from './schema.ts'
+import { defaultOf, docOf, isSecret, shapeOf } from './schema.ts'
 
 /**
  * Every key of the configuration as Markdown (docs/configuration.md), made of the schema: what it takes, what it is when it is
@@ -15,7 +15,7 @@ export function referenceMarkdown(): string {
   return [
     INTRODUCTION,
     table(single.flatMap(([key, schema]) => rowsOf(key, schema))),
-    ...sections.map(([key, schema]) => `## ${key}\n${schema.description ?? ''}.\n\n${table(rowsOf(key, schema))}`),
+    ...sections.map(([key, schema]) => `## ${key}\n${docOf(schema) ?? ''}.\n\n${table(rowsOf(key, schema))}`),
     `## Go's names in variables\n${GO_NAMES}\n\n${table(
       Object.entries(goFieldNames).map(([key, name]) => [`\`${key}\``, `\`${name}\``]),
       ['Key', 'In a variable'],
@@ -49,7 +49,7 @@ function rowsOf(path: string, schema: z.ZodType): Row[] {
   if (status !== undefined) {
     const effect = status.effect === 'refused' ? 'Refused' : 'No effect'
     // A section that does nothing as a whole needs no line for each of its keys.
-    return [[`\`${path}\``, '', '', sentence(schema.description, `**${effect}**: ${status.because}`)]]
+    return [[`\`${path}\``, '', '', sentence(docOf(schema), `**${effect}**: ${status.because}`)]]
   }
   switch (shape.kind) {
     case 'map':
@@ -70,7 +70,7 @@ function rowsOf(path: string, schema: z.ZodType): Row[] {
 function row(path: string, schema: z.ZodType, values: string): Row {
   const value = defaultOf(schema)
   const fallback = value === undefined || typeof value === 'object' ? '' : `\`${String(value)}\``
-  return [`\`${path}\``, isSecret(schema) ? `${values}, secret` : values, fallback, sentence(schema.description)]
+  return [`\`${path}\``, isSecret(schema) ? `${values}, secret` : values, fallback, sentence(docOf(schema))]
 }
 
 function valuesOf(schema: z.ZodType): string {

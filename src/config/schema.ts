@@ -58,6 +58,13 @@ export function defaultOf(schema: z.ZodType): unknown {
   return undefined
 }
 
+/** What a key is for; a wrapper that was put around it afterwards has no words of its own. */
+export function docOf(schema: z.ZodType): string | undefined {
+  if (schema.description !== undefined) return schema.description
+  const inner = 'innerType' in schema.def ? schema.def.innerType : undefined
+  return inner instanceof z.ZodType ? docOf(inner) : undefined
+}
+
 export function isSecret(schema: z.ZodType): boolean {
   return schema.meta()?.secret === true
 }
