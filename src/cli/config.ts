@@ -3,6 +3,7 @@ import { missingFiles } from '../config/files.ts'
 import { type LoadInput, type LoadResult, loadConfig } from '../config/load.ts'
 import { effectiveValues, printEffective } from '../config/print.ts'
 import { formatProblems } from '../config/problem.ts'
+import { choosePath } from './config-path.ts'
 import { printableJson } from './table.ts'
 
 type Format = 'text' | 'json'
@@ -105,7 +106,9 @@ function jsonOf(value: unknown): string {
 
 function load(file: string | undefined, options: ConfigOptions, env: LoadInput['env']): LoadResult {
   const { addr, data, authConfig, compat } = options
-  return loadConfig({ file, authFile: authConfig, env, flags: { addr, data }, compat })
+  // As serve chooses.
+  const { path } = choosePath(file, env)
+  return loadConfig({ file: path, authFile: authConfig, env, flags: { addr, data }, compat })
 }
 
 /** What stands in the configuration may still name a file that is not there. */
