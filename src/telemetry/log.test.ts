@@ -73,3 +73,26 @@ describe('a log', () => {
       expect(JSON.parse(out[0] ?? '')).toMatchObject({ account: 'a\u009b31mX\u202e\u2028b\u007f\u001b' })
   })
 })
+
+test('a line names who wrote it, where that is asked for, and is told to a hook with all its fields', () => {
+  const out: string[] = []
+  const told: unknown[] = []
+  const log = createLog({
+    level: 'info',
+    formatter: 'json',
+    fields: { service: 'x', msg: 'kept' },
+    now: () => 0,
+    reportCaller: true,
+    write: (line) => out.push(line),
+    hook: ({ level, message, fields }) => told.push([level, message, fields.a]),
+  })
+  log.debug('not written')
+  log.later('error', 'hello', { a: 1 })
+  expect(JSON.parse(out[0] ?? '')).toMatchObject({
+    msg: 'hello',
+    'fields.msg': 'kept',
+    file: expect.stringMatching(/^src\/telemetry\/log\.test\.ts:\d+$/),
+  })
+  expect(told).toEqual([['error', 'hello', 1]])
+  expect([log.enabled('debug'), log.enabled('info')]).toEqual([false, true])
+})
