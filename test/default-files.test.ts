@@ -48,7 +48,7 @@ test('repositories that registry:2 wrote are not passed over in silence', async 
     await berth.stop()
     const again = await startBerth({ env: { REGISTRY_AUTH: 'none' }, dataDirectory: berth.dataDirectory })
     try {
-      expect(again.log()).toContain('does not adopt it yet')
+      expect(again.log()).toContain('they are adopted now')
     } finally {
       await again.dispose()
     }
