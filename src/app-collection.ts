@@ -38,14 +38,15 @@ export function createUpkeep(deps: {
   background: boolean
   /** When the database was written last before this start. */
   lastUse: number | undefined
+  isHeld: () => boolean
   log: Log
   now: Clock['now']
 }): Upkeep {
-  const { metadata, storage, blobs, manifests, uploads, config, background, lastUse, log, now } = deps
+  const { metadata, storage, blobs, manifests, uploads, config, background, lastUse, isHeld, log, now } = deps
   let stopping = false
   const clock = () => createClockGuard({ now, lastUse, log })
   const collector = createCollector({
-    ...{ metadata, storage, blobs, manifests, now },
+    ...{ metadata, storage, blobs, manifests, now, isHeld },
     terms: () => termsOf(config()),
     isStopping: () => stopping,
   })

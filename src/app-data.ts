@@ -1,5 +1,6 @@
 import { accessSync, constants, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import { refuseUnfinishedRestore } from './backup/marker.ts'
 import type { Metadata } from './metadata/metadata.ts'
 import { lockDirectory, refuseNetworkFileSystem } from './metadata/owner-lock.ts'
 import { openSqlite } from './metadata/sqlite.ts'
@@ -26,6 +27,7 @@ export async function openData(data: { directory: string; metadata: string }, me
   // Whoever may look into it may read every image; a directory that is there already keeps its mode.
   for (const directory of directories) makeDirectory(directory)
   refuseNetworkFileSystem(database)
+  for (const directory of directories) refuseUnfinishedRestore(directory)
   try {
     for (const directory of directories) {
       const lock = lockDirectory(directory)

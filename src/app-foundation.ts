@@ -22,7 +22,7 @@ export interface Foundation {
   /** The admin API, which asks the identity of the moment; undefined without a database. */
   api(
     current: () => Pick<Identity, 'login' | 'chain' | 'server' | 'own'>,
-    registry?: Pick<ApiDeps, 'notifications'>,
+    registry?: Pick<ApiDeps, 'notifications'> & { snapshots: () => ApiDeps['snapshots'] },
   ): Api | undefined
   /** After a tool has moved the audit file away. */
   reopen(): Promise<void>
@@ -98,6 +98,10 @@ export async function openFoundation(options: FoundationDeps): Promise<Foundatio
         : createApi({
             ...services,
             notifications: registry?.notifications,
+            // None while images of another registry are being adopted.
+            get snapshots() {
+              return registry?.snapshots()
+            },
             audit: metadata.audit,
             contents: metadata.contents,
             whoIs: createWhoIs({ login: () => current().login, now, record }),

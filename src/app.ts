@@ -12,6 +12,7 @@ import { openNotifications } from './app-notifications.ts'
 import { databaseMeter, observedStorage, tracedMetadata } from './app-observed.ts'
 import { OPERATOR_CALLER } from './app-operator.ts'
 import { policyOf } from './app-policy.ts'
+import { openSnapshots } from './app-snapshots.ts'
 import { API_PATH, GRACE } from './app-token.ts'
 import { createWatch, startConfiguredChecks, startOwnChecks, type Watch } from './app-watch.ts'
 import type { Accounts } from './auth/accounts.ts'
@@ -122,6 +123,8 @@ export async function createApp(
     const counts = caches.manifest
     const manifests = createManifests({ metadata, now, policy: () => policy, onFreed, counts, events })
     let isAdopting = hasTree(config)
+    const snapshots = openSnapshots(config.data, { log, now, newId })
+    owned.closers.push(() => snapshots.stop())
     const startUpkeep = () =>
       createUpkeep({
         ...{ metadata, storage, blobs, manifests, uploads, log, now },
@@ -129,6 +132,7 @@ export async function createApp(
         // Nothing may be collected of what is not wholly adopted.
         background: (deps.background ?? true) && !isAdopting,
         lastUse: owned.lastUse,
+        isHeld: snapshots.isHolding,
       })
     let upkeep = startUpkeep()
     owned.closers.push(() => upkeep.stop())
@@ -160,7 +164,10 @@ export async function createApp(
 
     const meter = watch.metered ? createRequestMeter(metrics) : undefined
     const probes = createProbes({ health, lifecycle, telling: false })
-    const api = foundation.api(() => current().identity, { notifications: told.notifications })
+    const api = foundation.api(() => current().identity, {
+      notifications: told.notifications,
+      snapshots: () => (isAdopting ? undefined : snapshots),
+    })
 
     async function open(next: Config): Promise<Front> {
       const identity = await createIdentity(next, foundation.deps)

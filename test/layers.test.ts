@@ -29,6 +29,8 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   http: ['registry/', 'auth/', 'oci/', 'telemetry/', 'x509/'],
   // Writes files of its own, under the names of other programs' layouts.
   export: ['oci/', 'telemetry/', 'storage/', 'metadata/metadata.ts'],
+  // Gives files their place as exports do.
+  backup: ['oci/', 'telemetry/', 'files/', 'storage/', 'metadata/', 'export/place.ts', 'export/overlap.ts'],
   jobs: ['registry/', 'metadata/metadata.ts', 'oci/', 'telemetry/', 'tls/managed.ts'],
   'app.ts': [
     ...[
@@ -40,6 +42,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
       'registry/',
       'auth/',
       'acme/',
+      'backup/marker.ts',
       'tls/',
       'http/',
       'jobs/',
@@ -48,6 +51,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   ],
   'run.ts': [
     'config/',
+    'backup/',
     'export/',
     'telemetry/',
     'http/',

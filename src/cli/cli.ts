@@ -3,6 +3,7 @@ import { aclCommand } from './acl.ts'
 import { adoptCommand } from './adopt.ts'
 import { auditCommand } from './audit.ts'
 import { authCommand } from './auth.ts'
+import { backupCommand } from './backup.ts'
 import { certCommand } from './cert.ts'
 import { configCommand } from './config.ts'
 import { doctorCommand } from './doctor.ts'
@@ -13,6 +14,7 @@ import { htpasswdCommand } from './htpasswd.ts'
 import { keyCommand } from './key.ts'
 import { notifyCommand } from './notify.ts'
 import { registryCommand } from './registry.ts'
+import { restoreCommand } from './restore.ts'
 import { robotCommand } from './robot.ts'
 import { serveCommand } from './serve.ts'
 import { tokenCommand } from './token.ts'
@@ -46,6 +48,8 @@ function berthCommand(): Command {
     .addCommand(htpasswdCommand())
     .addCommand(notifyCommand())
     .addCommand(exportCommand())
+    .addCommand(backupCommand())
+    .addCommand(restoreCommand())
     .addCommand(configCommand())
     .addCommand(doctorCommand())
     .addCommand(versionCommand())

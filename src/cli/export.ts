@@ -1,9 +1,10 @@
 import { Command, Option } from 'commander'
-import type { ExportRequest, Report } from '../run-export.ts'
+import type { Report } from '../run-export.ts'
 import { type AdminContext, type AdminFlags, ofProcess } from './control.ts'
+import { createCopyBar } from './copy-bar.ts'
 import { CommandError } from './error.ts'
 import { formatReport, nextSteps, reportProblems } from './export-report.ts'
-import { bytesText, countText, createProgressBar, type Terminal } from './progress.ts'
+import { countText, type Terminal } from './progress.ts'
 import { printableJson } from './table.ts'
 import { collect } from './values.ts'
 
@@ -37,7 +38,7 @@ export function exportCommand(context: AdminContext = ofProcess, terminal: Termi
       const { directory, config, images } = operands(first, others, flags)
       const { exportData, ExportError, parseSelection } = await import('../run-export.ts')
       let report: Report
-      const bar = createBar(terminal, context.now)
+      const bar = createCopyBar('export', terminal, context.now)
       try {
         const selection = usage(() => parseSelection(images, flags.repository ?? []))
         const found = context.configOf({
@@ -116,30 +117,4 @@ function problemsText({ problems, dryRun }: Report): string {
   return dryRun
     ? `${what} could not be exported (see above)`
     : `${what} could not be exported (see above); the rest was`
-}
-
-/** Bytes tell how long it takes; files beside them count for 4 KiB each, because a link takes its time too. */
-const ITEM = 4096
-
-function createBar(terminal: Terminal, now: () => number): ExportRequest['progress'] & { clear(): void } {
-  const bar = createProgressBar('export', terminal, now)
-  const total = { items: 0, bytes: 0 }
-  const done = { items: 0, bytes: 0 }
-  const show = () => {
-    const files = `${countText(done.items)} of ${countText(total.items)}`
-    const text = `${files}  ${bytesText(done.bytes)} of ${bytesText(total.bytes)}`
-    bar.show(done.bytes + done.items * ITEM, total.bytes + total.items * ITEM, text)
-  }
-  return {
-    total: (of) => void Object.assign(total, of),
-    bytes(count) {
-      done.bytes += count
-      show()
-    },
-    item() {
-      done.items++
-      show()
-    },
-    clear: bar.clear,
-  }
 }

@@ -1,11 +1,10 @@
-import { realpathSync } from 'node:fs'
-import { sep } from 'node:path'
 import type { Contents } from '../metadata/metadata.ts'
 import { errnoOf } from '../storage/fault.ts'
 import { StorageError } from '../storage/storage.ts'
 import { exportDistribution } from './distribution.ts'
 import { ExportError } from './export-error.ts'
 import { exportOci } from './oci.ts'
+import { overlapOf } from './overlap.ts'
 import { eachRepository } from './pages.ts'
 import { createReport, type Report } from './report.ts'
 import { isSelected, type Selection } from './selection.ts'
@@ -64,29 +63,16 @@ export async function runExport(options: ExportOptions): Promise<Report> {
 
 /** An export into the folders that it reads from would never end well. */
 function refuseOverlap(directory: string, storage: string): void {
-  const target = nearestRealPath(directory)
-  const own = nearestRealPath(storage)
-  if (target === own) {
+  const overlap = overlapOf(directory, storage)
+  if (overlap === 'same') {
     throw new ExportError(
       `${directory} is Berth's own data directory; --in-place writes the links of registry:2 into it`,
     )
   }
-  if (target.startsWith(`${own}${sep}`) || own.startsWith(`${target}${sep}`)) {
+  if (overlap === 'nested') {
     throw new ExportError(
       `${directory} and the data directory ${storage} lie one within the other; name another folder`,
     )
-  }
-}
-
-/** With symbolic links followed, as far as the path exists. */
-function nearestRealPath(path: string): string {
-  try {
-    return realpathSync(path)
-  } catch {
-    const at = path.lastIndexOf(sep)
-    const parent = at <= 0 ? sep : path.slice(0, at)
-    if (parent === path) return path
-    return `${nearestRealPath(parent).replace(/\/$/, '')}${path.slice(at)}`
   }
 }
 

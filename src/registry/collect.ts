@@ -50,7 +50,10 @@ export interface Collector {
   cycle(mode: CollectionMode, events?: CollectionEvents): Promise<Totals>
   /** What a cycle would do to what waits now, without doing it. */
   plan(mode: CollectionMode): RehearsalPlan
-  /** Takes manifests out of the trash, the oldest first, as long as `isShort` says so. Resolves to how many. */
+  /**
+   * Takes manifests out of the trash, the oldest first, as long as `isShort` says so. Resolves to how many. None while a
+   * backup holds their bytes: the trash would be emptied, and no space freed.
+   */
   relieve(isShort: () => Promise<boolean>, events?: CollectionEvents): Promise<number>
 }
 
@@ -77,8 +80,10 @@ export function createCollector(deps: {
   now: () => number
   /** A cycle ends after the candidates that it has in hand. */
   isStopping?: () => boolean
+  /** Whether a backup runs: nothing is unlinked then, for its snapshot may name what was marked since. */
+  isHeld?: () => boolean
 }): Collector {
-  const { metadata, storage, blobs, manifests, terms, now, isStopping = () => false } = deps
+  const { metadata, storage, blobs, manifests, terms, now, isStopping = () => false, isHeld = () => false } = deps
   const { collection } = metadata
 
   function plan({ immediately, untagged }: CollectionMode): RehearsalPlan {
@@ -142,6 +147,7 @@ export function createCollector(deps: {
     return await blobs.collecting(object.digest, async () => {
       // Another lane may have been here, and the key may be somebody else's by now.
       if (!(await metadata.blobs.discarded(object.digest)).includes(object.key)) return { kind: 'kept' }
+      if (isHeld()) return { kind: 'busy' }
       await storage.delete(object.key)
       await collection.forget(object)
       return { kind: 'taken', discarded: [], freed: [] }
@@ -149,6 +155,7 @@ export function createCollector(deps: {
   }
 
   async function unlinkAll(events: CollectionEvents): Promise<void> {
+    if (isHeld()) return
     const time = now()
     await exhaust<ObjectCandidate>(
       () => collection.objects(time, PORTION),
@@ -213,7 +220,7 @@ export function createCollector(deps: {
     async relieve(isShort, given = {}) {
       const { events } = createTotals(given)
       let purged = 0
-      while (!isStopping() && (await isShort())) {
+      while (!isStopping() && !isHeld() && (await isShort())) {
         const found = await collection.trash(Number.MAX_SAFE_INTEGER, now(), RELIEF)
         let taken = 0
         for (const trash of found) {

@@ -35,6 +35,7 @@ export async function openApi(more: Partial<ApiDeps> = {}, basePath = '/api/v1')
     ...opened,
     audit: metadata.audit,
     notifications: undefined,
+    snapshots: undefined,
     contents: {
       repositories: async () => [],
       manifests: async () => ({ manifests: [], more: false }),

@@ -10,6 +10,7 @@ import type { RuleBook } from '../../auth/rule-book.ts'
 import type { ScopeRequest } from '../../auth/scope-request.ts'
 import type { Contents } from '../../registry/contents.ts'
 import type { Notifications } from '../../registry/notifications.ts'
+import type { Snapshots } from '../../registry/snapshots.ts'
 import type { Log } from '../../telemetry/log.ts'
 
 /** Who calls the API. */
@@ -84,6 +85,8 @@ export interface ApiDeps {
   notifications: Notifications | undefined
   /** For the operator alone: keys of blobs concern nobody who may not read the data directory. */
   contents: Contents
+  /** Undefined where no registry runs, or none that is whole. */
+  snapshots: Snapshots | undefined
   changes: Changes
   /** @throws UnavailableError when it could not find out */
   whoIs: (request: Request, address: string | undefined) => Promise<Identity>

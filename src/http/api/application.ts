@@ -15,6 +15,7 @@ import { isForeign } from './origin-check.ts'
 import { ProblemError, problem, problemOf } from './problem.ts'
 import { addRobots } from './robots.ts'
 import { MOUNT } from './route.ts'
+import { addSnapshots } from './snapshots.ts'
 import { addTokens } from './tokens.ts'
 import { addUsers } from './users.ts'
 
@@ -113,6 +114,7 @@ function createRoutes(deps: ApiDeps) {
     addKeys,
     addNotifications,
     addContents,
+    addSnapshots,
   ])
     add(admin, deps)
 

@@ -1,8 +1,8 @@
 import { createRoute } from '@hono/zod-openapi'
-import { answered, OPERATOR } from '../../auth/administration.ts'
-import type { ApiDeps, Caller } from './api.ts'
+import { answered } from '../../auth/administration.ts'
+import type { ApiDeps } from './api.ts'
 import type { ApiRouter } from './context.ts'
-import { ProblemError } from './problem.ts'
+import { requireOperator } from './operator.ts'
 import { json, refusals } from './route.ts'
 import {
   contentBlobsQuery,
@@ -96,10 +96,4 @@ export function addContents(router: ApiRouter, { contents }: ApiDeps): void {
     const { repository, digest, ...page } = c.req.valid('query')
     return c.json({ blobs: await answered(() => contents.blobs(repository, { digest }, page)) }, 200)
   })
-}
-
-/** Keys of blobs are paths in the data directory, and manifests are read past the rules of who may pull what. */
-function requireOperator({ account, source }: Caller): void {
-  if (account !== OPERATOR.account || source !== OPERATOR.source)
-    throw new ProblemError(403, 'this is answered through the control socket alone')
 }
