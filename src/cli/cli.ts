@@ -5,6 +5,7 @@ import { auditCommand } from './audit.ts'
 import { authCommand } from './auth.ts'
 import { backupCommand } from './backup.ts'
 import { certCommand } from './cert.ts'
+import { VERBS, verbOf } from './client/verbs.ts'
 import { configCommand } from './config.ts'
 import { doctorCommand } from './doctor.ts'
 import { CommandError } from './error.ts'
@@ -21,16 +22,24 @@ import { tokenCommand } from './token.ts'
 import { userCommand } from './user.ts'
 import { VERSION, versionCommand } from './version.ts'
 
-/** Runs the command line. Resolves to the exit code: 0 done, 1 failed, 2 wrong usage. */
+/**
+ * Runs the command line. Resolves to the exit code: 0 done, 1 failed, 2 wrong usage; the client's verbs have more
+ * (`client/failure.ts`).
+ */
 export async function run(args: readonly string[]): Promise<number> {
-  const [first = ''] = args
+  const [first = '', second = ''] = args
+  const verb = verbOf(first) ?? (first === 'help' ? verbOf(second) : undefined)
+  if (verb !== undefined) {
+    const { runClient } = await import('./client/client.ts')
+    return await runClient(verb, first === 'help' ? ['--help'] : args.slice(1))
+  }
   return first === 'registry'
     ? await perform(registryCommand(), withServe(args.slice(1)))
     : await perform(berthCommand(), withServe(args))
 }
 
 function berthCommand(): Command {
-  return new Command('berth')
+  const berth = new Command('berth')
     .description('A private container registry with its own token server, in one program')
     .version(VERSION, '-v, --version')
     .addCommand(serveCommand())
@@ -53,6 +62,9 @@ function berthCommand(): Command {
     .addCommand(configCommand())
     .addCommand(doctorCommand())
     .addCommand(versionCommand())
+  // For the list of commands alone: `run` has called them before.
+  for (const [name, { summary }] of Object.entries(VERBS)) berth.command(name).description(summary)
+  return berth
 }
 
 async function perform(program: Command, args: readonly string[]): Promise<number> {

@@ -17,6 +17,13 @@ export interface Authorization {
   answer(target: Target, response: Response): Promise<string | undefined>
   /** A token as the token server answers it. @throws UpstreamError, also where the registry has no token server */
   token(target: Target): Promise<Token>
+  /** Whether the credentials are accepted. @throws UpstreamError `unauthorized` */
+  check(registry: string): Promise<void>
+  /**
+   * As `check`; resolves to a refresh token to keep in place of the password, where the token server gives one.
+   * @throws UpstreamError `unauthorized`
+   */
+  login(registry: string): Promise<string | undefined>
   /** How a registry lets people in: the challenges of its `/v2/`; none for an open one. @throws UpstreamError */
   challenges(registry: string): Promise<readonly Challenge[]>
 }
@@ -141,6 +148,7 @@ export function createAuthorization({
     service: string,
     scope: string,
     credential: Credential | undefined,
+    isOffline = false,
   ): Promise<Token> {
     const scopes = scope === '' ? [] : scope.split(' ')
     const realmHost = new URL(realm).host
@@ -164,7 +172,7 @@ export function createAuthorization({
             })
           : await transport.send(realmHost, {
               method: 'GET',
-              url: withQuery(realm, service, scopes, credential),
+              url: withQuery(realm, service, scopes, credential, isOffline),
               ...(credential?.kind === 'password' ? { headers: { Authorization: basic(credential) } } : {}),
             })
     } catch (error) {
@@ -179,8 +187,39 @@ export function createAuthorization({
     return tokenIn(registry, text, now())
   }
 
+  async function enter(registry: string, isOffline: boolean): Promise<string | undefined> {
+    const found = await challenges(registry)
+    const credential = await credentials.find(registry)
+    const bearer = found.find(({ scheme }) => scheme === 'bearer')
+    let authorized: string | undefined
+    let refreshToken: string | undefined
+    if (bearer !== undefined && credential?.kind !== 'registry-token') {
+      const service = bearer.parameters.get('service') ?? ''
+      const realm = await realmOf(registry, bearer.parameters.get('realm') ?? '', credential !== undefined)
+      const token = await fetchToken(registry, realm, service, '', credential, isOffline)
+      authorized = `Bearer ${token.token}`
+      refreshToken = token.refreshToken
+    } else authorized = await header({ registry, needed: [] }, found, '')
+    const url = `${await transport.baseOf(registry)}/v2/`
+    const headers: Record<string, string> = authorized === undefined ? {} : { Authorization: authorized }
+    const response = await transport.send(registry, { method: 'GET', url, headers })
+    await response.body?.cancel()
+    if (response.ok) return refreshToken
+    const source = credential?.source ?? 'nobody'
+    throw response.status === 401 || response.status === 403
+      ? new UpstreamError('unauthorized', `${registry} does not accept the credentials of ${source}`, {
+          status: response.status,
+          hint: `berth login ${registry}`,
+        })
+      : new UpstreamError('failed', `${registry} answers ${response.status} to ${url}`, { status: response.status })
+  }
+
   return {
     challenges,
+    login: (registry) => enter(registry, true),
+    async check(registry) {
+      await enter(registry, false)
+    },
     async headerFor(target) {
       const found = await challenges(target.registry)
       return found.length === 0 ? undefined : await header(target, found, formatScope(target.needed))
@@ -211,12 +250,14 @@ function withQuery(
   service: string,
   scopes: readonly string[],
   credential: Credential | undefined,
+  isOffline: boolean,
 ): string {
   const url = new URL(realm)
   if (service !== '') url.searchParams.set('service', service)
   for (const scope of scopes) url.searchParams.append('scope', scope)
   if (credential?.kind === 'password') url.searchParams.set('account', credential.username)
   url.searchParams.set('client_id', CLIENT_ID)
+  if (isOffline) url.searchParams.set('offline_token', 'true')
   return url.href
 }
 

@@ -1,74 +1,14 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { digestOf } from '../../src/oci/digest.ts'
 import { MEDIA_TYPES } from '../../src/oci/media-type.ts'
 import type { RepositoryReference } from '../../src/upstream/reference.ts'
 import { createUpstream, type Upstream } from '../../src/upstream/upstream.ts'
-import { makePair } from '../certificates.ts'
 import { makeArtifact, makeImage, makeIndex, noise } from '../image.ts'
-import { describeWith, must, program } from '../programs.ts'
-import { type Berth, startBerth } from '../start-berth.ts'
-import { startDebianRegistry } from './debian-registry.ts'
-
-interface Site {
-  /** `host:port`. */
-  registry: string
-  user: { username: string; password: string } | undefined
-  caFile?: string
-  dispose(): Promise<void>
-}
-
-const PASSWORD = 'correct horse'
-
-/** Every kind of registry that a client must get along with. */
-const SITES: Record<string, (folder: string) => Promise<Site>> = {
-  async 'Berth with its own users, over TLS'(folder) {
-    const { certificate, key } = await makePair(folder)
-    const env = {
-      BERTH_ADMIN_PASSWORD: PASSWORD,
-      REGISTRY_HTTP_TLS_CERTIFICATE: certificate,
-      REGISTRY_HTTP_TLS_KEY: key,
-    }
-    const berth = await startBerth({ env, args: ['--addr', '127.0.0.1:0'] })
-    return { ...siteOf(berth), caFile: certificate }
-  },
-  async "docker-registry with Berth's token server"() {
-    const berth = await startBerth({ env: { BERTH_ADMIN_PASSWORD: PASSWORD } })
-    const debian = await startDebianRegistry({
-      token: {
-        realm: `${berth.url}/auth`,
-        service: 'Berth',
-        issuer: 'Berth',
-        rootcertbundle: join(berth.dataDirectory, 'berth-token.crt'),
-      },
-    })
-    return {
-      registry: debian.host,
-      user: { username: 'admin', password: PASSWORD },
-      async dispose() {
-        await debian.dispose()
-        await berth.dispose()
-      },
-    }
-  },
-  async 'docker-registry with htpasswd'(folder) {
-    const path = join(folder, 'htpasswd')
-    writeFileSync(path, await must([program('htpasswd'), '-Bbn', 'admin', PASSWORD]))
-    const debian = await startDebianRegistry({ htpasswd: { realm: 'Registry Realm', path } })
-    return { registry: debian.host, user: { username: 'admin', password: PASSWORD }, dispose: debian.dispose }
-  },
-  async 'docker-registry that is open'() {
-    const debian = await startDebianRegistry('none')
-    return { registry: debian.host, user: undefined, dispose: debian.dispose }
-  },
-}
-
-function siteOf(berth: Berth): Site {
-  const user = { username: 'admin', password: PASSWORD }
-  return { registry: `127.0.0.1:${berth.port}`, user, dispose: berth.dispose }
-}
+import { describeWith } from '../programs.ts'
+import { SITES, type Site } from './registry-sites.ts'
 
 const all = async <T>(items: AsyncIterable<T>): Promise<T[]> => await Array.fromAsync(items)
 

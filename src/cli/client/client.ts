@@ -1,0 +1,60 @@
+import { type Command, CommanderError } from 'commander'
+import { type ClientContext, ClosedPipe, contextOfProcess } from './context.ts'
+import { describeFailure, EXIT } from './failure.ts'
+import { VERB_ALIASES, VERBS } from './verbs.ts'
+
+/** Runs a verb of the client for the process; resolves to the exit code. */
+export async function runClient(name: string, args: readonly string[]): Promise<number> {
+  const interrupt = new AbortController()
+  let interruptions = 0
+  const onSignal = () => {
+    // What was begun is taken back first; whoever asks twice does not want to wait for that.
+    if (++interruptions > 1) process.exit(EXIT.interrupted)
+    interrupt.abort(new Error('interrupted'))
+  }
+  process.on('SIGINT', onSignal)
+  process.on('SIGTERM', onSignal)
+  try {
+    return await performVerb(name, args, contextOfProcess(interrupt.signal))
+  } finally {
+    process.off('SIGINT', onSignal)
+    process.off('SIGTERM', onSignal)
+  }
+}
+
+/** As `runClient`, with whatever stands for the process. */
+export async function performVerb(name: string, args: readonly string[], context: ClientContext): Promise<number> {
+  const verb = VERBS[name]
+  if (verb === undefined) throw new Error(`there is no verb ${name}`)
+  const command = (await verb.load())(context).summary(verb.summary)
+  if (command.description() === '') command.description(verb.summary)
+  for (const [alias, of] of Object.entries(VERB_ALIASES)) if (of === name) command.alias(alias)
+  try {
+    prepare(command, context)
+    await command.parseAsync([...args], { from: 'user' })
+    return EXIT.done
+  } catch (error) {
+    if (error instanceof ClosedPipe) return EXIT.done
+    if (context.signal.aborted) {
+      context.error('berth: interrupted\n')
+      return EXIT.interrupted
+    }
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage
+    const { text, code } = describeFailure(error)
+    context.error(text)
+    if (context.env.BERTH_DEBUG !== undefined && error instanceof Error) context.error(`${error.stack}\n`)
+    return code
+  }
+}
+
+function prepare(command: Command, context: ClientContext): void {
+  const name = `berth ${command.name()}`
+  command
+    .name(name)
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => context.out(text),
+      writeErr: (text) => context.error(text),
+      outputError: (text, write) => write(`berth: ${text.replace(/^error: /, '')}Hint: ${name} --help\n`),
+    })
+}

@@ -1,0 +1,75 @@
+import { type Command, InvalidArgumentError, Option } from 'commander'
+import { UpstreamError } from '../../upstream/error.ts'
+import { createUpstream, type Upstream, type UpstreamOptions } from '../../upstream/upstream.ts'
+import { collect } from '../values.ts'
+import { VERSION } from '../version.ts'
+import type { ClientContext } from './context.ts'
+
+/** How a registry is spoken to: the flags that every verb has. */
+export interface ConnectionFlags {
+  insecure?: true
+  plainHttp?: true
+  caFile?: string
+  certFile?: string
+  keyFile?: string
+  registryConfig?: string
+  authfile?: string
+  header?: string[]
+  timeout?: number
+  debug?: true
+}
+
+export function connectionOptions(command: Command): Command {
+  return command
+    .option('--insecure', 'take any certificate, and plain HTTP where there is no TLS')
+    .option('--plain-http', 'speak HTTP without TLS')
+    .option('--ca-file <file>', 'trust the authorities of this PEM file, too')
+    .option('--cert-file <file>', 'show this client certificate (PEM)')
+    .option('--key-file <file>', 'the key of the client certificate (PEM)')
+    .option('--registry-config <file>', "credentials are in this file alone, in the form of docker's config.json")
+    .addOption(new Option('--authfile <file>', 'the same as --registry-config').conflicts('registryConfig'))
+    .option('-H, --header <line>', 'send "Name: value" with each request to the registry; may be repeated', collect)
+    .option('--timeout <time>', 'wait this long for an answer: 500ms, 30s, 2m', parseTime)
+    .option('--debug', 'show each request on standard error')
+}
+
+/** @throws UpstreamError `usage` */
+export function connect(context: ClientContext, flags: ConnectionFlags, as?: UpstreamOptions['as']): Upstream {
+  const { insecure = false, plainHttp = false, caFile, certFile, keyFile, timeout } = flags
+  return createUpstream({
+    ...{ env: context.env, home: context.home, now: context.now, signal: context.signal },
+    ...{ insecure, plainHttp, caFile, certFile, keyFile, as },
+    userAgent: `berth/${VERSION}`,
+    credentialFile: flags.registryConfig ?? flags.authfile,
+    headers: Object.fromEntries((flags.header ?? []).map(parseHeader)),
+    ...(timeout === undefined ? {} : { timeoutMs: timeout }),
+    ...(flags.debug ? { trace: (line: string) => context.error(`${withoutSecrets(line)}\n`) } : {}),
+  })
+}
+
+const UNITS: Record<string, number> = { ms: 1, s: 1000, m: 60_000 }
+
+function parseTime(text: string): number {
+  const [, count, unit = 's'] = /^([1-9]\d{0,5})(ms|s|m)?$/.exec(text) ?? []
+  if (count === undefined) throw new InvalidArgumentError('Write 500ms, 30s or 2m.')
+  return Number(count) * (UNITS[unit] ?? 0)
+}
+
+function parseHeader(line: string): [string, string] {
+  const [, name, value] = /^([!#$%&'*+.^_`|~\w-]+):[ \t]*([\t\x20-\x7e]*)$/.exec(line) ?? []
+  if (name === undefined || value === undefined) {
+    throw new UpstreamError('usage', `${JSON.stringify(line.split(':', 1)[0])} is no header: write "Name: value"`)
+  }
+  return [name, value]
+}
+
+/** Storages let in whoever has their address, with its signature. */
+function withoutSecrets(line: string): string {
+  return line.replace(/([?&][^=&\s]*(?:sig|token|credential|state|key)[^=&\s]*)=[^&\s]+/gi, '$1=…')
+}
+
+/** A number of rows for `-n`. */
+export function parseCount(text: string): number {
+  if (!/^[1-9]\d{0,8}$/.test(text)) throw new InvalidArgumentError('It must be a number from 1 on.')
+  return Number(text)
+}

@@ -1,0 +1,95 @@
+import { writeSync } from 'node:fs'
+import { homedir } from 'node:os'
+import { createInterface } from 'node:readline'
+import { CommandError } from '../error.ts'
+import { readPassword } from '../password-prompt.ts'
+import type { Terminal } from '../progress.ts'
+
+/** What the client's verbs need of the process, as arguments for tests. */
+export interface ClientContext {
+  env: Readonly<Record<string, string | undefined>>
+  home: string
+  /** Milliseconds since the epoch. */
+  now(): number
+  /** Aborted when the user interrupts. */
+  signal: AbortSignal
+  /** Data, and nothing else. @throws ClosedPipe when nobody reads any more */
+  out(data: string | Uint8Array): void
+  error(text: string): void
+  /** Whether there is somebody to ask: standard input and standard error are a terminal. */
+  canAsk: boolean
+  /** Whether `out` is shown by a terminal, which obeys some characters. */
+  outIsTerminal: boolean
+  ask(question: string): Promise<string>
+  askPassword(question: string): Promise<string>
+  /** Standard input to its end. @throws CommandError when it is longer than `limit` bytes */
+  readInput(limit: number): Promise<string>
+  /** Where bars are drawn. */
+  terminal: Terminal
+}
+
+/** Whoever read our output went away (`berth ls … | head -1`): no fault of anybody's. */
+export class ClosedPipe extends Error {}
+
+export function contextOfProcess(signal: AbortSignal): ClientContext {
+  const { stdin, stdout, stderr } = process
+  return {
+    env: process.env,
+    home: process.env.HOME || homedir(),
+    now: Date.now,
+    signal,
+    out: (data) => writeAll(1, typeof data === 'string' ? new TextEncoder().encode(data) : data),
+    error: (text) => void stderr.write(text),
+    canAsk: stdin.isTTY === true && stderr.isTTY === true,
+    outIsTerminal: stdout.isTTY === true,
+    ask: (question) => askLine(question, signal),
+    askPassword: (question) => readPassword(question, { twice: false }),
+    readInput,
+    // A bar in the log of a build would be noise, also where that has a terminal.
+    terminal: process.env.CI ? { write: () => {} } : stderr,
+  }
+}
+
+/** Milliseconds before a pipe that is full is tried again. */
+const FULL = 5
+
+function writeAll(file: number, bytes: Uint8Array): void {
+  for (let at = 0; at < bytes.byteLength; ) {
+    try {
+      at += writeSync(file, bytes, at)
+    } catch (error) {
+      const code = error instanceof Error && 'code' in error ? error.code : undefined
+      if (code === 'EPIPE') throw new ClosedPipe('nobody reads the output', { cause: error })
+      if (code !== 'EAGAIN') throw error
+      Bun.sleepSync(FULL)
+    }
+  }
+}
+
+async function askLine(question: string, signal: AbortSignal): Promise<string> {
+  const lines = createInterface({ input: process.stdin, output: process.stderr })
+  const { promise, resolve, reject } = Promise.withResolvers<string>()
+  const interrupted = () => reject(new CommandError('interrupted; nothing is changed', 130))
+  lines.question(question, resolve)
+  lines.once('SIGINT', interrupted)
+  lines.once('close', interrupted)
+  signal.addEventListener('abort', interrupted, { once: true })
+  try {
+    return await promise
+  } finally {
+    signal.removeEventListener('abort', interrupted)
+    lines.off('close', interrupted)
+    lines.close()
+  }
+}
+
+async function readInput(limit: number): Promise<string> {
+  const chunks: Uint8Array[] = []
+  let size = 0
+  for await (const chunk of Bun.stdin.stream()) {
+    size += chunk.byteLength
+    if (size > limit) throw new CommandError(`standard input has more than ${limit} bytes`)
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks).toString('utf8')
+}

@@ -1,0 +1,42 @@
+import { UpstreamError, type UpstreamFault } from '../../upstream/error.ts'
+import { CommandError } from '../error.ts'
+import { printable } from '../table.ts'
+
+/** Exit codes of the client's verbs; 0 to 2 as skopeo has them. */
+export const EXIT = {
+  done: 0,
+  failed: 1,
+  notFound: 2,
+  denied: 3,
+  refused: 4,
+  network: 5,
+  usage: 64,
+  interrupted: 130,
+} as const
+
+const CODES: Record<UpstreamFault, number> = {
+  usage: EXIT.usage,
+  'not-found': EXIT.notFound,
+  unauthorized: EXIT.denied,
+  denied: EXIT.denied,
+  conflict: EXIT.refused,
+  unsupported: EXIT.refused,
+  throttled: EXIT.failed,
+  network: EXIT.network,
+  tls: EXIT.network,
+  invalid: EXIT.failed,
+  failed: EXIT.failed,
+}
+
+/** An error as its user sees it: one line, a second with what to do, and the exit code. */
+export function describeFailure(error: unknown): { text: string; code: number } {
+  const message = error instanceof Error ? error.message : String(error)
+  const text = `berth: ${printable(message)}\n`
+  if (error instanceof UpstreamError) {
+    const hint = error.hint === undefined ? '' : `Hint: ${printable(error.hint)}\n`
+    return { text: text + hint, code: CODES[error.fault] }
+  }
+  // A verb of the server says 2 for wrong usage, which is "not found" here.
+  if (error instanceof CommandError) return { text, code: error.exitCode === 2 ? EXIT.usage : error.exitCode }
+  return { text, code: EXIT.failed }
+}

@@ -1,0 +1,133 @@
+import type { Descriptor, Platform } from '../../oci/descriptor.ts'
+import { type Manifest, parseManifest } from '../../oci/manifest.ts'
+import { isIndexMediaType } from '../../oci/media-type.ts'
+import { UpstreamError } from '../../upstream/error.ts'
+import {
+  formatImage,
+  formatRepository,
+  type ImageReference,
+  type RepositoryReference,
+  referenceOf,
+} from '../../upstream/reference.ts'
+import type { FetchedManifest } from '../../upstream/registry.ts'
+import type { Upstream } from '../../upstream/upstream.ts'
+
+/** `linux/arm64/v8`, `linux/amd64`. @throws UpstreamError `usage` */
+export function parsePlatform(text: string): Platform {
+  const [os, architecture, variant, more] = text.split('/')
+  if (!os || !architecture || more !== undefined || variant === '') {
+    throw new UpstreamError('usage', `${JSON.stringify(text)} is no platform: write OS/ARCHITECTURE[/VARIANT]`, {
+      hint: '--platform linux/arm64',
+    })
+  }
+  return { os, architecture, ...(variant === undefined ? {} : { variant }) }
+}
+
+export function formatPlatform({ os, architecture, variant }: Platform): string {
+  return [os ?? 'unknown', architecture ?? 'unknown', ...(variant ? [variant] : [])].join('/')
+}
+
+/** @throws UpstreamError `invalid` */
+export function readManifest(what: string, { bytes, mediaType }: Omit<FetchedManifest, 'digest'>): Manifest {
+  try {
+    return parseManifest(bytes, mediaType)
+  } catch (error) {
+    const detail = error instanceof Error && 'detail' in error ? String(error.detail) : String(error)
+    throw new UpstreamError('invalid', `${what} has no manifest that can be read: ${detail}`, { cause: error })
+  }
+}
+
+/** The manifest of an image; with a platform, the one for that in an index. @throws UpstreamError */
+export async function fetchImage(
+  upstream: Upstream,
+  image: ImageReference,
+  platform: Platform | undefined,
+): Promise<FetchedManifest> {
+  const fetched = await upstream.manifest(image, referenceOf(image))
+  if (platform === undefined) return fetched
+  if (!isIndexMediaType(fetched.mediaType)) {
+    await mustBe(upstream, image, fetched, platform)
+    return fetched
+  }
+  const { manifests } = readManifest(formatImage(image), fetched)
+  return await upstream.manifest(image, choose(image, manifests, platform).digest)
+}
+
+/** Whoever asks for a platform must not get another one without being told. */
+async function mustBe(upstream: Upstream, image: ImageReference, fetched: FetchedManifest, platform: Platform) {
+  const { config } = readManifest(formatImage(image), fetched)
+  const found = config && (await readConfig(upstream, image, config)).json
+  if (found?.os === undefined) return
+  if (!fits(found as Platform, platform)) throw notThere(image, [found as Platform], platform)
+}
+
+/** As `fetchImage`, but never an index: of several images that for the platform, else for this machine's, else the only one. */
+export async function fetchSingle(
+  upstream: Upstream,
+  image: ImageReference,
+  platform: Platform | undefined,
+  env: Readonly<Record<string, string | undefined>>,
+): Promise<FetchedManifest> {
+  const fetched = await fetchImage(upstream, image, platform)
+  if (!isIndexMediaType(fetched.mediaType)) return fetched
+  const { manifests } = readManifest(formatImage(image), fetched)
+  const images = manifests.filter(({ platform: of }) => of?.os !== 'unknown')
+  const [only] = images
+  const own = env.DOCKER_DEFAULT_PLATFORM ? parsePlatform(env.DOCKER_DEFAULT_PLATFORM) : ofMachine()
+  const child = images.length === 1 && only !== undefined ? only : choose(image, images, own)
+  return await fetchSingle(upstream, { ...image, digest: child.digest }, undefined, env)
+}
+
+function ofMachine(): Platform {
+  return { os: 'linux', architecture: process.arch === 'x64' ? 'amd64' : process.arch }
+}
+
+function choose(image: ImageReference, manifests: readonly Descriptor[], platform: Platform): Descriptor {
+  const found = manifests.find((one) => one.platform !== undefined && fits(one.platform, platform))
+  if (found !== undefined) return found
+  throw notThere(
+    image,
+    manifests.flatMap((one) => (one.platform === undefined ? [] : [one.platform])),
+    platform,
+  )
+}
+
+function fits(one: Platform, wanted: Platform): boolean {
+  const isSame = one.os === wanted.os && one.architecture === wanted.architecture
+  return isSame && (wanted.variant === undefined || one.variant === wanted.variant)
+}
+
+function notThere(image: ImageReference, there: readonly Platform[], wanted: Platform): UpstreamError {
+  const names = [...new Set(there.map(formatPlatform))].filter((name) => !name.startsWith('unknown/'))
+  return new UpstreamError('not-found', `${formatImage(image)} is not there for ${formatPlatform(wanted)}`, {
+    hint: names.length === 0 ? undefined : `it is there for ${names.join(', ')}`,
+  })
+}
+
+/** Bytes of a config that are taken from a stranger. */
+const MAX_CONFIG = 16 * 1024 * 1024
+
+/** @throws UpstreamError */
+export async function readConfig(upstream: Upstream, repository: RepositoryReference, config: Descriptor) {
+  const what = `the config ${config.digest} of ${formatRepository(repository)}`
+  const { body } = await upstream.blobs.get(repository, config.digest)
+  const chunks: Uint8Array[] = []
+  let size = 0
+  for await (const chunk of body) {
+    size += chunk.byteLength
+    if (size > MAX_CONFIG) throw new UpstreamError('invalid', `${what} has more than ${MAX_CONFIG} bytes`)
+    chunks.push(chunk)
+  }
+  const bytes = new Uint8Array(Buffer.concat(chunks))
+  return { bytes, json: jsonObject(bytes) }
+}
+
+/** Undefined where it is none: the config of an artifact may be anything. */
+function jsonObject(bytes: Uint8Array): Record<string, unknown> | undefined {
+  try {
+    const json: unknown = JSON.parse(new TextDecoder().decode(bytes))
+    return typeof json === 'object' && json !== null ? (json as Record<string, unknown>) : undefined
+  } catch {
+    return undefined
+  }
+}

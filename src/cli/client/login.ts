@@ -1,0 +1,103 @@
+import { Command } from 'commander'
+import { UpstreamError } from '../../upstream/error.ts'
+import { parseRegistry } from '../../upstream/reference.ts'
+import { type ConnectionFlags, connect, connectionOptions } from './connection.ts'
+import type { ClientContext } from './context.ts'
+
+interface LoginFlags extends ConnectionFlags {
+  username?: string
+  password?: string
+  passwordStdin?: true
+}
+
+/** Bytes of a password on standard input; a token of a cloud may have thousands. */
+const MAX_PASSWORD = 64 * 1024
+
+export function loginCommand(context: ClientContext): Command {
+  return connectionOptions(new Command('login').argument('<registry>', 'HOST or HOST:PORT'))
+    .option('-u, --username <name>')
+    .option('-p, --password <password>', 'others on this machine may see it there; - reads standard input')
+    .option('--password-stdin', 'read the password from standard input; needs --username')
+    .action(async (server: string, flags: LoginFlags) => {
+      const registry = parseRegistry(server)
+      if (await isLoggedIn(context, registry, flags)) {
+        context.error('Authenticating with existing credentials...\n')
+        context.out('Login Succeeded\n')
+        return
+      }
+      const as = await credentialsOf(context, registry, flags)
+      const upstream = connect(context, flags, as)
+      const refreshToken = await checked(upstream.authorization.login(registry), registry)
+      const place = await upstream.credentials.store(
+        registry,
+        refreshToken === undefined ? as : { username: as.username, identityToken: refreshToken },
+      )
+      const what = refreshToken === undefined ? 'The password' : 'A token in place of the password'
+      context.error(`${what} is kept in ${place}.\n`)
+      context.out('Login Succeeded\n')
+    })
+}
+
+/** docker tries what it has before it asks for anything. */
+async function isLoggedIn(context: ClientContext, registry: string, flags: LoginFlags): Promise<boolean> {
+  if (flags.username !== undefined || flags.password !== undefined || flags.passwordStdin) return false
+  const upstream = connect(context, flags)
+  if ((await upstream.credentials.find(registry)) === undefined) return false
+  return await upstream.authorization.login(registry).then(
+    () => true,
+    (error: unknown) => {
+      if (error instanceof UpstreamError && error.fault === 'unauthorized') return false
+      throw error
+    },
+  )
+}
+
+async function credentialsOf(context: ClientContext, registry: string, flags: LoginFlags) {
+  const { username, password, passwordStdin } = flags
+  if (password !== undefined && passwordStdin) throw usage('--password and --password-stdin cannot go together')
+  if (passwordStdin && username === undefined) throw usage('--password-stdin needs --username')
+  if (password === '-' || passwordStdin) {
+    const input = await context.readInput(MAX_PASSWORD)
+    // Exactly one line's end is cut, as docker does.
+    return given(username ?? (await asked(context, 'Username: ', registry)), input.replace(/\r?\n$/, ''))
+  }
+  if (password !== undefined) {
+    context.error('warning: --password shows the password to others on this machine; use --password-stdin\n')
+  }
+  const name = username ?? (await asked(context, 'Username: ', registry))
+  return given(name, password ?? (await asked(context, 'Password: ', registry)))
+}
+
+async function asked(context: ClientContext, question: 'Username: ' | 'Password: ', registry: string) {
+  if (!context.canAsk) {
+    throw usage(
+      'there is no terminal to ask for a name and a password',
+      `printf %s "$PASSWORD" | berth login ${registry} --username NAME --password-stdin`,
+    )
+  }
+  return question === 'Username: ' ? (await context.ask(question)).trim() : await context.askPassword(question)
+}
+
+function given(username: string, password: string): { username: string; password: string } {
+  if (username === '') throw usage('the name of the user is empty')
+  if (username.includes(':')) throw usage('the name of a user cannot have a colon: Basic authentication ends it there')
+  if (password === '') throw usage('the password is empty')
+  return { username, password }
+}
+
+/** A hint to log in would not help whoever does. */
+async function checked<T>(work: Promise<T>, registry: string): Promise<T> {
+  try {
+    return await work
+  } catch (error) {
+    if (!(error instanceof UpstreamError) || error.fault !== 'unauthorized') throw error
+    throw new UpstreamError('unauthorized', `${registry} does not accept this name and password`, {
+      hint: 'check both; nothing was stored',
+      cause: error,
+    })
+  }
+}
+
+function usage(message: string, hint?: string): UpstreamError {
+  return new UpstreamError('usage', message, { hint })
+}

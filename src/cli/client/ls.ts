@@ -1,0 +1,107 @@
+import { Command, Option } from 'commander'
+import { UpstreamError } from '../../upstream/error.ts'
+import { formatRepository, parseRepository, type RepositoryReference } from '../../upstream/reference.ts'
+import type { Upstream } from '../../upstream/upstream.ts'
+import { bytesText } from '../progress.ts'
+import { formatTable } from '../table.ts'
+import { type ConnectionFlags, connect, connectionOptions, parseCount } from './connection.ts'
+import type { ClientContext } from './context.ts'
+import { formatOption, lines, parseFormat, show, type View } from './output.ts'
+import { inParallel } from './parallel.ts'
+import { type TagDetails, tagReader } from './tag-details.ts'
+import { type SortKey, sortTags } from './tag-order.ts'
+
+interface LsFlags extends ConnectionFlags {
+  long?: true
+  fullRef?: true
+  omitDigestTags?: true
+  include?: string
+  exclude?: string
+  sort?: SortKey
+  desc?: true
+  limit?: number
+  last?: string
+  format: string
+}
+
+/** Tags that are read at a time. */
+const READERS = 8
+/** What stands for a referrer where the registry has no such list, and what cosign keeps beside an image. */
+const DIGEST_TAG = /^sha(?:256|512)-[0-9a-f]{64,128}(?:\.[a-z]+)?$/
+
+export function lsCommand(context: ClientContext): Command {
+  return formatOption(connectionOptions(new Command('ls').argument('<repository>', 'HOST[:PORT]/NAME')))
+    .option('-l, --long', 'with digest, platforms and size')
+    .option('--full-ref', 'with the repository before each tag')
+    .option('-O, --omit-digest-tags', 'without tags that stand for a digest (sha256-…)')
+    .option('--include <regexp>', 'only tags that match')
+    .option('--exclude <regexp>', 'no tags that match')
+    .addOption(new Option('--sort <key>', 'in this order').choices(['name', 'semver', 'created', 'size']))
+    .option('--desc', 'the last first')
+    .option('-n, --limit <n>', 'at most so many', parseCount)
+    .option('--last <tag>', 'only what the registry lists after this one')
+    .action(async (name: string, flags: LsFlags) => {
+      const format = parseFormat(flags.format)
+      const repository = parseRepository(name)
+      const isWanted = filterOf(flags)
+      const upstream = connect(context, flags)
+      const tags = await listed(upstream, repository, flags, isWanted)
+      const needsDetails = flags.long || flags.sort === 'created' || flags.sort === 'size'
+      const found: ({ tag: string } & Partial<TagDetails>)[] = needsDetails
+        ? (await inParallel(tags, READERS, tagReader(upstream, repository))).filter((row) => row !== undefined)
+        : tags.map((tag) => ({ tag }))
+      const sorted = flags.sort === undefined ? found : sortTags(found, flags.sort)
+      const rows = (flags.desc ? sorted.toReversed() : sorted).slice(0, flags.limit)
+      show(context, format, viewOf(repository, rows, flags))
+    })
+}
+
+/** @throws UpstreamError `usage` */
+function filterOf({ include, exclude, omitDigestTags }: LsFlags): (tag: string) => boolean {
+  const [wanted, unwanted] = [patternOf('--include', include), patternOf('--exclude', exclude)]
+  return (tag) =>
+    wanted?.test(tag) !== false && unwanted?.test(tag) !== true && !(omitDigestTags && DIGEST_TAG.test(tag))
+}
+
+function patternOf(option: string, text: string | undefined): RegExp | undefined {
+  try {
+    return text === undefined ? undefined : new RegExp(text)
+  } catch (error) {
+    throw new UpstreamError('usage', `${option}: ${error instanceof Error ? error.message : String(error)}`)
+  }
+}
+
+async function listed(
+  upstream: Upstream,
+  repository: RepositoryReference,
+  { last, limit, sort, desc }: LsFlags,
+  isWanted: (tag: string) => boolean,
+): Promise<string[]> {
+  const tags: string[] = []
+  for await (const tag of upstream.tags(repository, last === undefined ? {} : { last })) {
+    if (isWanted(tag)) tags.push(tag)
+    // In the order of the registry, what comes later is of no interest.
+    if (sort === undefined && !desc && tags.length === limit) break
+  }
+  return tags
+}
+
+function viewOf(
+  repository: RepositoryReference,
+  rows: readonly ({ tag: string } & Partial<TagDetails>)[],
+  { long, fullRef }: LsFlags,
+): View {
+  const nameOf = (tag: string) => (fullRef ? `${formatRepository(repository)}:${tag}` : tag)
+  const shown = rows.map((row) => (long ? { ...row, tag: nameOf(row.tag) } : { tag: nameOf(row.tag) }))
+  const table = rows.map(({ tag, digest = '', platforms = [], size = 0 }) => [
+    nameOf(tag),
+    digest,
+    platforms.join(',') || '-',
+    bytesText(size),
+  ])
+  return {
+    whole: { ...repository, tags: long ? shown : shown.map(({ tag }) => tag) },
+    list: { name: 'tags', rows: shown },
+    text: long ? formatTable([['TAG', 'DIGEST', 'PLATFORMS', 'SIZE'], ...table]) : lines(shown.map(({ tag }) => tag)),
+  }
+}

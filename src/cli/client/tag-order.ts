@@ -1,0 +1,39 @@
+import type { TagDetails } from './tag-details.ts'
+
+export type SortKey = 'name' | 'semver' | 'created' | 'size'
+
+/** `v1.2` → `1.2.0`; undefined for what is no version. */
+function versionOf(tag: string): string | undefined {
+  const [, major, minor = '0', patch = '0', rest = ''] =
+    /^v?(\d{1,9})(?:\.(\d{1,9}))?(?:\.(\d{1,9}))?((?:-[\w.-]+)?(?:\+[\w.-]+)?)$/.exec(tag) ?? []
+  return major === undefined ? undefined : `${major}.${minor}.${patch}${rest}`
+}
+
+/** What is no version comes before all versions, by name. */
+export function compareVersions(a: string, b: string): number {
+  const [first, second] = [versionOf(a), versionOf(b)]
+  if (first === undefined || second === undefined) {
+    return Number(first !== undefined) - Number(second !== undefined) || compareNames(a, b)
+  }
+  return Bun.semver.order(first, second) || compareNames(a, b)
+}
+
+export function compareNames(a: string, b: string): number {
+  return a < b ? -1 : Number(a > b)
+}
+
+/** Sorted anew; details are needed for `created` and `size` alone. */
+export function sortTags<T extends { tag: string } & Partial<TagDetails>>(rows: readonly T[], key: SortKey): T[] {
+  const compare: Record<SortKey, (a: T, b: T) => number> = {
+    name: () => 0,
+    semver: (a, b) => compareVersions(a.tag, b.tag),
+    created: (a, b) => timeOf(a) - timeOf(b),
+    size: (a, b) => (a.size ?? 0) - (b.size ?? 0),
+  }
+  return rows.toSorted((a, b) => compare[key](a, b) || compareNames(a.tag, b.tag))
+}
+
+function timeOf({ created }: Partial<TagDetails>): number {
+  const time = Date.parse(created ?? '')
+  return Number.isNaN(time) ? Number.NEGATIVE_INFINITY : time
+}

@@ -1,0 +1,57 @@
+import type { Command } from 'commander'
+import type { ClientContext } from './context.ts'
+
+export interface Verb {
+  summary: string
+  /** Not loaded before it is called: what a client needs is nothing to a server that starts. */
+  load(): Promise<(context: ClientContext) => Command>
+}
+
+/** The verbs that speak to any registry. `docs/cli.md` has a section for each. */
+export const VERBS: Readonly<Record<string, Verb>> = {
+  login: {
+    summary: 'log in to a registry, as docker login does',
+    load: async () => (await import('./login.ts')).loginCommand,
+  },
+  logout: {
+    summary: 'forget the credentials for a registry',
+    load: async () => (await import('./logout.ts')).logoutCommand,
+  },
+  whoami: {
+    summary: 'say who one is to a registry',
+    load: async () => (await import('./whoami.ts')).whoamiCommand,
+  },
+  ping: {
+    summary: 'ask whether a registry answers, and how it lets people in',
+    load: async () => (await import('./ping.ts')).pingCommand,
+  },
+  catalog: {
+    summary: 'list the repositories of a registry',
+    load: async () => (await import('./catalog.ts')).catalogCommand,
+  },
+  ls: {
+    summary: 'list the tags of a repository',
+    load: async () => (await import('./ls.ts')).lsCommand,
+  },
+  digest: {
+    summary: 'print the digest of an image',
+    load: async () => (await import('./digest.ts')).digestCommand,
+  },
+  manifest: {
+    summary: 'print the manifest of an image, byte for byte',
+    load: async () => (await import('./manifest.ts')).manifestCommand,
+  },
+}
+
+/** Other tools' names of the same. */
+export const VERB_ALIASES: Readonly<Record<string, string>> = {
+  tags: 'ls',
+  'list-tags': 'ls',
+  resolve: 'digest',
+}
+
+/** The verb that a word on the command line means; undefined: none of these. */
+export function verbOf(word: string): string | undefined {
+  if (Object.hasOwn(VERBS, word)) return word
+  return Object.hasOwn(VERB_ALIASES, word) ? VERB_ALIASES[word] : undefined
+}

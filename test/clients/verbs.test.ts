@@ -1,0 +1,188 @@
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { digestOf } from '../../src/oci/digest.ts'
+import { createUpstream, type Upstream } from '../../src/upstream/upstream.ts'
+import { makeImage, makeIndex, type TestImage } from '../image.ts'
+import { describeWith } from '../programs.ts'
+import { PASSWORD, SITES, type Site } from './registry-sites.ts'
+import { openVerbShell, type VerbShell } from './verb-shell.ts'
+
+async function* only(bytes: Uint8Array): AsyncIterable<Uint8Array> {
+  yield bytes
+}
+
+const AMD = makeImage({ layers: [2000], seed: 'amd' })
+const ARM = makeImage({ layers: [1000], seed: 'arm', platform: { os: 'linux', architecture: 'arm64', variant: 'v8' } })
+const INDEX = makeIndex([AMD, ARM])
+
+describeWith(['docker-registry', 'htpasswd', 'openssl'], 'the verbs of the client', () => {
+  describe.each(Object.keys(SITES))('against %s', (name) => {
+    let folder: string
+    let site: Site
+    let shell: VerbShell
+    let app: string
+
+    async function push(upstream: Upstream, repository: string, tags: readonly string[], image: TestImage) {
+      const target = { registry: site.registry, repository }
+      for (const { digest, bytes } of [image.config, ...image.layers]) {
+        await upstream.blobs.put(target, { digest, size: bytes.byteLength, body: () => only(bytes) })
+      }
+      for (const tag of tags) await upstream.putManifest(target, tag, image.manifest)
+    }
+
+    beforeAll(async () => {
+      folder = mkdtempSync(join(tmpdir(), 'berth-verbs-'))
+      const start = SITES[name]
+      if (start === undefined) throw new Error(name)
+      site = await start(folder)
+      shell = openVerbShell(folder, site.caFile === undefined ? [] : ['--ca-file', site.caFile])
+      app = `${site.registry}/team/app`
+      const { user: as, caFile } = site
+      const upstream = createUpstream({
+        env: {},
+        home: folder,
+        userAgent: 'test',
+        now: Date.now,
+        as,
+        caFile,
+        certDirs: [],
+      })
+      await push(upstream, 'team/app', ['v1.9', 'v1.10', 'latest'], AMD)
+      await push(upstream, 'team/app', [ARM.manifest.digest], ARM)
+      await upstream.putManifest({ registry: site.registry, repository: 'team/app' }, 'multi', INDEX.manifest)
+      await push(upstream, 'other', ['one'], ARM)
+    })
+    afterAll(async () => {
+      await site?.dispose()
+      rmSync(folder, { recursive: true, force: true })
+    })
+
+    test('login, whoami, ping', async () => {
+      if (site.user === undefined) {
+        expect(await shell.run('whoami', site.registry)).toMatchObject({ out: '', code: 3 })
+        expect(await shell.run('ping', site.registry, '--format', '{{range .Authentication}}{{.}}{{end}}')).toEqual({
+          out: 'none\n',
+          error: '',
+          code: 0,
+        })
+        return
+      }
+      expect(await shell.run('ls', app)).toEqual({
+        out: '',
+        error: expect.stringMatching(new RegExp(`^berth: .*\nHint: berth login ${site.registry}\n$`)),
+        code: 3,
+      })
+      expect(await shell.runWith('wrong\n', 'login', site.registry, '-u', 'admin', '--password-stdin')).toEqual({
+        out: '',
+        error: `berth: ${site.registry} does not accept this name and password\nHint: check both; nothing was stored\n`,
+        code: 3,
+      })
+      expect(await shell.run('whoami', site.registry)).toEqual({
+        out: '',
+        error: `berth: not logged in to ${site.registry}\nHint: berth login ${site.registry}\n`,
+        code: 3,
+      })
+      const file = join(folder, '.docker/config.json')
+      expect(await shell.runWith(`${PASSWORD}\n`, 'login', site.registry, '-u', 'admin', '--password-stdin')).toEqual({
+        out: 'Login Succeeded\n',
+        error: expect.stringMatching(/^(The password|A token in place of the password) is kept in .*config\.json\.\n$/),
+        code: 0,
+      })
+      const hasTokens = name.includes('Berth')
+      // Where there is a token server, the password itself is nowhere.
+      const secret = Buffer.from(`admin:${hasTokens ? '' : PASSWORD}`).toString('base64')
+      expect(JSON.parse(readFileSync(file, 'utf8'))).toEqual({
+        auths: { [site.registry]: { auth: secret, ...(hasTokens ? { identitytoken: expect.any(String) } : {}) } },
+      })
+      expect(await shell.run('whoami', site.registry)).toEqual({ out: 'admin\n', error: '', code: 0 })
+      expect(await shell.run('login', site.registry)).toMatchObject({ out: 'Login Succeeded\n', code: 0 })
+      const { authentication } = JSON.parse((await shell.run('ping', site.registry, '--format', 'json')).out)
+      expect(authentication).toEqual([hasTokens ? 'bearer' : 'basic'])
+    })
+
+    test('catalog', async () => {
+      expect(await shell.run('catalog', site.registry)).toEqual({ out: 'other\nteam/app\n', error: '', code: 0 })
+      expect((await shell.run('catalog', site.registry, '--full-ref', '--prefix', 'team/')).out).toBe(`${app}\n`)
+      expect((await shell.run('catalog', site.registry, '-n', '1')).out).toBe('other\n')
+    })
+
+    test('ls', async () => {
+      const list = async (...args: string[]) => (await shell.run('ls', app, ...args)).out
+      expect((await list()).split('\n').sort()).toEqual(['', 'latest', 'multi', 'v1.10', 'v1.9'])
+      expect(await list('--sort', 'semver', '--include', '^v', '--desc')).toBe('v1.10\nv1.9\n')
+      expect(await list('--sort', 'name', '--exclude', '^v', '-n', '1', '--full-ref')).toBe(`${app}:latest\n`)
+      expect(await list('--sort', 'name', '--format', '{{range .Tags}}{{println .}}{{end}}')).toBe(
+        'latest\nmulti\nv1.10\nv1.9\n',
+      )
+      const sizeOf = (image: TestImage) =>
+        [image.manifest, image.config, ...image.layers].reduce((sum, { bytes }) => sum + bytes.byteLength, 0)
+      const rows = (await list('-l', '--sort', 'size', '--desc', '--format', 'ndjson')).trim().split('\n')
+      const row = (tag: string) => ({
+        tag,
+        digest: AMD.manifest.digest,
+        mediaType: AMD.manifest.mediaType,
+        platforms: ['linux/amd64'],
+        size: sizeOf(AMD),
+        created: null,
+      })
+      expect(rows.map((text) => JSON.parse(text))).toEqual([
+        {
+          ...row('multi'),
+          digest: INDEX.manifest.digest,
+          mediaType: INDEX.manifest.mediaType,
+          platforms: ['linux/amd64', 'linux/arm64/v8'],
+          size: sizeOf(AMD) + sizeOf(ARM) + INDEX.manifest.bytes.byteLength,
+        },
+        ...['v1.9', 'v1.10', 'latest'].map(row),
+      ])
+      expect(await list('-l', '--include', 'v1.9')).toBe(
+        `TAG   DIGEST                                                                   PLATFORMS    SIZE
+v1.9  ${AMD.manifest.digest}  linux/amd64  ${(sizeOf(AMD) / 1024).toFixed(1)} KiB
+`,
+      )
+    })
+
+    test('digest and manifest', async () => {
+      const show = async (...args: string[]) => (await shell.run(...args)).out
+      expect(await show('digest', `${app}:v1.9`)).toBe(`${AMD.manifest.digest}\n`)
+      expect(await show('digest', `${app}:multi`, '--platform', 'linux/arm64', '--full-ref')).toBe(
+        `${app}@${ARM.manifest.digest}\n`,
+      )
+      expect(digestOf(Buffer.from(await show('manifest', `${app}:multi`)))).toBe(INDEX.manifest.digest)
+      expect(JSON.parse(await show('manifest', `${app}:multi`, '-p', 'linux/amd64', '--pretty'))).toEqual(
+        JSON.parse(new TextDecoder().decode(AMD.manifest.bytes)),
+      )
+      const file = join(folder, 'manifest.json')
+      expect(await shell.run('manifest', app, '-o', file)).toEqual({ out: '', error: '', code: 0 })
+      expect(digestOf(readFileSync(file))).toBe(AMD.manifest.digest)
+      expect(await shell.run('digest', `${app}:multi`, '--platform', 'linux/s390x')).toEqual({
+        out: '',
+        error: `berth: ${app}:multi is not there for linux/s390x\nHint: it is there for linux/amd64, linux/arm64/v8\n`,
+        code: 2,
+      })
+      expect(await shell.run('digest', `${app}:none`)).toEqual({
+        out: '',
+        error: `berth: ${app}:none is not there\nHint: berth ls ${app}\n`,
+        code: 2,
+      })
+      expect(await shell.run('manifest', `${app}:none`)).toMatchObject({ out: '', code: 2 })
+    })
+
+    test('logout, last', async () => {
+      if (site.user === undefined) return
+      const removed = { out: `Removing login credentials for ${site.registry}\n`, error: '', code: 0 }
+      expect(await shell.run('logout', site.registry)).toEqual(removed)
+      expect(await shell.run('logout', site.registry)).toEqual({
+        out: '',
+        error: `Not logged in to ${site.registry}\n`,
+        code: 0,
+      })
+      // At a terminal both are asked for.
+      expect(await shell.runAnswering(['admin', PASSWORD], 'login', site.registry)).toMatchObject({ code: 0 })
+      expect(await shell.run('logout', '--all')).toEqual(removed)
+      expect(await shell.run('ls', app)).toMatchObject({ out: '', code: 3 })
+    })
+  })
+})
