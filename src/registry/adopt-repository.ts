@@ -174,6 +174,11 @@ export async function adoptUploads(
       continue
     }
     const path = pathOf({ kind: 'upload-data', repository, upload: id })
+    // Whoever copies the folder of a repository copies what was under way in it: only the first of them goes on.
+    if (await metadata.uploads.exists(id)) {
+      run.fault({ kind: 'broken-upload', path, detail: 'another repository has the upload; the client begins again' })
+      continue
+    }
     const isThere = !dryRun || tree.has({ kind: 'upload-data', repository, upload: id }) === true
     const upload = dryRun ? { id, size: 0, state: '' } : await tree.takeUpload(repository, id)
     if (!isThere || upload === undefined) {
