@@ -3,7 +3,19 @@ import { loadText } from './fixtures/load-text.ts'
 import { effectiveValues, printEffective } from './print.ts'
 
 const hash = '$2y$05$LO.vzwpWC5LZGqThvEfznu8qhb5SGqvBSWY1J3yZ4AxtMRZ3kN5jC'
-const secrets = ['s3cret-a', 's3cret-b', 's3cret-c', 's3cret-d', 's3cret-e', 's3cret-f', 's3cret-g', hash]
+const secrets = [
+  's3cret-a',
+  's3cret-b',
+  's3cret-c',
+  's3cret-d',
+  's3cret-e',
+  's3cret-f',
+  's3cret-g',
+  's3cret-h',
+  's3cret-i',
+  's3cret-j',
+  hash,
+]
 
 const file = `version: 0.1
 http:
@@ -14,6 +26,9 @@ storage:
   s3: {accesskey: s3cret-b, bucket: visible}
 redis: {password: s3cret-c}
 proxy: {remoteurl: "https://u:s3cret-d@r.example/"}
+notifications:
+  endpoints:
+    - {name: n, url: "https://u:s3cret-h@r.example/hook?token=s3cret-i&channel=visible&sig=s3cret-j#key=fragment", timeout: 1s}
 log: {fields: {api_key: s3cret-f}}
 tokenserver:
   users: {admin: {password: ${hash}}, secret: {password: x, labels: {group: [visible]}}}
@@ -102,7 +117,8 @@ test('secrets are masked, and nothing else', () => {
   const text = printEffective(effective)
   for (const secret of secrets) expect(text).not.toContain(secret)
   expect(text).toContain('remoteurl: https://u:********@r.example/')
-  expect(text.match(/visible/g)).toHaveLength(3)
+  expect(text).toContain('https://u:********@r.example/hook?token=********&channel=visible&sig=********#key=fragment')
+  expect(text.match(/visible/g)).toHaveLength(4)
   expect(text).toMatch(/ {4}secret:\n {6}password: "\*{8}"/)
 })
 

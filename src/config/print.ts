@@ -121,10 +121,18 @@ function isSecretName(key: string, schema: z.ZodType | undefined): boolean {
   return SECRET_NAME.test(key) && kind !== 'map' && kind !== 'record'
 }
 
-/** The password of a URL (`https://user:password@host`) is masked in place. */
+/** The password of a URL (`https://user:password@host`) is masked in place, and so are secrets in its query (`?token=...`). */
 function withoutPassword(value: string | number | boolean | null): string | number | boolean | null {
-  return typeof value === 'string' ? value.replace(/^([A-Za-z][\w+.-]*:\/\/[^/@:\s]*:)[^@\s]*@/, `$1${MASK}@`) : value
+  if (typeof value !== 'string' || !/^[A-Za-z][\w+.-]*:\/\//.test(value)) return value
+  return value
+    .replace(/^([^/]*:\/\/[^/@:\s]*:)[^@\s]*@/, `$1${MASK}@`)
+    .replace(/([?&])([^=&#\s]+)=[^&#\s]+/g, (whole, start: string, name: string) =>
+      SECRET_NAME.test(name) || SECRET_PARAMETER.test(name) ? `${start}${name}=${MASK}` : whole,
+    )
 }
+
+/** Besides `SECRET_NAME`: what only a query calls so. */
+const SECRET_PARAMETER = /^(key|sig|signature|auth|code|pwd|token.*)$/i
 
 function commented<T extends Scalar | YAMLMap | YAMLSeq>(node: T, at: Source): T {
   node.comment = ` ${describeSource(at)}`
