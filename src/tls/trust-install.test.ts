@@ -1,5 +1,14 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { trustFiles, trustHost } from './trust-files.ts'
@@ -77,6 +86,47 @@ describe('installing', () => {
     writeFileSync(join(root, 'etc/containerd/certs.d/r:1/hosts.toml'), 'theirs')
     expect(outcomes(settings('s'))).toEqual(['kept'])
     expect(text('etc/containerd/certs.d/r:1/hosts.toml')).toBe('theirs')
+  })
+
+  describe('into an image with symbolic links', () => {
+    let outside: string
+    beforeEach(() => {
+      outside = mkdtempSync(join(tmpdir(), 'berth-outside-'))
+    })
+    afterEach(() => rmSync(outside, { recursive: true, force: true }))
+    const folder = () => join(root, 'etc/docker/certs.d/r:1')
+
+    test.each<[string, () => void]>([
+      ['a folder above', () => symlinkSync(outside, join(root, 'etc'))],
+      ['one that leads to nothing yet', () => symlinkSync(join(outside, 'new'), join(root, 'etc'))],
+      ['one with dots', () => symlinkSync(`../${outside.split('/').at(-1)}`, join(root, 'etc'))],
+      [
+        'the file itself',
+        () => {
+          mkdirSync(folder(), { recursive: true })
+          symlinkSync(join(outside, 'ca.crt'), join(folder(), 'ca.crt'))
+        },
+      ],
+    ])('that lead out of it, nothing is written: %s', (_, prepare) => {
+      prepare()
+      expect(() => outcomes(settings('s'), authority('one'))).toThrow('leads out of')
+      expect(readdirSync(outside)).toEqual([])
+      expect(existsSync(join(root, 'etc/containerd'))).toBe(false)
+    })
+
+    test('that stay in it, they are followed', () => {
+      mkdirSync(join(root, 'opt'))
+      symlinkSync('opt', join(root, 'etc'))
+      expect(outcomes(authority('one'))).toEqual(['written'])
+      expect(text('opt/docker/certs.d/r:1/ca.crt')).toBe('one')
+    })
+
+    test('one in the place of the file that is being written is not followed', () => {
+      mkdirSync(folder(), { recursive: true })
+      symlinkSync(join(outside, 'victim'), join(folder(), 'ca.crt.new'))
+      expect(outcomes(authority('one'))).toEqual(['written'])
+      expect(readdirSync(outside)).toEqual([])
+    })
   })
 })
 
