@@ -1,0 +1,161 @@
+import type { Metadata } from '../metadata/metadata.ts'
+import { type Digest, digestOf } from '../oci/digest.ts'
+import { RegistryError } from '../oci/error.ts'
+import { type MemoryContent, openMemory } from '../storage/memory.ts'
+import type { Storage } from '../storage/storage.ts'
+import { createBlobs } from './blobs.ts'
+import { type CollectionMode, type Collector, createCollector } from './collect.ts'
+import { createManifests } from './manifests.ts'
+import { createSweep } from './sweep.ts'
+import { createTurns } from './turns.ts'
+import { createUploads } from './uploads.ts'
+
+/**
+ * The registry's own code over a real database and storage in memory, where nothing goes on by itself: each call of the
+ * database and of the storage waits until a seeded driver lets it happen, alone. So unlinking, sealing and every row are
+ * steps of their own, which interleave in any order, with crashes between any two and a clock that the driver steps.
+ */
+
+export const HOUR = 3_600_000
+export const TERMS = { delay: HOUR, untagged: 24 * HOUR, window: 48 * HOUR, workers: 3 }
+export const REPOSITORIES = ['a', 'b'] as const
+
+/** What a run has in its hands. The database is empty, and no other run uses it. */
+export interface World {
+  metadata: Metadata
+  /**
+   * `taken again`: one process owns the storage, whose keys are made of the digest, and keeps caches. `never`: each operation
+   * is a process of its own, with nothing shared but database and storage, whose keys are never given twice.
+   */
+  keys: 'taken again' | 'never'
+}
+
+/** Numbers in [0, 1), the same for the same seed. */
+export function seeded(seed: number): () => number {
+  let state = seed >>> 0
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
+  }
+}
+
+export type Gate = (call: () => Promise<unknown>) => Promise<unknown>
+
+/** The same methods, each of which passes the gate first. Iterables pass as they are. */
+function gated<T extends object>(target: T, gate: Gate): T {
+  return new Proxy(target, {
+    get(from, name) {
+      const value: unknown = Reflect.get(from, name)
+      if (typeof value === 'object' && value !== null) return gated(value, gate)
+      if (typeof value !== 'function' || name === 'list' || name === 'uploads') return value
+      return (...args: unknown[]) => gate(() => Reflect.apply(value, from, args) as Promise<unknown>)
+    },
+  })
+}
+
+/** As an object store gives keys: each seal another one. */
+function neverTwice(storage: Storage): Storage {
+  const given = new Set<string>()
+  return {
+    ...storage,
+    async seal(upload, digest, avoid) {
+      const key = await storage.seal(upload, digest, [...avoid, ...given])
+      given.add(key)
+      return key
+    },
+  }
+}
+
+export interface Program {
+  blobs: ReturnType<typeof createBlobs>
+  uploads: ReturnType<typeof createUploads>
+  manifests: ReturnType<typeof createManifests>
+  collector: Collector
+  sweep: ReturnType<typeof createSweep>
+  metadata: Metadata
+}
+
+export function openStorage(content: MemoryContent, keys: World['keys'], now: () => number): Storage {
+  const storage = openMemory({ content, now: () => new Date(now()) })
+  return keys === 'never' ? neverTwice(storage) : storage
+}
+
+/** One process, with its caches and turns. */
+export function startProgram(
+  world: World,
+  storage: Storage,
+  gate: Gate,
+  clock: { now: () => number; newId: () => string },
+): Program {
+  const metadata = gated(world.metadata, gate)
+  const store = gated(storage, gate)
+  const { now, newId } = clock
+  const turns = createTurns()
+  const deps = { metadata, storage: store, now, turns }
+  const blobs = createBlobs({ ...deps, delay: () => TERMS.delay })
+  const uploads = createUploads({ ...deps, newId, bootId: 'boot', onBlob: blobs.forget })
+  const policy = { enabled: true, allowsUrl: () => false, requiresChild: () => true, classes: [] }
+  const manifests = createManifests({
+    ...{ metadata, now, policy: () => policy },
+    onFreed: (digests) => digests.forEach(blobs.forget),
+  })
+  const collector = createCollector({ ...deps, blobs, manifests, terms: () => TERMS })
+  const sweep = createSweep({ ...deps, blobs, uploads })
+  return { blobs, uploads, manifests, collector, sweep, metadata }
+}
+
+export interface Image {
+  digest: Digest
+  bytes: Uint8Array
+  blobs: { digest: Digest; bytes: Uint8Array }[]
+  children: Image[]
+  subject: Image | undefined
+}
+
+const bytesOf = (text: string) => new TextEncoder().encode(text)
+const MANIFEST = 'application/vnd.oci.image.manifest.v1+json'
+const INDEX = 'application/vnd.oci.image.index.v1+json'
+const BLOB_NAMES = ['base', 'one', 'two', 'three']
+
+/** A few images that share layers, an index, and what refers to them. */
+export function makeImages(): Image[] {
+  const image = (name: string, layers: readonly string[], subject?: Image): Image => {
+    const blobs = [`config of ${name}`, ...layers].map((text) => ({
+      bytes: bytesOf(text),
+      digest: digestOf(bytesOf(text)),
+    }))
+    const described = blobs.map(({ bytes, digest }) => ({ mediaType: 'text/plain', digest, size: bytes.byteLength }))
+    const manifest = {
+      ...{ schemaVersion: 2, mediaType: MANIFEST, config: described[0], layers: described.slice(1) },
+      ...(subject === undefined ? {} : { subject: { mediaType: MANIFEST, digest: subject.digest, size: 1 } }),
+    }
+    const bytes = bytesOf(JSON.stringify(manifest))
+    return { digest: digestOf(bytes), bytes, blobs, children: [], subject }
+  }
+  const [base = '', one = '', two = '', three = ''] = BLOB_NAMES
+  const first = image('first', [base, one])
+  const second = image('second', [base, two])
+  const third = image('third', [three])
+  const entries = [first, second].map(({ digest, bytes }) => ({ mediaType: MANIFEST, digest, size: bytes.byteLength }))
+  const indexBytes = bytesOf(JSON.stringify({ schemaVersion: 2, mediaType: INDEX, manifests: entries }))
+  const index: Image = {
+    ...{ digest: digestOf(indexBytes), bytes: indexBytes, blobs: [], children: [first, second], subject: undefined },
+  }
+  const signature = image('signature', ['signed'], third)
+  const indexSignature = image('index signature', ['signed'], index)
+  return [first, second, third, index, signature, indexSignature]
+}
+
+export function isUnknown(error: unknown): boolean {
+  return error instanceof RegistryError && /UNKNOWN|UNAVAILABLE|DENIED/.test(error.code)
+}
+
+export const ORDINARY: CollectionMode = { immediately: false, untagged: false }
+export const MODES: readonly CollectionMode[] = [
+  ORDINARY,
+  { immediately: true, untagged: false },
+  { immediately: false, untagged: true },
+  { immediately: true, untagged: true },
+]
