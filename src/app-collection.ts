@@ -8,6 +8,7 @@ import { startSweeping } from './jobs/sweep.ts'
 import type { Metadata } from './metadata/metadata.ts'
 import type { Blobs } from './registry/blobs.ts'
 import { type CollectionTerms, type Collector, createCollector } from './registry/collect.ts'
+import { type CollectionRuns, createCollectionRuns } from './registry/collect-runs.ts'
 import type { Manifests } from './registry/manifests.ts'
 import { createSweep } from './registry/sweep.ts'
 import type { Uploads } from './registry/uploads.ts'
@@ -17,6 +18,7 @@ import type { Log } from './telemetry/log.ts'
 /** The collector, and what happens by itself. */
 export interface Upkeep {
   collector: Collector
+  runs: CollectionRuns
   /** Ends uploads that nobody went on with; it happens by itself, too. */
   expireUploads(): Promise<void>
   /** One cycle of the collector, as it happens by itself. */
@@ -41,14 +43,20 @@ export function createUpkeep(deps: {
   isHeld: () => boolean
   log: Log
   now: Clock['now']
+  newId: Clock['newId']
 }): Upkeep {
-  const { metadata, storage, blobs, manifests, uploads, config, background, lastUse, isHeld, log, now } = deps
+  const { metadata, storage, blobs, manifests, uploads, config, background, lastUse, isHeld, log, now, newId } = deps
   let stopping = false
   const clock = () => createClockGuard({ now, lastUse, log })
   const collector = createCollector({
     ...{ metadata, storage, blobs, manifests, now, isHeld },
     terms: () => termsOf(config()),
     isStopping: () => stopping,
+  })
+  const runs = createCollectionRuns({
+    ...{ metadata, collector, now, newId },
+    terms: () => termsOf(config()),
+    onFailure: (error) => log.warn('garbage could not be collected as asked', { error }),
   })
   const sweep = createSweep({ metadata, storage, blobs, uploads, now })
   const jobs = [
@@ -69,12 +77,13 @@ export function createUpkeep(deps: {
   const [expiry, collecting, sweeping] = jobs
   return {
     collector,
+    runs,
     expireUploads: expiry.run,
     collect: collecting.run,
     sweep: sweeping.run,
     async stop() {
       stopping = true
-      await Promise.all(jobs.map((job) => job.stop()))
+      await Promise.all([runs.idle(), ...jobs.map((job) => job.stop())])
     },
   }
 }
@@ -89,4 +98,16 @@ async function isShort(directory: string, least: TrashConfig['minFree']): Promis
   const { bavail, blocks, bsize } = await statfs(directory)
   const free = bavail * bsize
   return free < ('bytes' in least ? least.bytes : (blocks * bsize * least.percent) / 100)
+}
+
+/** Those of the moment: they are others once what another registry left is adopted. */
+export function runsOf(current: () => CollectionRuns): CollectionRuns {
+  return {
+    start: (mode) => current().start(mode),
+    latest: () => current().latest(),
+    idle: () => current().idle(),
+    status: async () => await current().status(),
+    why: async (digest) => await current().why(digest),
+    purge: async (id) => await current().purge(id),
+  }
 }

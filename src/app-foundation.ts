@@ -22,7 +22,9 @@ export interface Foundation {
   /** The admin API, which asks the identity of the moment; undefined without a database. */
   api(
     current: () => Pick<Identity, 'login' | 'chain' | 'server' | 'own'>,
-    registry?: Pick<ApiDeps, 'notifications'> & { snapshots: () => ApiDeps['snapshots'] },
+    registry?: Pick<ApiDeps, 'notifications' | 'collection' | 'trash' | 'trashWindow'> & {
+      snapshots: () => ApiDeps['snapshots']
+    },
   ): Api | undefined
   /** After a tool has moved the audit file away. */
   reopen(): Promise<void>
@@ -102,6 +104,9 @@ export async function openFoundation(options: FoundationDeps): Promise<Foundatio
             get snapshots() {
               return registry?.snapshots()
             },
+            collection: registry?.collection,
+            trash: registry?.trash,
+            trashWindow: registry?.trashWindow,
             audit: metadata.audit,
             contents: metadata.contents,
             whoIs: createWhoIs({ login: () => current().login, now, record }),

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { version } from '../package.json' with { type: 'json' }
 import { type AdoptionReport, type AdoptionWishes, adoptTree, guardTree, hasTree } from './app-adoption.ts'
 import type { Clock } from './app-clock.ts'
-import { createUpkeep, type Upkeep } from './app-collection.ts'
+import { createUpkeep, runsOf, type Upkeep } from './app-collection.ts'
 import { openData } from './app-data.ts'
 import { bootId } from './app-files.ts'
 import { openFoundation } from './app-foundation.ts'
@@ -16,6 +16,7 @@ import { openSnapshots } from './app-snapshots.ts'
 import { API_PATH, GRACE } from './app-token.ts'
 import { createWatch, startConfiguredChecks, startOwnChecks, type Watch } from './app-watch.ts'
 import type { Accounts } from './auth/accounts.ts'
+import { ChangeError } from './auth/administration.ts'
 import type { Config } from './config/config.ts'
 import { createClientAddress } from './http/peer.ts'
 import { createProbes } from './http/probes.ts'
@@ -36,6 +37,7 @@ import { createCatalog } from './registry/catalog.ts'
 import { createManifests } from './registry/manifests.ts'
 import { createReferrers } from './registry/referrers.ts'
 import { createTags } from './registry/tags.ts'
+import { createTrash } from './registry/trash.ts'
 import { createTurns } from './registry/turns.ts'
 import { createUploads } from './registry/uploads.ts'
 import { openFilesystem } from './storage/filesystem.ts'
@@ -127,7 +129,7 @@ export async function createApp(
     owned.closers.push(() => snapshots.stop())
     const startUpkeep = () =>
       createUpkeep({
-        ...{ metadata, storage, blobs, manifests, uploads, log, now },
+        ...{ metadata, storage, blobs, manifests, uploads, log, now, newId },
         config: () => settings,
         // Nothing may be collected of what is not wholly adopted.
         background: (deps.background ?? true) && !isAdopting,
@@ -167,6 +169,13 @@ export async function createApp(
     const api = foundation.api(() => current().identity, {
       notifications: told.notifications,
       snapshots: () => (isAdopting ? undefined : snapshots),
+      collection: runsOf(() => {
+        if (isAdopting)
+          throw new ChangeError('conflict', 'images are still being adopted; try again when that has ended')
+        return upkeep.runs
+      }),
+      trash: createTrash({ metadata, manifests, onFreed, now, newId }),
+      trashWindow: () => settings.trash.windowMs,
     })
 
     async function open(next: Config): Promise<Front> {

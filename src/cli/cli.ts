@@ -10,6 +10,7 @@ import { configCommand } from './config.ts'
 import { doctorCommand } from './doctor.ts'
 import { CommandError } from './error.ts'
 import { exportCommand } from './export.ts'
+import { gcCommand } from './gc.ts'
 import { groupCommand } from './group.ts'
 import { htpasswdCommand } from './htpasswd.ts'
 import { keyCommand } from './key.ts'
@@ -18,7 +19,9 @@ import { registryCommand } from './registry.ts'
 import { restoreCommand } from './restore.ts'
 import { robotCommand } from './robot.ts'
 import { serveCommand } from './serve.ts'
+import { tagCommand } from './tag.ts'
 import { tokenCommand } from './token.ts'
+import { trashCommand } from './trash.ts'
 import { userCommand } from './user.ts'
 import { VERSION, versionCommand } from './version.ts'
 
@@ -53,6 +56,9 @@ function berthCommand(): Command {
     .addCommand(aclCommand())
     .addCommand(auditCommand())
     .addCommand(certCommand())
+    .addCommand(gcCommand())
+    .addCommand(tagCommand())
+    .addCommand(trashCommand())
     .addCommand(keyCommand())
     .addCommand(htpasswdCommand())
     .addCommand(notifyCommand())

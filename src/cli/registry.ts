@@ -1,6 +1,7 @@
 import { Command } from 'commander'
 import { choosePath, DEFAULT_PATHS, defaultPath } from './config-path.ts'
 import { CommandError } from './error.ts'
+import { garbageCollectCommand } from './garbage-collect.ts'
 import { serve } from './serve.ts'
 import { VERSION } from './version.ts'
 
@@ -13,6 +14,7 @@ export function registryCommand(): Command {
     .argument('[command]')
     .usage('[flags] [command]')
     .addCommand(serveCommand())
+    .addCommand(garbageCollectCommand(pathOf))
     .action((name: string | undefined, _, command: Command) => {
       if (name !== undefined) throw new CommandError(`unknown command ${JSON.stringify(name)} for "registry"`, 2)
       process.stderr.write(command.helpInformation())

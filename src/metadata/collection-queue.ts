@@ -5,7 +5,7 @@ import { codeOf } from './reviews.ts'
 /** Which candidates there are, and how one is put off. What is found here is looked at again under its lock. */
 export function candidates(
   database: Database,
-): Pick<Collection, 'links' | 'manifests' | 'trash' | 'objects' | 'postpone'> {
+): Pick<Collection, 'links' | 'manifests' | 'trash' | 'objects' | 'buried' | 'postpone'> {
   const { read } = database
   return {
     async links(due, limit) {
@@ -68,6 +68,35 @@ export function candidates(
         .limit(limit)
         .execute()
       return rows.map((row) => ({ kind: 'object', ...row }))
+    },
+
+    async buried(id) {
+      const row = await read
+        .selectFrom('trash')
+        .innerJoin('repositories', 'repositories.id', 'trash.repository_id')
+        .select([
+          'trash.id',
+          'repository_id as repositoryId',
+          'repositories.name as repository',
+          'digest',
+          'size',
+          'attempts',
+        ])
+        .where('trash.id', '=', id)
+        .executeTakeFirst()
+      if (row === undefined) return undefined
+      const { repositoryId, ...trash } = row
+      const links = await read
+        .selectFrom('trash_references')
+        .innerJoin('link_reviews', 'link_reviews.digest', 'trash_references.held_digest')
+        .select(['link_reviews.digest', 'link_reviews.attempts'])
+        .where('trash_id', '=', id)
+        .where('link_reviews.repository_id', '=', repositoryId)
+        .execute()
+      return {
+        trash: { kind: 'trash', ...trash },
+        links: links.map((link) => ({ kind: 'link', repositoryId, repository: row.repository, ...link })),
+      }
     },
 
     postpone(candidate, notBefore) {

@@ -149,6 +149,8 @@ export interface Collection {
   takeManifest(manifest: ManifestCandidate, due: Due, destination: Destination): Promise<Outcome>
   /** Takes a manifest out of the trash for good. */
   purge(trash: TrashCandidate, now: number): Promise<Outcome>
+  /** What is under that id in the trash, and the links of its repository to blobs that it holds. */
+  buried(id: number): Promise<{ trash: TrashCandidate; links: LinkCandidate[] } | undefined>
   /** After the bytes were unlinked: their key is free again, and the row of a blob that is `deleting` goes. Relaxed. */
   forget(object: ObjectCandidate): Promise<void>
   /** Puts the candidate off until `notBefore`, and counts the attempt. */

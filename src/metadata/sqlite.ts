@@ -113,6 +113,7 @@ export async function openSqlite({
       manifests: method('read', 'collection', 'manifests'),
       trash: method('read', 'collection', 'trash'),
       objects: method('read', 'collection', 'objects'),
+      buried: method('read', 'collection', 'buried'),
       takeLink: method('durable', 'collection', 'takeLink'),
       takeManifest: method('durable', 'collection', 'takeManifest'),
       purge: method('durable', 'collection', 'purge'),

@@ -50,6 +50,8 @@ export interface Collector {
   cycle(mode: CollectionMode, events?: CollectionEvents): Promise<Totals>
   /** What a cycle would do to what waits now, without doing it. */
   plan(mode: CollectionMode): RehearsalPlan
+  /** Takes one manifest out of the trash, and at once what its deletion freed and nobody touched since. False: it is not there. */
+  purge(trashId: number): Promise<boolean>
   /**
    * Takes manifests out of the trash, the oldest first, as long as `isShort` says so. Resolves to how many. None while a
    * backup holds their bytes: the trash would be emptied, and no space freed.
@@ -215,6 +217,17 @@ export function createCollector(deps: {
       )
       await unlinkAll(events)
       return totals
+    },
+
+    async purge(trashId) {
+      const { events } = createTotals({})
+      const found = await collection.buried(trashId)
+      if (found === undefined) return false
+      const { kind } = await purge(found.trash, events)
+      const due: Due = { now: now(), before: -1, causes: ['deleted'] }
+      for (const link of found.links) await blobs.collecting(link.digest, () => collection.takeLink(link, due))
+      await unlinkAll(events)
+      return kind === 'taken'
     },
 
     async relieve(isShort, given = {}) {

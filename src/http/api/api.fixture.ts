@@ -36,6 +36,9 @@ export async function openApi(more: Partial<ApiDeps> = {}, basePath = '/api/v1')
     audit: metadata.audit,
     notifications: undefined,
     snapshots: undefined,
+    collection: undefined,
+    trash: undefined,
+    trashWindow: undefined,
     contents: {
       repositories: async () => [],
       manifests: async () => ({ manifests: [], more: false }),

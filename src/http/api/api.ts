@@ -8,9 +8,11 @@ import type { SigningAlgorithm } from '../../auth/keys.ts'
 import type { Robots } from '../../auth/robots.ts'
 import type { RuleBook } from '../../auth/rule-book.ts'
 import type { ScopeRequest } from '../../auth/scope-request.ts'
+import type { CollectionRuns } from '../../registry/collect-runs.ts'
 import type { Contents } from '../../registry/contents.ts'
 import type { Notifications } from '../../registry/notifications.ts'
 import type { Snapshots } from '../../registry/snapshots.ts'
+import type { Trash } from '../../registry/trash.ts'
 import type { Log } from '../../telemetry/log.ts'
 
 /** Who calls the API. */
@@ -83,6 +85,10 @@ export interface ApiDeps {
   audit: AuditLog
   /** Undefined where no registry runs. */
   notifications: Notifications | undefined
+  /** Undefined where no registry runs; `trashWindow` in milliseconds. */
+  collection: CollectionRuns | undefined
+  trash: Trash | undefined
+  trashWindow: (() => number) | undefined
   /** For the operator alone: keys of blobs concern nobody who may not read the data directory. */
   contents: Contents
   /** Undefined where no registry runs, or none that is whole. */

@@ -4,6 +4,7 @@ import { splitUrl } from '../server.ts'
 import { addAcl } from './acl.ts'
 import type { ApiDeps, Caller, CallFrom } from './api.ts'
 import { addAudit } from './audit.ts'
+import { addCollection } from './collection.ts'
 import { addContents } from './contents.ts'
 import { createRouter } from './context.ts'
 import { refuseLimited } from './credential.ts'
@@ -17,6 +18,7 @@ import { addRobots } from './robots.ts'
 import { MOUNT } from './route.ts'
 import { addSnapshots } from './snapshots.ts'
 import { addTokens } from './tokens.ts'
+import { addTrash } from './trash.ts'
 import { addUsers } from './users.ts'
 
 /** Bytes of a body. */
@@ -112,6 +114,8 @@ function createRoutes(deps: ApiDeps) {
     addAcl,
     addAudit,
     addKeys,
+    addCollection,
+    addTrash,
     addNotifications,
     addContents,
     addSnapshots,

@@ -1,0 +1,58 @@
+import { Command } from 'commander'
+import type { TagHistoryView, TagRestoredView } from '../http/api/collection-schemas.ts'
+import { type AdminContext, type AdminFlags, adminOptions, ofProcess, withApi } from './control.ts'
+import { CommandError } from './error.ts'
+import { show, tell, timeCell } from './table.ts'
+
+export function tagCommand(context: AdminContext = ofProcess): Command {
+  const command = new Command('tag').description('see where tags pointed, and point them there again')
+
+  adminOptions(
+    command
+      .command('history')
+      .description('show who moved a tag from which manifest to which, the newest first')
+      .argument('<repository[:tag]>'),
+  )
+    .option('--limit <n>', 'rows at most, up to 1000', '100')
+    .option('--before <id>', 'only what came before this one')
+    .action(async (reference: string, flags: AdminFlags & { limit: string; before?: string }) => {
+      const { repository, tag } = parse(reference)
+      const query = { repository, tag, limit: flags.limit, before: flags.before }
+      await withApi(context, flags, async (ask) => {
+        show(context, flags, await ask<TagHistoryView>('GET', '/tags/history', { query }), historyTable)
+      })
+    })
+
+  adminOptions(
+    command
+      .command('restore')
+      .description('point a tag to what it pointed to before its last move')
+      .argument('<repository:tag>'),
+  )
+    .option('--to <digest>', 'to this manifest of the repository, in the trash or not')
+    .action(async (reference: string, flags: AdminFlags & { to?: string }) => {
+      const { repository, tag } = parse(reference)
+      if (tag === undefined) throw new CommandError(`${reference} names no tag: write REPOSITORY:TAG`, 2)
+      await withApi(context, flags, async (ask) => {
+        const body = { repository, tag, digest: flags.to }
+        const answer = await ask<TagRestoredView>('POST', '/tags/restore', { body })
+        const { digest, from } = answer.json
+        tell(context, flags, answer, `${reference} points to ${digest}${from === null ? '' : ` (before: ${from})`}.`)
+      })
+    })
+  return command
+}
+
+function parse(reference: string): { repository: string; tag: string | undefined } {
+  const colon = reference.lastIndexOf(':')
+  // A colon before a slash would be that of a host and port, which no repository here has.
+  if (colon === -1) return { repository: reference, tag: undefined }
+  return { repository: reference.slice(0, colon), tag: reference.slice(colon + 1) }
+}
+
+function historyTable({ moves }: TagHistoryView): string[][] {
+  const rows = moves.map(({ id, at, tag, from, to, actor }) => [
+    ...[String(id), timeCell(at), tag, from ?? '-', to ?? '(deleted)', actor === '' ? '(anonymous)' : actor],
+  ])
+  return [['ID', 'TIME', 'TAG', 'FROM', 'TO', 'BY'], ...rows]
+}

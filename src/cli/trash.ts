@@ -1,0 +1,66 @@
+import { Command } from 'commander'
+import type { RestoredView, TrashView } from '../http/api/collection-schemas.ts'
+import { type AdminContext, type AdminFlags, adminOptions, ofProcess, segment, withApi } from './control.ts'
+import { CommandError } from './error.ts'
+import { bytesText } from './progress.ts'
+import { show, tell, timeCell } from './table.ts'
+
+export function trashCommand(context: AdminContext = ofProcess): Command {
+  const command = new Command('trash').description('see what was deleted, and bring it back')
+
+  adminOptions(command.command('list').alias('ls').description('list manifests that can be restored, the last first'))
+    .option('--repository <name>', 'of this repository alone')
+    .option('--limit <n>', 'rows at most, up to 1000', '100')
+    .option('--before <id>', 'only what came before this one')
+    .action(async (flags: AdminFlags & { repository?: string; limit: string; before?: string }) => {
+      const { repository, limit, before } = flags
+      await withApi(context, flags, async (ask) => {
+        show(
+          context,
+          flags,
+          await ask<TrashView>('GET', '/trash', { query: { repository, limit, before } }),
+          trashTable,
+        )
+      })
+    })
+
+  adminOptions(
+    command
+      .command('restore')
+      .description('bring a manifest back, with its tags and children; or all of one deletion with --batch')
+      .argument('<repository[@digest]>'),
+  )
+    .option('--batch <id>', 'all that the deletion of the repository took')
+    .action(async (reference: string, flags: AdminFlags & { batch?: string }) => {
+      const [repository = '', digest] = reference.split('@')
+      if ((digest === undefined) === (flags.batch === undefined)) {
+        throw new CommandError('name REPOSITORY@DIGEST, or REPOSITORY with --batch ID (berth trash list shows both)', 2)
+      }
+      await withApi(context, flags, async (ask) => {
+        const body = { repository, digest, batch: flags.batch }
+        const answer = await ask<RestoredView>('POST', '/trash/restore', { body })
+        const { digests, tags, taken } = answer.json
+        const kept = taken.length === 0 ? '' : `; taken by another manifest meanwhile: ${taken.join(', ')}`
+        const back = tags.length === 0 ? 'no tags' : `tags ${tags.join(', ')}`
+        tell(context, flags, answer, `${digests.length} manifests of ${repository} are back, with ${back}${kept}.`)
+      })
+    })
+
+  adminOptions(
+    command.command('purge').description('take a manifest out of the trash for good, with its space').argument('<id>'),
+  ).action(async (id: string, flags: AdminFlags) => {
+    await withApi(context, flags, async (ask) => {
+      tell(context, flags, await ask('DELETE', `/trash/${segment(id)}`), `${id} is gone for good.`)
+    })
+  })
+  return command
+}
+
+function trashTable({ manifests }: TrashView): string[][] {
+  const rows = manifests.map((row) => [
+    ...[String(row.id), `${row.repository}@${row.digest}`, row.tags.join(',') || '-', bytesText(row.size)],
+    ...[row.reason, row.actor === '' ? '(anonymous)' : row.actor, timeCell(row.deletedAt), timeCell(row.endsAt)],
+    row.batch ?? '-',
+  ])
+  return [['ID', 'MANIFEST', 'TAGS', 'SIZE', 'REASON', 'BY', 'DELETED', 'UNTIL', 'BATCH'], ...rows]
+}

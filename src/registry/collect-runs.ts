@@ -1,0 +1,123 @@
+import type { CollectionStatus, Metadata, Tally, Why } from '../metadata/metadata.ts'
+import type { Digest } from '../oci/digest.ts'
+import type { CollectionMode, CollectionTerms, Collector } from './collect.ts'
+import { createTotals } from './collect-totals.ts'
+
+/** A cycle that somebody asked for, with what it has taken so far (or, as a rehearsal, would take). */
+export interface CollectionRun {
+  id: string
+  mode: CollectionMode & { dryRun: boolean }
+  state: 'running' | 'done' | 'failed'
+  /** Milliseconds since the epoch. */
+  startedAt: number
+  endedAt: number | undefined
+  manifests: Tally
+  blobs: Tally
+  /** Bytes that are off the disk. */
+  unlinked: Tally
+  failures: number
+  /** The first of each. */
+  listed: {
+    manifests: { repository: string; digest: Digest; size: number }[]
+    blobs: { digest: Digest; size: number }[]
+  }
+  /** False: a rehearsal that ended before all candidates were tried. */
+  complete: boolean
+  /** Why it failed. */
+  error: string | undefined
+}
+
+export interface CollectionRuns {
+  /** Begins one, or answers with undefined while another is under way. */
+  start(mode: CollectionRun['mode']): CollectionRun | undefined
+  /** The one under way, or the last one since the program began. */
+  latest(): CollectionRun | undefined
+  status(): Promise<CollectionStatus & { terms: CollectionTerms; latest: CollectionRun | undefined }>
+  why(digest: Digest): Promise<Why>
+  /** When the run under way has ended. */
+  idle(): Promise<void>
+  /** Takes one manifest out of the trash, with what only it needs. False when it is not there. */
+  purge(trashId: number): Promise<boolean>
+}
+
+/** Rows that a run remembers of each kind. */
+const LISTED = 10_000
+/** Candidates of a rehearsal: other writers wait meanwhile. */
+const REHEARSED = 5_000
+const REASONS = 20
+
+export function createCollectionRuns(deps: {
+  metadata: Metadata
+  collector: Collector
+  terms: () => CollectionTerms
+  now: () => number
+  newId: () => string
+  /** Of a cycle that failed, or a candidate that was put off. */
+  onFailure: (error: unknown) => void
+}): CollectionRuns {
+  const { metadata, collector, terms, now, newId, onFailure } = deps
+  let latest: CollectionRun | undefined
+  let running = Promise.resolve()
+
+  async function perform(run: CollectionRun): Promise<void> {
+    if (run.mode.dryRun) {
+      const found = await metadata.collection.rehearse(collector.plan(run.mode), REHEARSED)
+      for (const manifest of found.manifests) add(run.manifests, manifest.size)
+      for (const blob of found.blobs) add(run.blobs, blob.size)
+      run.listed = { manifests: found.manifests.slice(0, LISTED), blobs: found.blobs.slice(0, LISTED) }
+      run.complete = found.complete
+      return
+    }
+    const { events, totals } = createTotals({
+      manifest({ repository, digest, size }) {
+        if (run.listed.manifests.length < LISTED) run.listed.manifests.push({ repository, digest, size })
+      },
+      blob({ digest, size }) {
+        if (run.listed.blobs.length < LISTED) run.listed.blobs.push({ digest, size })
+      },
+      failed: (_, error) => onFailure(error),
+    })
+    Object.assign(run, { manifests: totals.manifests, blobs: totals.blobs, unlinked: totals.unlinked })
+    await collector.cycle(run.mode, events)
+    run.failures = totals.failures
+  }
+
+  return {
+    start(mode) {
+      if (latest?.state === 'running') return undefined
+      const none = () => ({ count: 0, bytes: 0 })
+      const run: CollectionRun = {
+        ...{ id: newId(), mode, state: 'running', startedAt: now(), endedAt: undefined, failures: 0 },
+        ...{ manifests: none(), blobs: none(), unlinked: none(), listed: { manifests: [], blobs: [] } },
+        ...{ complete: true, error: undefined },
+      }
+      latest = run
+      running = perform(run).then(
+        () => end(run, 'done'),
+        (error: unknown) => {
+          onFailure(error)
+          run.error = error instanceof Error ? error.message : String(error)
+          end(run, 'failed')
+        },
+      )
+      return run
+    },
+    latest: () => latest,
+    async status() {
+      return { ...(await metadata.collection.status()), terms: terms(), latest }
+    },
+    why: (digest) => metadata.collection.why(digest, REASONS),
+    idle: () => running,
+    purge: (id) => collector.purge(id),
+  }
+
+  function end(run: CollectionRun, state: 'done' | 'failed'): void {
+    run.state = state
+    run.endedAt = now()
+  }
+}
+
+function add(tally: Tally, size: number): void {
+  tally.count++
+  tally.bytes += size
+}

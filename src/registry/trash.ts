@@ -1,0 +1,80 @@
+import type { Metadata, Restored, TagMove, TagRestored, TrashRow } from '../metadata/metadata.ts'
+import type { Digest } from '../oci/digest.ts'
+import { withFaults } from './faults.ts'
+import type { Manifests } from './manifests.ts'
+
+/** What was deleted, and where tags pointed before. `actor` is who does it. */
+export interface Trash {
+  list(repository: string | undefined, page: { before?: number | undefined; limit: number }): Promise<TrashRow[]>
+  /** Undefined when it is not in the trash. */
+  restore(repository: string, digest: Digest, actor: string): Promise<Restored | undefined>
+  /** Brings back all that one deletion of a repository took; undefined when nothing of it is in the trash. */
+  restoreBatch(repository: string, batch: string, actor: string): Promise<Restored | undefined>
+  history(
+    repository: string,
+    tag: string | undefined,
+    page: { before?: number | undefined; limit: number },
+  ): Promise<TagMove[]>
+  restoreTag(repository: string, tag: string, to: Digest | undefined, actor: string): Promise<TagRestored>
+  /** Moves all manifests of a repository to the trash, as one batch; resolves to how many there were. */
+  deleteRepository(repository: string, actor: string): Promise<{ batch: string; manifests: number }>
+}
+
+/** Manifests of one look. */
+const PORTION = 100
+
+export function createTrash(deps: {
+  metadata: Metadata
+  manifests: Pick<Manifests, 'forget'>
+  onFreed: (digests: readonly Digest[]) => void
+  now: () => number
+  newId: () => string
+}): Trash {
+  const { metadata, manifests, onFreed, now, newId } = deps
+  return {
+    list: (repository, page) => metadata.trash.list({ repository }, page),
+    history: (repository, tag, page) => metadata.tags.history(repository, tag, page),
+
+    async restore(repository, digest, actor) {
+      const restored = await withFaults(() => metadata.trash.restore(repository, digest, { now: now(), actor }))
+      if (restored !== undefined) manifests.forget(repository, [...restored.digests, ...restored.tags])
+      return restored
+    },
+
+    async restoreBatch(repository, batch, actor) {
+      const all: Restored = { digests: [], tags: [], taken: [] }
+      for (;;) {
+        const restored = await withFaults(() => metadata.trash.restoreBatch(batch, { now: now(), actor }))
+        if (restored === undefined) return all.digests.length === 0 ? undefined : all
+        manifests.forget(repository, [...restored.digests, ...restored.tags])
+        all.digests.push(...restored.digests)
+        all.tags.push(...restored.tags)
+        all.taken.push(...restored.taken)
+      }
+    },
+
+    async restoreTag(repository, tag, to, actor) {
+      const restored = await withFaults(() => metadata.tags.restore(repository, tag, to, { now: now(), actor }))
+      manifests.forget(repository, [tag])
+      return restored
+    },
+
+    async deleteRepository(repository, actor) {
+      const batch = newId()
+      let count = 0
+      for (;;) {
+        const page = await metadata.manifests.list(repository, { limit: PORTION })
+        if (page.length === 0) return { batch, manifests: count }
+        for (const digest of page) {
+          const deleted = await withFaults(() =>
+            metadata.manifests.delete(repository, digest, { now: now(), actor, batch }),
+          )
+          manifests.forget(repository, [digest, ...(deleted?.tags ?? [])])
+          if (deleted === undefined) continue
+          onFreed(deleted.freed)
+          count++
+        }
+      }
+    },
+  }
+}
