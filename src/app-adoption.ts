@@ -50,7 +50,7 @@ export async function adoptTree(
   const tree = openDistributionTree(directory)
   if (!tree.isThere()) return undefined
   const path = join(directory, `berth-adoption-${new Date(now()).toISOString().replace(/[:.]/g, '-')}.jsonl`)
-  const file = createReportFile(path)
+  const file = createReportFile(path, join(directory, 'berth-adoption.part'))
   try {
     const onFault = (fault: Fault) => {
       file.line(fault)

@@ -1,4 +1,4 @@
-import { linkSync, lstatSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
+import { linkSync, lstatSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import type { Digest } from '../oci/digest.ts'
 import { ADOPTED_ROOT, BLOBS_ROOT, type DistributionFile, pathOf, REPOSITORIES_ROOT } from './distribution-path.ts'
@@ -133,6 +133,8 @@ export function openDistributionTree(directory: string): Tree {
       const parent = dirname(top)
       try {
         syncUploads(root)
+        // Whoever puts the tree back one day must not have it taken for one of today, and deleted what came since.
+        rmSync(join(top, EXPORT_MARKER), { force: true })
         const name = firstFree(root)
         renameSync(top, join(root, name))
         // Made beside it and renamed, so that it is never there without its text.

@@ -12,9 +12,11 @@ export interface ReportFile {
 /** Characters that wait for others. */
 const BATCH = 64 * 1024
 
-/** `path` is replaced when it is finished; until then the lines are in `path`.part. @throws Error when it cannot be made. */
-export function createReportFile(path: string): ReportFile {
-  const part = `${path}.part`
+/**
+ * `path` is replaced when it is finished; until then the lines are in `part`, which one that was interrupted leaves behind for
+ * the next. @throws Error when it cannot be made.
+ */
+export function createReportFile(path: string, part = `${path}.part`): ReportFile {
   let file: number | undefined = openSync(part, 'w', 0o600)
   let waiting = ''
 

@@ -13,6 +13,7 @@ import { fillMemory } from './full-memory.ts'
 import { describeMachine } from './machine.ts'
 import { parseOptions } from './options.ts'
 import type { Bench, Part } from './part.ts'
+import { adopt } from './part-adopt.ts'
 import { client } from './part-client.ts'
 import { contention } from './part-contention.ts'
 import { flat } from './part-flat.ts'
@@ -24,7 +25,10 @@ import { transfer } from './part-transfer.ts'
 import { renderTable } from './table.ts'
 import { openWorkplace } from './workplace.ts'
 
-const PARTS = { client, start, transfer, manifests, contention, tokens, memory, flat } satisfies Record<string, Part>
+const PARTS = { client, start, transfer, manifests, contention, tokens, memory, flat, adopt } satisfies Record<
+  string,
+  Part
+>
 const NAMES = Object.keys(PARTS) as (keyof typeof PARTS)[]
 
 const options = parseOptions(process.argv.slice(2), NAMES)
