@@ -1,26 +1,27 @@
 import { mkdirSync, readdirSync, rmSync } from 'node:fs'
-import { rm } from 'node:fs/promises'
+import { rm, stat, statfs } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import type { Clock } from './app-clock.ts'
 import type { Config } from './config/config.ts'
+import { type DatabaseCopies, startCopyingDatabase } from './jobs/copy-database.ts'
+import type { Periodic } from './jobs/periodic.ts'
 import { writeSnapshot } from './metadata/snapshot.ts'
+import { SNAPSHOTS_FOLDER } from './metadata/snapshot-file.ts'
 import { createSnapshots, type Snapshots } from './registry/snapshots.ts'
 import type { Log } from './telemetry/log.ts'
 
-/** Beside the database. */
-const FOLDER = 'berth-snapshots'
 const HELD = 'backup-'
+const DAILY = /^daily-(\d{4}-\d\d-\d\dT\d{6}\.\d{3}Z)\.db$/
 
 /** Snapshots for backups. Those of a process that was killed go: the caller owns the data directory. */
 export function openSnapshots(data: Config['data'], { log, now, newId }: Clock & { log: Log }): Snapshots {
   const database = resolve(data.metadata)
-  const folder = join(database, FOLDER)
+  const folder = join(database, SNAPSHOTS_FOLDER)
   removeLeftovers(folder)
   return createSnapshots({
     pathOf: (id) => join(folder, `${HELD}${id}.db`),
     async write(path) {
-      mkdirSync(folder, { recursive: true, mode: 0o700 })
-      await writeSnapshot(join(database, 'berth.db'), path)
+      await write(database, path)
     },
     remove: (path) => rm(path, { force: true }),
     onError: (error) => log.error('a snapshot of the database could not be written or removed', { error }),
@@ -29,14 +30,60 @@ export function openSnapshots(data: Config['data'], { log, now, newId }: Clock &
   })
 }
 
-function removeLeftovers(folder: string): void {
-  let names: string[]
-  try {
-    names = readdirSync(folder)
-  } catch {
-    return
+/** Copies of the database that are made by themselves, beside it. */
+export function startDailyCopies(deps: {
+  data: Config['data']
+  config: () => Pick<Config, 'backup' | 'trash'>
+  background: boolean
+  log: Log
+  now: Clock['now']
+}): Periodic {
+  const { data, config, background, log, now } = deps
+  const database = resolve(data.metadata)
+  const folder = join(database, SNAPSHOTS_FOLDER)
+  // ISO 8601 without colons, which some file systems do not take.
+  const pathOf = (at: number) => join(folder, `daily-${new Date(at).toISOString().replaceAll(':', '')}.db`)
+  const copies: DatabaseCopies = {
+    async list() {
+      return namesIn(folder).flatMap((name) => timeOf(name) ?? [])
+    },
+    write: (at) => write(database, pathOf(at)),
+    remove: (at) => rm(pathOf(at), { force: true }),
   }
-  for (const name of names) {
+  return startCopyingDatabase({
+    ...{ copies, background, log, now },
+    settings: () => config().backup.database,
+    async hasRoom() {
+      const { size } = await stat(join(database, 'berth.db'))
+      const { bavail, blocks, bsize } = await statfs(database)
+      const least = config().trash.minFree
+      const floor = 'bytes' in least ? least.bytes : (blocks * bsize * least.percent) / 100
+      return bavail * bsize >= size + floor
+    },
+  })
+}
+
+async function write(database: string, path: string): Promise<void> {
+  mkdirSync(join(database, SNAPSHOTS_FOLDER), { recursive: true, mode: 0o700 })
+  await writeSnapshot(join(database, 'berth.db'), path)
+}
+
+function timeOf(name: string): number | undefined {
+  const [, text = ''] = DAILY.exec(name) ?? []
+  const at = Date.parse(text.replace(/T(\d\d)(\d\d)/, 'T$1:$2:'))
+  return Number.isNaN(at) ? undefined : at
+}
+
+function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder)
+  } catch {
+    return []
+  }
+}
+
+function removeLeftovers(folder: string): void {
+  for (const name of namesIn(folder)) {
     if (name.startsWith(HELD) || name.endsWith('.new')) rmSync(join(folder, name), { force: true })
   }
 }

@@ -12,7 +12,7 @@ import { openNotifications } from './app-notifications.ts'
 import { databaseMeter, observedStorage, tracedMetadata } from './app-observed.ts'
 import { OPERATOR_CALLER } from './app-operator.ts'
 import { policyOf } from './app-policy.ts'
-import { openSnapshots } from './app-snapshots.ts'
+import { openSnapshots, startDailyCopies } from './app-snapshots.ts'
 import { API_PATH, GRACE } from './app-token.ts'
 import { createWatch, startConfiguredChecks, startOwnChecks, type Watch } from './app-watch.ts'
 import type { Accounts } from './auth/accounts.ts'
@@ -59,6 +59,8 @@ export interface App {
   /** Whether users of the database may log in. */
   hasAccounts: boolean
   upkeep: Upkeep
+  /** Copies the database if the last copy is a day old; it happens by itself, too. */
+  copyDatabase(): Promise<void>
   /** Removes notifications that were delivered or given up long ago; it happens by itself every minute. */
   pruneNotifications(): Promise<void>
   /**
@@ -127,6 +129,10 @@ export async function createApp(
     let isAdopting = hasTree(config)
     const snapshots = openSnapshots(config.data, { log, now, newId })
     owned.closers.push(() => snapshots.stop())
+    const copying = startDailyCopies({
+      ...{ data: config.data, config: () => settings, background: deps.background ?? true, log, now },
+    })
+    owned.closers.push(() => copying.stop())
     const startUpkeep = () =>
       createUpkeep({
         ...{ metadata, storage, blobs, manifests, uploads, log, now, newId },
@@ -243,6 +249,7 @@ export async function createApp(
       get upkeep() {
         return upkeep
       },
+      copyDatabase: copying.run,
       pruneNotifications: told.prune,
       async reconfigure(next) {
         const opened = await open(next)

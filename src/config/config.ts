@@ -35,6 +35,7 @@ export interface Config {
   }
   gc: GcConfig
   trash: TrashConfig
+  backup: BackupConfig
 }
 
 export interface GcConfig {
@@ -53,6 +54,11 @@ export interface TrashConfig {
   windowMs: number
   /** Free space below which the trash is emptied, the oldest first. */
   minFree: { bytes: number } | { percent: number }
+}
+
+export interface BackupConfig {
+  /** Daily copies of the database; `keep`: how many. */
+  database: { enabled: boolean; keep: number }
 }
 
 export interface HttpConfig {

@@ -22,6 +22,19 @@ export const trashSchema = section(
   'Own section: trash',
 )
 
+export const backupSchema = section(
+  {
+    database: section(
+      {
+        enabled: flag(true, 'Copy the database once a day, into berth-snapshots beside it'),
+        keep: z.number().int().min(1).max(366).default(3).describe('Daily copies that are kept'),
+      },
+      'Daily copies of the database',
+    ),
+  },
+  'Own section: what protects from a broken database; berth backup copies everything',
+)
+
 export const uploadPurgingSchema = section(
   {
     enabled: flag(true, 'End uploads that nobody went on with'),

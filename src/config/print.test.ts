@@ -107,6 +107,10 @@ gc:
 trash:
   window: 168h # default
   minfree: 2GiB # default
+backup:
+  database:
+    enabled: true # default
+    keep: 3 # default
 uploads:
   chunkminlength: 0 # default
 `)

@@ -31,6 +31,7 @@ type Rest = Pick<
   | 'uploads'
   | 'gc'
   | 'trash'
+  | 'backup'
   | 'health'
 >
 
@@ -55,6 +56,7 @@ export function resolveRegistry(raw: Distribution, places: Places): Rest {
     },
     gc: resolveGc(raw.gc, places),
     trash: resolveTrash(raw.trash, places),
+    backup: raw.backup,
   }
 }
 

@@ -1,7 +1,9 @@
-import { closeSync, openSync } from 'node:fs'
+import { closeSync, mkdirSync, openSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import type { Database, Handle } from './database.ts'
 import { MetadataError } from './metadata.ts'
-import { type Migration, migrate } from './migrations/migrate.ts'
+import { MIGRATIONS, type Migration, migrate } from './migrations/migrate.ts'
+import { SNAPSHOTS_FOLDER, writeSnapshotFile } from './snapshot-file.ts'
 import { codeOf, connect, metadataError, SQLITE_TYPES, type SqliteConnection, translated } from './sqlite-connection.ts'
 
 export type Outcome = { ok: true; value: unknown } | { ok: false; error: MetadataError }
@@ -65,6 +67,7 @@ async function prepareFile(
   connection.run(`PRAGMA journal_size_limit = ${LOG_SIZE}`)
   connection.run('PRAGMA wal_autocheckpoint = 1000')
   connection.run('PRAGMA synchronous = FULL')
+  keepBeforeMigration(connection, path, (migrations ?? MIGRATIONS).at(-1)?.version ?? 0)
   connection.run('BEGIN IMMEDIATE')
   try {
     const handle = connection
@@ -78,6 +81,23 @@ async function prepareFile(
     if (connection.isInTransaction()) connection.run('ROLLBACK')
     throw error
   }
+}
+
+/**
+ * A database of an older schema is copied before anything of it changes: whoever must go back to the program before finds it
+ * there. Without the copy it is not changed. @throws MetadataError
+ */
+function keepBeforeMigration(connection: SqliteConnection, path: string, newest: number): void {
+  const hasTable = connection.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'migrations'").get()
+  if (hasTable == null) return
+  const row = connection.prepare('SELECT max(version) AS version FROM migrations').get()
+  const version = row instanceof Object && 'version' in row ? Number(row.version) : 0
+  if (version === 0 || version >= newest) return
+  const folder = join(dirname(path), SNAPSHOTS_FOLDER)
+  translated(`cannot keep a copy of the database in ${folder} before its schema changes`, () => {
+    mkdirSync(folder, { recursive: true, mode: 0o700 })
+    writeSnapshotFile(path, join(folder, `before-schema-${newest}-was-${version}.db`))
+  })
 }
 
 /** What a group's bodies run on. One that ran out of time is closed for good, whatever it still tries. */

@@ -1,6 +1,6 @@
 import { Database } from 'bun:sqlite'
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { refusal, user } from '../examples.suite.ts'
@@ -123,6 +123,33 @@ describe('migrations', () => {
       [3, 'notifications', 20],
       [4, 'collection', 20],
     ])
+  })
+
+  test('keep a copy of the database as it was before, which is whole', async () => {
+    await open([initial], 10)
+    query("INSERT INTO users VALUES ('ann', '$2b$05$hash', 1, 3, 4)")
+    expect(existsSync(join(directory, 'berth-snapshots'))).toBe(false)
+    await (await openSqlite({ path, now: () => 20 })).close()
+    await (await openSqlite({ path, now: () => 30 })).close()
+    const name = `before-schema-${MIGRATIONS.length}-was-1.db`
+    expect(readdirSync(join(directory, 'berth-snapshots'))).toEqual([name])
+    const kept = join(directory, 'berth-snapshots', name)
+    expect(statSync(kept).mode & 0o777).toBe(0o600)
+    // Whoever goes back takes it for the database.
+    for (const end of ['', '-wal', '-shm']) rmSync(path + end, { force: true })
+    path = kept
+    expect(query('PRAGMA integrity_check')).toEqual([['ok']])
+    expect(applied()).toEqual([[1, 'initial', 10]])
+    expect(query('SELECT name, password_hash FROM users')).toEqual([['ann', '$2b$05$hash']])
+  })
+
+  test('do not begin where no copy can be kept', async () => {
+    await open([create(1, 'one')], 10)
+    writeFileSync(join(directory, 'berth-snapshots'), 'in the way')
+    expect(await refusal(open([create(1, 'one'), create(2, 'two')], 20))).toMatchObject({
+      message: expect.stringContaining('cannot keep a copy of the database in'),
+    })
+    expect([applied(), tables()]).toEqual([[[1, 'one', 10]], ['migrations', 'one']])
   })
 
   test('put no rules back that were changed since', async () => {
