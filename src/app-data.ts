@@ -2,7 +2,7 @@ import { accessSync, constants, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { refuseUnfinishedRestore } from './backup/marker.ts'
 import type { Metadata } from './metadata/metadata.ts'
-import { isDirectoryFree, lockDirectory, refuseNetworkFileSystem } from './metadata/owner-lock.ts'
+import { lockDirectory, refuseNetworkFileSystem } from './metadata/owner-lock.ts'
 import { openSqlite } from './metadata/sqlite.ts'
 import type { CallMeter } from './metadata/sqlite-client.ts'
 import { makeDirectories } from './storage/durable.ts'
@@ -44,15 +44,6 @@ export async function openData(data: { directory: string; metadata: string }, me
   } catch (error) {
     await close()
     throw error
-  }
-}
-
-/** Whether `openData` has a chance: no process has the directory, as far as this user may see. Makes nothing. */
-export function isDataFree(data: { directory: string; metadata: string }): boolean {
-  try {
-    return [data.directory, data.metadata].every((directory) => isDirectoryFree(resolve(directory)))
-  } catch {
-    return false
   }
 }
 

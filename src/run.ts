@@ -1,10 +1,9 @@
 import { join, resolve } from 'node:path'
 import { createApp, systemClock } from './app.ts'
-import { isDataFree } from './app-data.ts'
 import type { Config } from './config/config.ts'
 import { createAccessLog } from './http/access-log.ts'
 import { withAuthority } from './http/authority.ts'
-import { type Listener, listen, rehearseListen } from './http/listen.ts'
+import { type Listener, listen } from './http/listen.ts'
 import { withRenewal } from './http/renewal.ts'
 import type { FileWatch } from './jobs/watch-files.ts'
 import { type AdoptionProgress, adoptAtStart } from './run-adopt.ts'
@@ -75,8 +74,6 @@ export async function startApp(
       forgetPassword(passwordFile, name)
       log.info('password changed', { user: name })
     }
-    // Where it cannot have the directory, that is what there is to say.
-    if (isDataFree(config.data)) await rehearseListeners(config)
     const app = await createApp(config, { ...systemClock, log, onPassword, watch })
     closeApp = app.close
 
@@ -165,13 +162,6 @@ export async function startApp(
   } catch (error) {
     await stop(0)
     throw error
-  }
-}
-
-/** A start that fails for an address or a certificate leaves the data directory as it was, which may be registry:2's. */
-async function rehearseListeners(config: Config): Promise<void> {
-  for (const { tls, listen: address } of secureListens(config)) {
-    if (address !== undefined) await rehearseListen({ address, tls: tls?.managed === undefined ? tls : undefined })
   }
 }
 

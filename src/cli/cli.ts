@@ -30,8 +30,8 @@ import { VERSION, versionCommand } from './version.ts'
  * (`client/failure.ts`).
  */
 export async function run(args: readonly string[]): Promise<number> {
-  const [first = '', second = ''] = args
-  const verb = verbOf(first) ?? (first === 'help' ? verbOf(second) : undefined)
+  const [first = '', second] = args
+  const verb = verbOf(first, second) ?? (first === 'help' ? verbOf(second ?? '') : undefined)
   if (verb !== undefined) {
     const { runClient } = await import('./client/client.ts')
     return await runClient(verb, first === 'help' ? ['--help'] : args.slice(1))
@@ -69,7 +69,9 @@ function berthCommand(): Command {
     .addCommand(doctorCommand())
     .addCommand(versionCommand())
   // For the list of commands alone: `run` has called them before.
-  for (const [name, { summary }] of Object.entries(VERBS)) berth.command(name).description(summary)
+  for (const [name, { summary }] of Object.entries(VERBS)) {
+    if (name !== 'tag') berth.command(name).description(summary)
+  }
   return berth
 }
 

@@ -5,7 +5,9 @@ import { CommandError } from './error.ts'
 import { show, tell, timeCell } from './table.ts'
 
 export function tagCommand(context: AdminContext = ofProcess): Command {
-  const command = new Command('tag').description('see where tags pointed, and point them there again')
+  const command = new Command('tag')
+    .description('give an image further tags, see where tags pointed, point them there again')
+    .addHelpText('after', '\nberth tag IMAGE TAG... gives an image of any registry further tags: docs/cli.md, "tag"')
 
   adminOptions(
     command

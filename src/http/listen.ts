@@ -44,34 +44,6 @@ const LINGER_MS = (IDLE_SECONDS + 10) * 1000
 /** Bytes of a unix socket's path that the kernel takes. */
 const MAX_SOCKET_PATH = 100
 
-/**
- * Finds out whether `listen` could have the address and use the certificate, for a start that fails for their sake to fail
- * before it changes anything. @throws Error as `listen` does
- */
-export async function rehearseListen({
-  address,
-  tls,
-  setting = SETTING,
-}: Pick<ListenOptions, 'address' | 'tls' | 'setting'>): Promise<void> {
-  if (tls !== undefined) await tlsOptions(tls)
-  if (address.kind === 'unix') {
-    const short = shortSocketPath(address.path)
-    await requireFree(address.path, short.path).finally(short.close)
-    return
-  }
-  // Whoever connects in this moment is told to come again, as while images are adopted.
-  const fetch = () => errorResponse(new RegistryError('UNAVAILABLE'))
-  const serve = (hostname: string) => Bun.serve({ fetch, development: false, hostname, port: address.port })
-  try {
-    await onEveryAddress(address.hostname, serve).stop(true)
-  } catch (error) {
-    throw listenError(address, error, setting)
-  }
-}
-
-/** What says the address, where nobody tells. */
-const SETTING = '--addr HOST:PORT or http.addr'
-
 /** @throws Error with a text for the user when the address cannot be had or the certificate not be read. */
 export async function listen(options: ListenOptions): Promise<Listener> {
   const { address, tls, fetch, onAnswer, onError } = options
@@ -132,7 +104,7 @@ export async function listen(options: ListenOptions): Promise<Listener> {
       if (secure) server = await reopen(server, (port) => open(hostname, port, true))
     }
   } catch (error) {
-    throw listenError(address, error, options.setting ?? SETTING)
+    throw listenError(address, error, options.setting ?? '--addr HOST:PORT or http.addr')
   }
   /** Ends the socket that was retired last, which still listens so that its idle connections stay. */
   let endLingering = () => {}
@@ -257,11 +229,13 @@ const REASONS: Record<string, string> = {
  */
 async function openSocketPath(path: string): Promise<{ path: string; remove: () => void }> {
   const short = shortSocketPath(path)
-  try {
-    await requireFree(path, short.path)
-  } catch (error) {
+  if (await isListening(short.path)) {
     short.close()
-    throw error
+    throw new Error(`${path} is in use by another program`)
+  }
+  if (lstatSync(path, { throwIfNoEntry: false })?.isSocket() === false) {
+    short.close()
+    throw new Error(`cannot listen on ${path}: there is something that is no socket; remove it, or choose another path`)
   }
   rmSync(path, { force: true })
   return {
@@ -271,13 +245,6 @@ async function openSocketPath(path: string): Promise<{ path: string; remove: () 
       short.close()
     },
   }
-}
-
-/** @throws Error when a program listens there, or something else than a socket is there. `short`: a spelling for the kernel. */
-async function requireFree(path: string, short: string): Promise<void> {
-  if (await isListening(short)) throw new Error(`${path} is in use by another program`)
-  if (lstatSync(path, { throwIfNoEntry: false })?.isSocket() !== false) return
-  throw new Error(`cannot listen on ${path}: there is something that is no socket; remove it, or choose another path`)
 }
 
 /** A path for bind and connect: through an open descriptor of the folder where the path itself is too long. */

@@ -45,7 +45,7 @@ export function openVerbShell(
       terminal: { write: () => {} },
       ...change,
     }
-    const code = await performVerb(verbOf(word) ?? word, [...others, ...flags], context)
+    const code = await performVerb(verbOf(word, args[1]) ?? word, [...others, ...flags], context)
     return { ...shown, code }
   }
 

@@ -170,6 +170,73 @@ v1.9  ${AMD.manifest.digest}  linux/amd64  ${(sizeOf(AMD) / 1024).toFixed(1)} Ki
       expect(await shell.run('manifest', `${app}:none`)).toMatchObject({ out: '', code: 2 })
     })
 
+    test('tag, untag and delete', async () => {
+      const { digest } = AMD.manifest
+      const tags = async () => (await shell.run('ls', app, '--sort', 'name')).out.trim().split('\n')
+      expect(await shell.run('tag', `${app}:v1.9`, 'prod', 'spare')).toEqual({
+        out: `${app}:prod@${digest}\n${app}:spare@${digest}\n`,
+        error: '',
+        code: 0,
+      })
+      expect(await shell.run('tag', `${app}:none`, 'x')).toMatchObject({ out: '', code: 2 })
+      expect(await shell.run('tag', app, 'host/app:x')).toMatchObject({ out: '', code: 64 })
+      const before = ['latest', 'multi', 'prod', 'spare', 'v1.10', 'v1.9']
+      expect(await tags()).toEqual(before)
+
+      expect(await shell.run('delete', `${app}:prod`, '--dry-run')).toEqual({
+        out: `${app}:prod\n`,
+        error: 'Nothing is deleted: this is what would be.\n',
+        code: 0,
+      })
+      expect(await tags()).toEqual(before)
+      const gone = await shell.run('delete', `${app}:prod`)
+      if (name.startsWith('Berth')) {
+        expect(gone).toEqual({ out: `${app}:prod\n`, error: '', code: 0 })
+        expect(await shell.run('untag', `${app}:spare`)).toEqual({ out: `${app}:spare\n`, error: '', code: 0 })
+        expect(await tags()).toEqual(['latest', 'multi', 'v1.10', 'v1.9'])
+        expect((await shell.run('digest', `${app}@${digest}`)).code).toBe(0)
+      } else {
+        // Nothing but the manifest can be deleted there, and what that takes with it is said before.
+        expect(gone).toMatchObject({ out: '', code: 4 })
+        expect(gone.error).toContain(`${site.registry} cannot delete the tag prod alone`)
+        const others = gone.error
+          .match(/which removes (.*), too/)?.[1]
+          ?.split(', ')
+          .sort()
+        expect(others).toEqual(['latest', 'spare', 'v1.10', 'v1.9'])
+        expect(gone.error).toEndWith(`\nHint: berth delete --manifest ${app}:prod\n`)
+        expect(await tags()).toEqual(before)
+      }
+
+      expect(await shell.run('delete', `${app}:none`)).toMatchObject({ out: '', code: 2 })
+      expect(await shell.run('untag', '--force', `${app}:none`)).toEqual({
+        out: '',
+        error: `${app}:none is not there\n`,
+        code: 0,
+      })
+      expect(await shell.run('delete', app)).toMatchObject({ out: '', code: 64 })
+      expect(await shell.run('untag', `${app}@${digest}`)).toMatchObject({ out: '', code: 64 })
+
+      // The other tags are named before anything is asked, and nobody's silence is a yes.
+      const asked = await shell.run('delete', '--manifest', `${app}:v1.9`)
+      expect(asked).toMatchObject({ out: '', code: 64 })
+      for (const tag of ['latest', 'v1.10', 'v1.9']) expect(asked.error).toContain(tag)
+      expect(await shell.runAnswering(['n'], 'delete', '--manifest', `${app}:v1.9`)).toMatchObject({ out: '', code: 1 })
+      const planned = await shell.run('delete', '--manifest', `${app}:v1.9`, '--dry-run')
+      expect((await shell.run('digest', `${app}:v1.9`)).code).toBe(0)
+      const done = await shell.runAnswering(['y'], 'delete', '--manifest', `${site.registry}/other:one`)
+      expect(done).toMatchObject({
+        out: `${site.registry}/other@${ARM.manifest.digest}\n${site.registry}/other:one\n`,
+        code: 0,
+      })
+      expect((await shell.run('digest', `${site.registry}/other:one`)).code).toBe(2)
+      const deleted = await shell.run('delete', `${app}@${INDEX.manifest.digest}`, '--force')
+      expect(deleted).toEqual({ out: `${app}@${INDEX.manifest.digest}\n${app}:multi\n`, error: '', code: 0 })
+      const removed = await shell.run('delete', '--manifest', `${app}:v1.9`, '--force')
+      expect(removed).toEqual({ out: planned.out, error: '', code: 0 })
+      expect((await shell.run('digest', `${app}:v1.10`)).code).toBe(2)
+    })
+
     test('logout, last', async () => {
       if (site.user === undefined) return
       const removed = { out: `Removing login credentials for ${site.registry}\n`, error: '', code: 0 }

@@ -95,6 +95,9 @@ describe('the program', () => {
     expect(await codes('help', 'ls')).toBe(0)
     expect(await codes('tags')).toBe(64)
     expect(await codes('user', 'nothing')).toBe(2)
+    // A noun of the server, and a verb of the client.
+    expect(await codes('tag', 'restore')).toBe(2)
+    expect(await codes('tag', repository('app'))).toBe(64)
   })
 })
 

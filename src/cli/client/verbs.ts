@@ -41,6 +41,18 @@ export const VERBS: Readonly<Record<string, Verb>> = {
     summary: 'print the manifest of an image, byte for byte',
     load: async () => (await import('./manifest.ts')).manifestCommand,
   },
+  tag: {
+    summary: 'give an image further tags',
+    load: async () => (await import('./tag.ts')).tagCommand,
+  },
+  untag: {
+    summary: 'remove tags, and nothing else',
+    load: async () => (await import('./delete.ts')).untagCommand,
+  },
+  delete: {
+    summary: 'delete tags, or manifests with all of their tags',
+    load: async () => (await import('./delete.ts')).deleteCommand,
+  },
 }
 
 /** Other tools' names of the same. */
@@ -48,10 +60,17 @@ export const VERB_ALIASES: Readonly<Record<string, string>> = {
   tags: 'ls',
   'list-tags': 'ls',
   resolve: 'digest',
+  rm: 'delete',
 }
 
-/** The verb that a word on the command line means; undefined: none of these. */
-export function verbOf(word: string): string | undefined {
+/** Words after a verb with which it is a noun of the server's commands: `berth tag history`, or `berth tag --help`. */
+const NOUNS: Readonly<Record<string, readonly (string | undefined)[]>> = {
+  tag: ['history', 'restore', 'help', '--help', '-h', undefined],
+}
+
+/** The verb that a word on the command line means, before `next`; undefined: none of these. */
+export function verbOf(word: string, next?: string): string | undefined {
+  if (Object.hasOwn(NOUNS, word) && NOUNS[word]?.includes(next)) return undefined
   if (Object.hasOwn(VERBS, word)) return word
   return Object.hasOwn(VERB_ALIASES, word) ? VERB_ALIASES[word] : undefined
 }

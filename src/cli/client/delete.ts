@@ -1,0 +1,108 @@
+import { Command } from 'commander'
+import type { Digest } from '../../oci/digest.ts'
+import { UpstreamError } from '../../upstream/error.ts'
+import { formatImage, formatRepository, type ImageReference, parseImage } from '../../upstream/reference.ts'
+import type { Upstream } from '../../upstream/upstream.ts'
+import { type ConnectionFlags, connect, connectionOptions } from './connection.ts'
+import type { ClientContext } from './context.ts'
+import { deleteTag } from './delete-tag.ts'
+import { lines } from './output.ts'
+import { tagsOf } from './siblings.ts'
+
+interface DeleteFlags extends ConnectionFlags {
+  manifest?: true
+  force?: true
+  ignoreMissing?: true
+  dryRun?: true
+}
+
+export function deleteCommand(context: ClientContext): Command {
+  return connectionOptions(new Command('delete').argument('<image...>', 'REPOSITORY:TAG or REPOSITORY@DIGEST'))
+    .option('--manifest', 'the manifest that the tag stands for, with all of its tags')
+    .option('-f, --force', 'do not ask')
+    .option('--ignore-missing', 'what is not there is no error')
+    .option('--dry-run', 'say what would be deleted, and delete nothing')
+    .action(async (names: string[], flags: DeleteFlags) => {
+      // All are read before the first is deleted: a mistyped one must not leave half of the work done.
+      const images = names.map(parseTarget)
+      const upstream = connect(context, flags)
+      for (const image of images) {
+        const isTag = image.digest === undefined && !flags.manifest
+        await (isTag ? removeTag : removeManifest)(context, upstream, image, flags)
+      }
+    })
+}
+
+/** `untag`: as `delete` of tags, which is all that it does. */
+export function untagCommand(context: ClientContext): Command {
+  return connectionOptions(new Command('untag').argument('<image...>', 'REPOSITORY:TAG'))
+    .option('-f, --force', 'what is not there is no error')
+    .option('--dry-run', 'say what would be removed, and remove nothing')
+    .action(async (names: string[], { force, ...flags }: ConnectionFlags & { force?: true; dryRun?: true }) => {
+      const images = names.map(parseTarget)
+      const digest = images.find((image) => image.digest !== undefined)
+      if (digest !== undefined) throw usage(`${formatImage(digest)} is no tag`, `berth delete ${formatImage(digest)}`)
+      const upstream = connect(context, flags)
+      for (const image of images) {
+        await removeTag(context, upstream, image, { ...flags, ...(force ? { ignoreMissing: true } : {}) })
+      }
+    })
+}
+
+/** A name without a tag would mean `latest` to docker: too easily said for what cannot be taken back. */
+function parseTarget(name: string): ImageReference {
+  const image = parseImage(name)
+  if (image.tag === undefined && image.digest === undefined) {
+    throw usage(`${name} has neither a tag nor a digest`, `berth ls ${formatRepository(image)}`)
+  }
+  return image
+}
+
+async function removeTag(context: ClientContext, upstream: Upstream, image: ImageReference, flags: DeleteFlags) {
+  const { tag } = image
+  if (tag === undefined) throw usage(`${formatImage(image)} is no tag`)
+  const name = formatImage(image)
+  const isThere = flags.dryRun
+    ? (await upstream.head(image, tag)) !== undefined
+    : await deleteTag(upstream, { ...image, tag })
+  if (!isThere) return missing(context, image, flags)
+  if (flags.dryRun) context.error(`Nothing is deleted: this is what would be.\n`)
+  context.out(lines([name]))
+}
+
+async function removeManifest(context: ClientContext, upstream: Upstream, image: ImageReference, flags: DeleteFlags) {
+  const digest = image.digest ?? (await upstream.head(image, image.tag ?? ''))?.digest
+  const isThere =
+    digest !== undefined && (image.digest === undefined || (await upstream.head(image, digest)) !== undefined)
+  if (digest === undefined || !isThere) return missing(context, image, flags)
+  const tags = await tagsOf(upstream, image, digest)
+  const manifest = formatImage({ ...image, tag: undefined, digest })
+  const what = [manifest, ...tags.map((tag) => formatImage({ ...image, tag, digest: undefined }))]
+  if (flags.dryRun) {
+    context.error(`Nothing is deleted: this is what would be.\n`)
+    context.out(lines(what))
+    return
+  }
+  if (!flags.force) await confirm(context, digest, tags, formatRepository(image))
+  await upstream.delete(image, digest)
+  context.out(lines(what))
+}
+
+/** @throws UpstreamError `usage` where nobody is there to answer */
+async function confirm(context: ClientContext, digest: Digest, tags: readonly string[], repository: string) {
+  const named = tags.length === 0 ? 'It has no tags.' : `Its tags go with it: ${tags.join(', ')}.`
+  context.error(lines([`The manifest ${digest} of ${repository}. ${named}`]))
+  if (!context.canAsk) throw usage('there is no terminal to ask on', 'add --force to delete it without a question')
+  const answer = await context.ask('Delete it? [y/N] ')
+  if (!/^y(es)?$/i.test(answer.trim())) throw new UpstreamError('failed', 'nothing is deleted')
+}
+
+function missing(context: ClientContext, image: ImageReference, { ignoreMissing }: DeleteFlags): void {
+  const text = `${formatImage(image)} is not there`
+  if (!ignoreMissing) throw new UpstreamError('not-found', text, { hint: `berth ls ${formatRepository(image)}` })
+  context.error(lines([text]))
+}
+
+function usage(message: string, hint?: string): UpstreamError {
+  return new UpstreamError('usage', message, { hint })
+}

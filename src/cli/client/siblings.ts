@@ -1,0 +1,14 @@
+import type { Digest } from '../../oci/digest.ts'
+import type { RepositoryReference } from '../../upstream/reference.ts'
+import type { Upstream } from '../../upstream/upstream.ts'
+import { inParallel } from './parallel.ts'
+
+/** Tags that are asked at a time. */
+const READERS = 8
+
+/** Every tag of the repository that stands for this digest, in the order of the registry. @throws UpstreamError */
+export async function tagsOf(upstream: Upstream, repository: RepositoryReference, digest: Digest): Promise<string[]> {
+  const tags = await Array.fromAsync(upstream.tags(repository))
+  const digests = await inParallel(tags, READERS, async (tag) => (await upstream.head(repository, tag))?.digest)
+  return tags.filter((_, index) => digests[index] === digest)
+}
