@@ -208,7 +208,9 @@ async function createHtpasswdIdentity(
   // Not a reason to refuse: the file may come later (each login looks), and Debian's own config names a folder.
   const fault = unreadable(auth.path)
   if (fault !== undefined) {
-    deps.log.warn(`nobody can log in: auth.htpasswd.path ${auth.path} ${fault}; make it with: htpasswd -Bc FILE USER`)
+    deps.log.warn(
+      `nobody can log in: auth.htpasswd.path ${auth.path} ${fault}; make it with: berth htpasswd add FILE USER`,
+    )
   }
   const warn = (message: string, fields: Record<string, unknown>) => deps.log.warn(message, fields)
   const htpasswd = createHtpasswdAuthenticator({ path: auth.path, passwords, admin: true, warn })

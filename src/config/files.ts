@@ -28,7 +28,7 @@ export function missingFiles(config: Config): { problems: Problem[]; warnings: P
         ['auth.htpasswd.path', auth.kind === 'htpasswd' ? auth.path : undefined],
         ['tokenserver.htpasswd.path', tokenServer?.htpasswd],
       ],
-      'Nobody can log in until it is there; make it with: htpasswd -Bc FILE USER',
+      'Nobody can log in until it is there; make it with: berth htpasswd add FILE USER',
     ),
   }
 }
