@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { bytesText } from '../../src/cli/progress.ts'
 import { digestOf } from '../../src/oci/digest.ts'
 import { createUpstream, type Upstream } from '../../src/upstream/upstream.ts'
 import { makeImage, makeIndex, type TestImage } from '../image.ts'
@@ -168,6 +169,41 @@ v1.9  ${AMD.manifest.digest}  linux/amd64  ${(sizeOf(AMD) / 1024).toFixed(1)} Ki
         code: 2,
       })
       expect(await shell.run('manifest', `${app}:none`)).toMatchObject({ out: '', code: 2 })
+    })
+
+    test('inspect, layers and history', async () => {
+      const show = async (...args: string[]) => (await shell.run(...args)).out
+      const arm = ['-p', 'linux/arm64', `${app}:multi`]
+      const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes)
+      expect(await show('inspect', '--config', ...arm)).toBe(text(ARM.config.bytes))
+      expect(await show('inspect', '--config', '-f', '{{.Architecture}} {{json .Config.Labels}}', ...arm)).toBe(
+        'arm64 {"seed":"arm"}\n',
+      )
+      expect(await show('inspect', '-f', 'raw', `${app}:multi`)).toBe(text(INDEX.manifest.bytes))
+      const layers = ARM.layers.map(({ digest, mediaType, bytes }) => ({ digest, size: bytes.byteLength, mediaType }))
+      const { config, manifest } = ARM
+      expect(JSON.parse(await show('inspect', '-f', 'json', ...arm))).toEqual({
+        name: `${app}:multi`,
+        digest: manifest.digest,
+        mediaType: manifest.mediaType,
+        platform: 'linux/arm64/v8',
+        created: null,
+        size: [manifest, config, ...ARM.layers].reduce((sum, { bytes }) => sum + bytes.byteLength, 0),
+        artifactType: config.mediaType,
+        subject: null,
+        layers,
+        labels: { seed: 'arm' },
+        annotations: {},
+      })
+      const described = await show('inspect', ...arm)
+      expect(described).toStartWith(`Name        ${app}:multi\nDigest      ${manifest.digest}\n`)
+      expect(described).toEndWith('in 1 layer\nLabel       seed=arm\n')
+      expect(JSON.parse(await show('layers', '-f', 'json', ...arm))).toEqual({ digest: manifest.digest, layers })
+      expect(await show('layers', ...arm)).toContain(`${layers[0]?.digest}  ${bytesText(layers[0]?.size ?? 0)}  `)
+      expect(await show('history', ...arm)).toBe(
+        `CREATED               SIZE     CREATED BY\n2020-01-01T00:00:00Z  ${bytesText(layers[0]?.size ?? 0)}  layer 0\n`,
+      )
+      expect((await shell.run('inspect', '-p', 'linux/s390x', `${app}:multi`)).code).toBe(2)
     })
 
     test('tag, untag and delete', async () => {

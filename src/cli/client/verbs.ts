@@ -41,6 +41,18 @@ export const VERBS: Readonly<Record<string, Verb>> = {
     summary: 'print the manifest of an image, byte for byte',
     load: async () => (await import('./manifest.ts')).manifestCommand,
   },
+  inspect: {
+    summary: 'describe an image, or print its configuration',
+    load: async () => (await import('./inspect.ts')).inspectCommand,
+  },
+  layers: {
+    summary: 'list the layers of an image',
+    load: async () => (await import('./layers.ts')).layersCommand,
+  },
+  history: {
+    summary: 'show how an image was made',
+    load: async () => (await import('./history.ts')).historyCommand,
+  },
   tag: {
     summary: 'give an image further tags',
     load: async () => (await import('./tag.ts')).tagCommand,

@@ -1,0 +1,57 @@
+import { Command } from 'commander'
+import { UpstreamError } from '../../upstream/error.ts'
+import { formatImage, parseImage } from '../../upstream/reference.ts'
+import { bytesText } from '../progress.ts'
+import { formatTable } from '../table.ts'
+import { type ConnectionFlags, connect, connectionOptions } from './connection.ts'
+import type { ClientContext } from './context.ts'
+import { fetchSingle, parsePlatform, readConfig, readManifest } from './image.ts'
+import { formatOption, parseFormat, show } from './output.ts'
+
+interface HistoryFlags extends ConnectionFlags {
+  platform?: string
+  format: string
+}
+
+/** Signs of a command that a table shows. */
+const SHOWN = 80
+
+export function historyCommand(context: ClientContext): Command {
+  return formatOption(connectionOptions(new Command('history').argument('<image>', 'REPOSITORY[:TAG][@DIGEST]')))
+    .option('-p, --platform <os/arch>', 'of the image for this platform')
+    .action(async (name: string, flags: HistoryFlags) => {
+      const format = parseFormat(flags.format)
+      const image = parseImage(name)
+      const platform = flags.platform === undefined ? undefined : parsePlatform(flags.platform)
+      const upstream = connect(context, flags)
+      const { config, layers } = readManifest(
+        formatImage(image),
+        await fetchSingle(upstream, image, platform, context.env),
+      )
+      const json = config && (await readConfig(upstream, image, config)).json
+      const steps = Array.isArray(json?.history) ? (json.history as unknown[]) : undefined
+      if (steps === undefined) {
+        throw new UpstreamError('not-found', `${formatImage(image)} says nothing of how it was made`)
+      }
+      const left = [...layers]
+      const rows = steps.map((step) => {
+        const { created, created_by: command, empty_layer: isEmpty } = Object(step) as Record<string, unknown>
+        const layer = isEmpty === true ? undefined : left.shift()
+        const text = (value: unknown) => (typeof value === 'string' ? value : '')
+        return { created: text(created), command: text(command), layer: layer?.digest ?? null, size: layer?.size ?? 0 }
+      })
+      // The newest first, as docker has it.
+      rows.reverse()
+      const table = rows.map(({ created, command, size }) => [created || '-', bytesText(size), cut(command)])
+      show(context, format, {
+        whole: { history: rows },
+        list: { name: 'history', rows },
+        text: formatTable([['CREATED', 'SIZE', 'CREATED BY'], ...table]),
+      })
+    })
+}
+
+function cut(text: string): string {
+  const line = text.replace(/\s+/g, ' ').trim()
+  return line.length > SHOWN ? `${line.slice(0, SHOWN - 1)}…` : line
+}
