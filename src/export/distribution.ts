@@ -13,6 +13,9 @@ import { note, type Report } from './report.ts'
 import { isSelected } from './selection.ts'
 import { findingsOf } from './unlike.ts'
 
+/** Milliseconds: the clock by which a file system dates what is written lags behind the one that is asked. */
+const CLOCK_LAG = 1000
+
 /**
  * Writes the tree that registry:2 and 3 serve. What Berth keeps as rows becomes links, and blobs for the bytes of
  * manifests; blobs get a second name at their path. The registry may go on meanwhile: tags never point to a manifest that
@@ -24,7 +27,7 @@ export async function exportDistribution(options: ExportOptions, report: Report)
   const target = openDistributionTarget(directory, options)
   const places = createPlaces({ temporary: target.temporary, dryRun })
   const placing = { ...options, places, report }
-  const begun = options.now()
+  const begun = options.now() - CLOCK_LAG
   let links = 0
 
   const placeOf = (file: DistributionFile) => join(target.tree, pathOf(file, '.'))

@@ -43,19 +43,22 @@ interface Answer {
 
 /** What a client is told of an error: only RegistryErrors speak; everything else is UNKNOWN without a word. */
 export function answerOf(error: unknown): Answer {
-  if (error instanceof InterruptedUpload) {
-    const message = 'the request body ended early; the upload can be resumed'
-    return { status: 408, body: envelope([{ code: 'BLOB_UPLOAD_INVALID', message }]) }
-  }
-  if (error instanceof InterruptedBody) {
-    return { status: 408, body: envelope([{ code: 'MANIFEST_INVALID', message: error.message }]) }
-  }
   const known = asRegistryError(error)
-  return { status: STATUS[known.code], body: envelope([known, ...known.more].map(entryOf)) }
+  const isInterrupted = error instanceof InterruptedUpload || error instanceof InterruptedBody
+  const status = isInterrupted ? 408 : STATUS[known.code]
+  return { status, body: envelope([known, ...known.more].map(entryOf)) }
 }
 
+/** What clients and the log are told of an error. */
 export function asRegistryError(error: unknown): RegistryError {
   if (error instanceof RegistryError) return error
+  if (error instanceof InterruptedUpload) {
+    const message = 'the request body ended early; the upload can be resumed'
+    return new RegistryError('BLOB_UPLOAD_INVALID', { message, cause: error })
+  }
+  if (error instanceof InterruptedBody) {
+    return new RegistryError('MANIFEST_INVALID', { message: error.message, cause: error })
+  }
   if (error instanceof UnavailableError)
     return new RegistryError('UNAVAILABLE', { detail: error.message, cause: error })
   if (error instanceof ThrottledError) {

@@ -61,3 +61,13 @@ export function uploadsOn(port: () => number) {
     },
   }
 }
+
+/**
+ * Lines of a log that tell of a fault of the server's own. registry:2 has a line of the level `error` for each answer that is one,
+ * whoever caused it: those below 500 are clients' faults.
+ */
+export function faultsIn(log: readonly string[]): string[] {
+  const isClients = (line: string) =>
+    line.includes('msg="response completed with error"') && / http\.response\.status=4\d\d\b/.test(line)
+  return log.filter((line) => (line.includes('level=error') && !isClients(line)) || line.includes('late failure'))
+}

@@ -5,6 +5,7 @@ import { startBerth } from '../start-berth.ts'
 import { startRegistry, type TestRegistry } from '../start-registry.ts'
 import { bytesOf, imageManifest, must, placeOf, pushBlob, putManifest } from './content.ts'
 import { ask, converse, requestOf } from './exchange.ts'
+import { faultsIn } from './expectations.ts'
 
 let registry: TestRegistry
 let port: number
@@ -210,7 +211,7 @@ describe('a connection', () => {
     expect((await ask(port, 'GET', '/v2/gone/manifests/x')).status).toBe(404)
     expect((await ask(port, 'GET', '/v2/_catalog')).text).not.toContain('gone')
     // A client that goes away is no fault of ours.
-    expect(registry.log.filter((line) => line.includes('level=error'))).toEqual([])
+    expect(faultsIn(registry.log)).toEqual([])
     await pushBlob(port, 'gone', 'never whole')
   })
 

@@ -289,8 +289,8 @@ describe('a file that cannot be used is logged with what is wrong, and the one b
     const text = configOf('bad', 'validation: {manifests: {urls: {allow: ["("]}}}\nloglevel: noisy')
     await refused(() => writeFileSync(config, text), [`${config}:7`, `${config}:8`, 'the one before stays in force'])
     expect(await headerNow()).toBe(header)
-    writeFileSync(config, configOf('mended'))
-    await within('a mended file', headerNow, (seen) => seen === 'mended')
+    await mended(() => writeFileSync(config, configOf('mended')))
+    expect(await headerNow()).toBe('mended')
   }, 30_000)
 
   test('an auth_config.yml that is no YAML', async () => {
