@@ -184,7 +184,8 @@ export function createServer(deps: ServerDeps): Fetch {
 
   function finish(response: Response, trail: Trail): Response {
     decorate(response)
-    if (response.status >= 400) response.headers.set(REQUEST_ID, idOf(trail))
+    // A challenge is every client's first step, and is to the letter what the documents that people follow show.
+    if (response.status >= 400 && response.status !== 401) response.headers.set(REQUEST_ID, idOf(trail))
     const now = performance.now()
     const { target } = trail
     if (meter !== undefined && target !== undefined) meter.end(target.resource, trail, response, now)

@@ -314,7 +314,13 @@ test('no secret is in the log, in the audit file or in the database, whatever wa
   const log = berth.log()
   const audit = readFileSync(join(data, 'audit.log'), 'utf8')
   // What is searched has what was done in it.
-  for (const text of ['GET /auth?', 'password=***', 'POST /api/v1/users', 'wrote to its error output', 'level=debug'])
+  for (const text of [
+    'GET /auth?',
+    'password=***',
+    'POST /api/v1/users',
+    'wrote to its error output',
+    'error authorizing context',
+  ])
     expect(log).toContain(text)
   for (const account of ['ann', 'hank', 'dora', 'eve', 'robot-ci', 'olga@example.com', 'admin', 'nobody']) {
     expect(audit).toContain(`"account":"${account}"`)

@@ -128,7 +128,10 @@ describeWith(['openssl', 'htpasswd', 'curl', 'jq', 'docker', 'dockerd', 'busybox
       code: 1,
       stderr: `Error response from daemon: login attempt to http://localhost:${berth.port}/v2/ failed with status: 401 Unauthorized\n`,
     })
-    expect(berth.log()).toMatch(/error authorizing context: (?:token signed by untrusted key|x5c: no valid chain)/)
+    const said = /error authorizing context: (?:token signed by untrusted key|x5c: no valid chain)/
+    // Lines about requests are written a moment later, many at once.
+    for (let tries = 0; tries < 100 && !said.test(berth.log()); tries++) await Bun.sleep(50)
+    expect(berth.log()).toMatch(said)
   })
 
   test('401 insufficient_scope: a token for another scope', async () => {
