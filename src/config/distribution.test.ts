@@ -357,6 +357,18 @@ describe('refusals', () => {
 
 const warnings: [sentence: string, yaml: string, warning: string, fix: string | undefined][] = [
   [
+    'a delay of the collector that is shorter than a push',
+    'gc: {delay: 0s}',
+    'config.yml:4: gc.delay: is shorter than a push may take: what it has stored may go before its manifest comes',
+    'Write 10m or more; berth gc run --now takes what deletions freed without waiting.',
+  ],
+  [
+    'a time for untagged manifests of the collector that is shorter than a push',
+    'gc: {untagged: 0s}',
+    'config.yml:4: gc.untagged: is shorter than a push may take: what it has stored may go before its manifest comes',
+    'Write 10m or more; berth gc run --now takes what deletions freed without waiting.',
+  ],
+  [
     'a misspelt key',
     'http:\n  adr: ":1"',
     'config.yml:5: http.adr: is an unknown key; it is ignored',

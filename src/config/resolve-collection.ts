@@ -6,7 +6,20 @@ import type { Places } from './places.ts'
 /** Least time between two cycles: each asks the database. Milliseconds. */
 const LEAST_INTERVAL = 100
 
+/** Below it a large push may take longer from a layer, or a child of an index, to the manifest that needs it. Milliseconds. */
+const SAFE_DELAY = 10 * 60_000
+
 export function resolveGc(raw: Distribution['gc'], places: Places): GcConfig {
+  for (const key of ['delay', 'untagged'] as const) {
+    const value = key === 'delay' ? raw.delay : parseDuration(raw.untagged ?? '')
+    if (value === undefined || value >= SAFE_DELAY) continue
+    const fix = 'Write 10m or more; berth gc run --now takes what deletions freed without waiting.'
+    places.warn(
+      ['gc', key],
+      'is shorter than a push may take: what it has stored may go before its manifest comes',
+      fix,
+    )
+  }
   return {
     enabled: raw.enabled,
     delayMs: raw.delay,
