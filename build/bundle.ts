@@ -1,5 +1,5 @@
 /**
- * Puts the program and what it always loads into one file with the byte code made (dist/bundle), which starts three times
+ * Puts the program and what it always loads into one file with the byte code made (dist/bundle), which starts about twice
  * as fast as 700 files of source: `bin/run-bun build/bundle.ts`. npm does it after an install. `bin/run-bun` takes the bundle
  * only while no source has changed since, and the source itself otherwise: this is a matter of speed alone.
  */
