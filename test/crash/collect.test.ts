@@ -1,0 +1,189 @@
+import { afterAll, expect, test } from 'bun:test'
+import { readdirSync, rmSync, utimesSync } from 'node:fs'
+import { mkdtemp } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type Digest, digestOf, hexOf } from '../../src/oci/digest.ts'
+import { MEDIA_TYPES } from '../../src/oci/media-type.ts'
+import { type Content, descriptorOf, noise, pushBlob } from '../image.ts'
+import { type Berth, startBerth } from '../start-berth.ts'
+import { startRegistry } from '../start-registry.ts'
+import { createRandom, seedOf } from './random.ts'
+
+/**
+ * The program itself, killed in the middle of collections that run all the time beside pushes, retags and deletions. After
+ * each kill every tag pulls completely; in the end the disk holds what tags need, and nothing else.
+ */
+const KILLS = 20
+const TIMEOUT = 240_000
+const REPOSITORIES = ['crash/a', 'crash/b', 'crash/c']
+const TAGS = ['v1', 'v2', 'latest']
+
+/** Short enough for garbage to come and go between two kills, and longer than a push takes. */
+const env = {
+  REGISTRY_AUTH: 'none',
+  REGISTRY_LOG_ACCESSLOG_DISABLED: 'true',
+  REGISTRY_GC_DELAY: '2s',
+  REGISTRY_GC_UNTAGGED: '1s',
+  REGISTRY_GC_INTERVAL: '100ms',
+  REGISTRY_TRASH_WINDOW: '1s',
+  REGISTRY_STORAGE_MAINTENANCE_UPLOADPURGING_AGE: '3s',
+  REGISTRY_STORAGE_MAINTENANCE_UPLOADPURGING_INTERVAL: '1s',
+}
+
+const random = createRandom(seedOf('collections and kills'))
+const { pick } = random
+const octets = 'application/octet-stream'
+const content = (bytes: Uint8Array<ArrayBuffer>, mediaType = octets): Content => ({
+  mediaType,
+  bytes,
+  digest: digestOf(bytes),
+})
+const layers = Array.from({ length: 6 }, (_, index) => content(noise(20_000 + index * 7_000, `layer ${index}`)))
+
+interface Image {
+  manifest: Content
+  blobs: Content[]
+}
+
+/** Two of the layers that all images share, and a config of its own. */
+function makeImage(index: number): Image {
+  const config = content(new TextEncoder().encode(JSON.stringify({ index })), octets)
+  const mine = [layers[index % layers.length], layers[(index * 5 + 2) % layers.length]].flatMap((layer) => layer ?? [])
+  const text = JSON.stringify({
+    ...{ schemaVersion: 2, mediaType: MEDIA_TYPES.ociManifest, config: descriptorOf(config) },
+    layers: mine.map(descriptorOf),
+  })
+  return { manifest: content(new TextEncoder().encode(text), MEDIA_TYPES.ociManifest), blobs: [config, ...mine] }
+}
+
+const images = Array.from({ length: 12 }, (_, index) => makeImage(index))
+const imageOf = new Map(images.map((image) => [image.manifest.digest, image]))
+
+const folder = await mkdtemp(join(tmpdir(), 'berth-collect-'))
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+/** As a client pushes: what is there already is not sent. Resolves to whether the manifest was acknowledged. */
+async function push(berth: Berth, repository: string, image: Image, tag: string): Promise<boolean> {
+  for (const blob of image.blobs) {
+    const head = await fetch(`${berth.url}/v2/${repository}/blobs/${blob.digest}`, { method: 'HEAD' })
+    if (head.status !== 200) await pushBlob(berth.url, repository, blob)
+  }
+  const answer = await fetch(`${berth.url}/v2/${repository}/manifests/${tag}`, {
+    method: 'PUT',
+    headers: { 'Content-Type': image.manifest.mediaType },
+    body: image.manifest.bytes,
+  })
+  return answer.status === 201
+}
+
+async function disturb(berth: Berth): Promise<void> {
+  const repository = pick(REPOSITORIES)
+  const roll = random.below(100)
+  const reference = roll < 20 ? pick(TAGS) : roll < 45 ? pick(images).manifest.digest : undefined
+  if (reference !== undefined) await fetch(`${berth.url}/v2/${repository}/manifests/${reference}`, { method: 'DELETE' })
+  else await push(berth, repository, pick(images), pick(TAGS))
+}
+
+/** Every tag, with all that it needs, byte by byte. Resolves to the digests of the blobs. */
+async function pullAll(berth: Berth): Promise<Set<Digest>> {
+  const needed = new Set<Digest>()
+  for (const repository of REPOSITORIES) {
+    const list = await fetch(`${berth.url}/v2/${repository}/tags/list`)
+    if (list.status === 404) continue
+    const { tags } = (await list.json()) as { tags: string[] }
+    for (const tag of tags) {
+      const answer = await fetch(`${berth.url}/v2/${repository}/manifests/${tag}`)
+      const image = imageOf.get(digestOf(new Uint8Array(await answer.arrayBuffer())))
+      if (image === undefined) throw new Error(`${repository}:${tag} is no image that was pushed: ${answer.status}`)
+      for (const { digest } of image.blobs) {
+        const blob = await fetch(`${berth.url}/v2/${repository}/blobs/${digest}`)
+        expect([repository, tag, blob.status, digestOf(new Uint8Array(await blob.arrayBuffer()))]).toEqual([
+          ...[repository, tag, 200, digest],
+        ])
+        needed.add(digest)
+      }
+    }
+  }
+  return needed
+}
+
+interface Status {
+  queue: { links: number; manifests: number; failing: number }
+  trash: { count: number }
+  discarded: { count: number }
+  uploads: { count: number }
+  collected: { blob: { count: number }; manifest: { count: number } }
+}
+
+async function statusOf(berth: Berth): Promise<Status> {
+  const answer = await fetch('http://berth/api/v1/gc', { unix: join(berth.dataDirectory, 'berth.sock') })
+  return (await answer.json()) as Status
+}
+
+const filesBelow = (path: string) =>
+  readdirSync(join(folder, path), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name))
+
+test(
+  `${KILLS} kills of the server in the middle of collections lose nothing that a tag needs, and leave nothing else`,
+  async () => {
+    let done = 0
+    for (let kill = 0; kill < KILLS; kill++) {
+      const berth = await startBerth({ env, dataDirectory: folder })
+      try {
+        await pullAll(berth)
+        let isRunning = true
+        const client = async () => {
+          // What a kill or the collector interrupts, a client begins again.
+          while (isRunning)
+            await disturb(berth).then(
+              () => done++,
+              () => Bun.sleep(5),
+            )
+        }
+        const clients = Array.from({ length: 4 }, client)
+        await Bun.sleep(300 + random.below(900))
+        await berth.kill()
+        isRunning = false
+        await Promise.all(clients)
+      } finally {
+        await berth.dispose()
+      }
+    }
+    expect(done).toBeGreaterThan(KILLS * 5)
+
+    const berth = await startBerth({ env, dataDirectory: folder })
+    try {
+      const needed = await pullAll(berth)
+      let status = await statusOf(berth)
+      const isBusy = ({ queue, trash, discarded, uploads }: Status) =>
+        queue.links + queue.manifests + trash.count + discarded.count + uploads.count > 0
+      for (let turn = 0; turn < 300 && isBusy(status); turn++) {
+        await Bun.sleep(200)
+        status = await statusOf(berth)
+      }
+      expect({ ...status.queue, trash: status.trash.count, discarded: status.discarded.count }).toEqual({
+        ...{ links: 0, manifests: 0, failing: 0, trash: 0, discarded: 0 },
+      })
+      expect(status.collected.blob.count).toBeGreaterThan(0)
+      expect(status.collected.manifest.count).toBeGreaterThan(KILLS / 2)
+      expect(await pullAll(berth)).toEqual(needed)
+      expect(await berth.stop()).toBe(0)
+      // What a crash left between bytes and row is the daily sweep's, once it is older than any upload may be.
+      const old = new Date(Date.now() - 30 * 24 * 3_600_000)
+      for (const path of [...filesBelow('docker'), ...filesBelow('berth-uploads')]) utimesSync(path, old, old)
+      const registry = await startRegistry({ directory: folder, env })
+      await registry.app.upkeep.sweep()
+      await registry.app.upkeep.collect()
+      await registry.stop()
+      const there = filesBelow('docker').map((path) => path.split('/').at(-2))
+      expect(there.sort()).toEqual([...needed].map(hexOf).sort())
+      expect(filesBelow('berth-uploads')).toEqual([])
+    } finally {
+      await berth.dispose()
+    }
+  },
+  TIMEOUT,
+)
