@@ -1,9 +1,8 @@
-import { existsSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import { existsSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { writeWhole } from '../export/place.ts'
+import { readJson, writeWhole } from '../export/place.ts'
 import type { Digest } from '../oci/digest.ts'
 import { syncDirectory } from '../storage/durable.ts'
-import { errnoOf } from '../storage/fault.ts'
 
 /** The file by which a backup knows its folder again. What it names is whole: it is the last that a backup writes. */
 export const MARKER_FILE = 'berth-backup.json'
@@ -32,19 +31,8 @@ export interface Missing {
 
 /** Undefined when there is none, or one that is not a backup's. */
 export function readMarker(folder: string): Marker | undefined {
-  let text: string
-  try {
-    text = readFileSync(join(folder, MARKER_FILE), 'utf8')
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR') return undefined
-    throw error
-  }
-  try {
-    const marker = JSON.parse(text) as Partial<Marker> | null
-    return marker?.kind === 'berth-backup' && marker.format === 1 ? (marker as Marker) : undefined
-  } catch {
-    return undefined
-  }
+  const marker = readJson(join(folder, MARKER_FILE)) as Partial<Marker> | null | undefined
+  return marker?.kind === 'berth-backup' && marker.format === 1 ? (marker as Marker) : undefined
 }
 
 /** Durable when it returns: a crash leaves the marker before it, or this one. */

@@ -1,7 +1,6 @@
-import { readFileSync, renameSync } from 'node:fs'
+import { renameSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { errnoOf } from '../storage/fault.ts'
-import { writeWhole } from './place.ts'
+import { readJson, writeWhole } from './place.ts'
 
 /** The file by which an export knows again what it wrote. */
 export const MARKER_FILE = 'berth-export.json'
@@ -27,19 +26,8 @@ export const NOTE = 'Written by berth export, which may write here again. Remove
 
 /** Undefined when there is none, or one that is not Berth's. */
 export function readMarker(folder: string): Marker | undefined {
-  let text: string
-  try {
-    text = readFileSync(join(folder, MARKER_FILE), 'utf8')
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR') return undefined
-    throw error
-  }
-  try {
-    const marker = JSON.parse(text) as Partial<Marker> | null
-    return marker?.kind === 'berth-export' ? (marker as Marker) : undefined
-  } catch {
-    return undefined
-  }
+  const marker = readJson(join(folder, MARKER_FILE)) as Partial<Marker> | null | undefined
+  return marker?.kind === 'berth-export' ? (marker as Marker) : undefined
 }
 
 /** `temporary` is a name on the same file system that is free. Durable but for the folder's entry. */

@@ -170,3 +170,19 @@ function remove(path: string): void {
     // It was never made, or goes with its folder at the next run.
   }
 }
+
+/** What stands in a file by which a folder is known again; undefined when there is none, or one that is no JSON. */
+export function readJson(path: string): unknown {
+  let text: string
+  try {
+    text = readFileSync(path, 'utf8')
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR') return undefined
+    throw error
+  }
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}

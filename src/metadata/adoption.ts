@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import type { Digest } from '../oci/digest.ts'
 import { reviewAdopted } from './adoption-review.ts'
+import { holdNamed } from './blobs.ts'
 import { type Database, type Handle, inChunks } from './database.ts'
 import { store } from './manifests.ts'
 import type { AdoptedManifest, AdoptedNeed, AdoptedTag, AdoptedTagOutcome, Adoption } from './metadata.ts'
@@ -160,22 +161,7 @@ async function link(
       .execute(),
   )
   const fresh = made.map(({ digest }) => digest)
-  await inChunks(fresh, (chunk) =>
-    trx
-      .insertInto('manifest_blobs')
-      .columns(['manifest_id', 'repository_id', 'digest'])
-      .expression((from) =>
-        from
-          .selectFrom('manifest_references')
-          .select(['manifest_id', 'repository_id', 'digest'])
-          .where('digest', 'in', chunk)
-          .where('repository_id', '=', repositoryId)
-          .where('kind', '=', 'blob'),
-      )
-      .onConflict((conflict) => conflict.columns(['manifest_id', 'digest']).doNothing())
-      .returning('digest')
-      .execute(),
-  )
+  await inChunks(fresh, async (chunk) => [await holdNamed(trx, repositoryId, chunk)])
   return fresh.length
 }
 

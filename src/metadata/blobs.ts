@@ -244,6 +244,14 @@ export async function link(trx: Handle, repositoryId: number, digest: Digest, no
   const isNew = (linked.numInsertedOrUpdatedRows ?? 0n) > 0n
   await reviewLink(trx, { repositoryId, digest, isNew, now })
   if (!isNew) return
+  if (await holdNamed(trx, repositoryId, [digest])) await settleLinks(trx, repositoryId, [digest])
+}
+
+/**
+ * Manifests of the repository that name these blobs, whose links are new, hold them from now on. Resolves to whether there
+ * were any. No more digests than one statement takes (`inChunks`).
+ */
+export async function holdNamed(trx: Handle, repositoryId: number, digests: readonly Digest[]): Promise<boolean> {
   const held = await trx
     .insertInto('manifest_blobs')
     .columns(['manifest_id', 'repository_id', 'digest'])
@@ -251,13 +259,13 @@ export async function link(trx: Handle, repositoryId: number, digest: Digest, no
       from
         .selectFrom('manifest_references')
         .select(['manifest_id', 'repository_id', 'digest'])
-        .where('digest', '=', digest)
+        .where('digest', 'in', digests)
         .where('repository_id', '=', repositoryId)
         .where('kind', '=', 'blob'),
     )
     .onConflict((conflict) => conflict.columns(['manifest_id', 'digest']).doNothing())
     .executeTakeFirst()
-  if ((held.numInsertedOrUpdatedRows ?? 0n) > 0n) await settleLinks(trx, repositoryId, [digest])
+  return (held.numInsertedOrUpdatedRows ?? 0n) > 0n
 }
 
 async function linkedInAny(trx: Handle, digest: Digest, from: readonly string[] | 'any'): Promise<boolean> {

@@ -1,7 +1,6 @@
 import {
   type CompiledQuery,
-  type DatabaseConnection,
-  Kysely,
+  type Kysely,
   PostgresAdapter,
   PostgresIntrospector,
   PostgresQueryCompiler,
@@ -12,6 +11,7 @@ import type { ColumnTypes, Database, Handle, Tables } from './database.ts'
 import { type Metadata, MetadataError, type MetadataFault } from './metadata.ts'
 import { migrate } from './migrations/migrate.ts'
 import { nouns } from './nouns.ts'
+import { queryBuilder } from './query-builder.ts'
 
 export interface PostgresOptions {
   hostname: string
@@ -145,38 +145,19 @@ export async function openPostgres(options: PostgresOptions): Promise<Metadata> 
 
 type Run = (text: string, values: unknown[]) => Promise<unknown>
 
-/** Kysely over whatever runs a statement. */
 function queryOver(run: Run): Kysely<Tables> {
-  const connection: DatabaseConnection = {
-    async executeQuery<R>({ sql: text, parameters }: CompiledQuery): Promise<QueryResult<R>> {
+  return queryBuilder(
+    async <R>({ sql: text, parameters }: CompiledQuery): Promise<QueryResult<R>> => {
       const result = await run(text, [...parameters])
       const { count } = result as { count: number }
       return { rows: (result as Record<string, unknown>[]).map(plain) as R[], numAffectedRows: BigInt(count) }
     },
-    // biome-ignore lint/correctness/useYield: there is nothing to yield, for nothing here streams rows.
-    async *streamQuery() {
-      throw new MetadataError('failed', 'rows are not streamed')
-    },
-  }
-  const refuse = async () => {
-    throw new MetadataError('failed', 'transactions are begun by the database port, not by the query builder')
-  }
-  return new Kysely<Tables>({
-    dialect: {
-      createDriver: () => ({
-        init: async () => {},
-        acquireConnection: async () => connection,
-        releaseConnection: async () => {},
-        beginTransaction: refuse,
-        commitTransaction: refuse,
-        rollbackTransaction: refuse,
-        destroy: async () => {},
-      }),
+    {
       createQueryCompiler: () => new PostgresQueryCompiler(),
       createAdapter: () => new PostgresAdapter(),
       createIntrospector: (kysely) => new PostgresIntrospector(kysely),
     },
-  })
+  )
 }
 
 /** Numbers as numbers, and bytes as a plain array of bytes, as `Tables` says. */

@@ -1,8 +1,7 @@
 import { Database, type SQLQueryBindings, type Statement } from 'bun:sqlite'
 import {
   type CompiledQuery,
-  type DatabaseConnection,
-  Kysely,
+  type Kysely,
   type QueryResult,
   type SelectModifierNode,
   SqliteAdapter,
@@ -12,6 +11,7 @@ import {
 import { LRUCache } from 'lru-cache'
 import type { ColumnTypes, Tables } from './database.ts'
 import { MetadataError, type MetadataFault } from './metadata.ts'
+import { queryBuilder } from './query-builder.ts'
 
 export type Query = Kysely<Tables>
 type Prepared = Statement<unknown, SQLQueryBindings[]>
@@ -93,8 +93,8 @@ function keepPrepared(database: Database): SqliteConnection {
 }
 
 function queryOver(prepare: (sql: string) => Prepared, guard: () => void): Query {
-  const connection: DatabaseConnection = {
-    async executeQuery<R>({ sql, parameters }: CompiledQuery): Promise<QueryResult<R>> {
+  return queryBuilder(
+    async <R>({ sql, parameters }: CompiledQuery): Promise<QueryResult<R>> => {
       guard()
       return translated('the database refused a query', () => {
         const statement = prepare(sql)
@@ -104,30 +104,12 @@ function queryOver(prepare: (sql: string) => Prepared, guard: () => void): Query
         return { rows: [], numAffectedRows: BigInt(changes), insertId: BigInt(lastInsertRowid) }
       })
     },
-    // biome-ignore lint/correctness/useYield: there is nothing to yield, for nothing here streams rows.
-    async *streamQuery() {
-      throw new MetadataError('failed', 'rows are not streamed')
-    },
-  }
-  const refuse = async () => {
-    throw new MetadataError('failed', 'transactions are begun by the database port, not by the query builder')
-  }
-  return new Kysely<Tables>({
-    dialect: {
-      createDriver: () => ({
-        init: async () => {},
-        acquireConnection: async () => connection,
-        releaseConnection: async () => {},
-        beginTransaction: refuse,
-        commitTransaction: refuse,
-        rollbackTransaction: refuse,
-        destroy: async () => {},
-      }),
+    {
       createQueryCompiler: () => new SingleWriterCompiler(),
       createAdapter: () => new SqliteAdapter(),
       createIntrospector: (kysely) => new SqliteIntrospector(kysely),
     },
-  })
+  )
 }
 
 const LOCKS = new Set(['ForUpdate', 'ForNoKeyUpdate', 'ForShare', 'ForKeyShare', 'SkipLocked'])
