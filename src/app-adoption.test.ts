@@ -165,6 +165,13 @@ describe('a tree full of garbage', () => {
     )
   }, 110_000)
 
+  test('with a folder in the place of the marker of an export is adopted', async () => {
+    writeTree(directory, { repositories: 1, images: 1, layers: 1, tags: 1 })
+    put({ kind: 'file', path: `${REPOSITORIES_ROOT}/berth-export.json/signatures` })
+    expect(await adoptAll()).toMatchObject({ found: { tags: 1 }, faults: { stray: 1 } })
+    expect(existsSync(at(`${ADOPTED_ROOT}/berth-export.json/signatures`))).toBe(true)
+  })
+
   test('with a pipe in the place of a link does not hang', async () => {
     writeTree(directory, { repositories: 1, images: 1, layers: 1, tags: 1 })
     const link = at(`${REPOSITORIES_ROOT}/team-0/app-0/_manifests/tags/v0/current/link`)

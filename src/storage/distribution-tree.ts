@@ -134,7 +134,9 @@ export function openDistributionTree(directory: string): Tree {
       try {
         syncUploads(root)
         // Whoever puts the tree back one day must not have it taken for one of today, and deleted what came since.
-        rmSync(join(top, EXPORT_MARKER), { force: true })
+        const marker = join(top, EXPORT_MARKER)
+        // A folder of that name marks nothing.
+        if (lstatSync(marker, { throwIfNoEntry: false })?.isDirectory() === false) rmSync(marker)
         const name = firstFree(root)
         renameSync(top, join(root, name))
         // Made beside it and renamed, so that it is never there without its text.
