@@ -14,9 +14,11 @@ export interface Call {
   subject: Subject
   /**
    * Headers of every answer, for a handler whose answers are many: spread first into its own, so that its own stand. The
-   * pipeline adds them to all other answers, which costs more.
+   * pipeline adds them to all other answers, which costs more. Empty where they have to be weighed against the handler's.
    */
   common: Readonly<Record<string, string>>
+  /** To be called by a handler whose answer has `common`: the pipeline then does not look for them in it. */
+  complete: () => void
   /** Scheme, host and prefix that clients reach this registry by, ending in a slash; `/...` where URLs are relative. */
   base: () => string
   connection: Connection

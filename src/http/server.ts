@@ -58,6 +58,7 @@ export function createServer(deps: ServerDeps): Fetch {
   const allow = new Map([...methodsOf].map(([resource, routes]) => [resource, allowed(routes)]))
   const extraHeaders = Object.entries(deps.headers)
   const common = commonHeaders(extraHeaders)
+  const simple = VERSION_HEADER in common
   const validNames = new Set<string>()
 
   return (request, connection) => {
@@ -130,6 +131,9 @@ export function createServer(deps: ServerDeps): Fetch {
         query,
         subject,
         common,
+        complete: () => {
+          trail.complete = simple
+        },
         base: () => base(request, connection),
         connection,
         address,
@@ -183,7 +187,7 @@ export function createServer(deps: ServerDeps): Fetch {
   }
 
   function finish(response: Response, trail: Trail): Response {
-    decorate(response)
+    if (!trail.complete) decorate(response)
     // A challenge is every client's first step, and is to the letter what the documents that people follow show.
     if (response.status >= 400 && response.status !== 401) response.headers.set(REQUEST_ID, idOf(trail))
     const now = performance.now()
@@ -217,6 +221,7 @@ export function createServer(deps: ServerDeps): Fetch {
       return new Response('Bad Request: the Host header is missing or malformed\n', { status: 400, headers })
     }
     trail.error = error
+    trail.complete = false
     return errorResponse(error)
   }
 }

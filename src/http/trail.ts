@@ -13,6 +13,8 @@ export interface Trail {
   /** What of the registry it names; undefined before that is known, and for everything else. */
   target: Target | undefined
   subject: Subject | undefined
+  /** Whether the answer has the headers that every answer has. */
+  complete: boolean
   /** Why it was not authorized. */
   refusal: string | undefined
   /** What was thrown. */
@@ -29,6 +31,7 @@ export function createTrail(request: Request, connection: Connection, startedAt:
     startedAt,
     target: undefined,
     subject: undefined,
+    complete: false,
     refusal: undefined,
     error: undefined,
     id: undefined,
