@@ -5,6 +5,8 @@
  */
 import { mkdirSync, realpathSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { WORKER_PROGRAMS } from '../src/threads/worker-program.ts'
 
 const home = realpathSync(join(import.meta.dir, '..'))
 const dist = join(home, 'dist')
@@ -18,8 +20,10 @@ try {
   // Written first: what changes while the files are read makes the bundle stale. It works in this folder alone.
   writeFileSync(join(draft, 'built-for'), `${home}\n${process.execPath}\n`)
   await Bun.build({
-    ...{ entrypoints: [join(home, 'src/main.ts')], outdir: draft, external: SELDOM },
-    // Byte code can only be made of this format, in which import.meta is the source's: Workers run from there.
+    ...{ entrypoints: ['main', ...WORKER_PROGRAMS].map((name) => join(home, 'src', `${name}.ts`)) },
+    ...{ root: join(home, 'src'), outdir: draft, external: SELDOM },
+    // Byte code can only be made of this format, in which import.meta is the source's: Workers have to be told their place.
+    define: { BUNDLE: JSON.stringify(pathToFileURL(`${bundle}/`).href) },
     ...{ target: 'bun', format: 'cjs', bytecode: true, minify: { syntax: true }, sourcemap: 'linked' },
   })
   rmSync(bundle, { recursive: true, force: true })

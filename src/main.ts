@@ -1,3 +1,4 @@
+import './threads/start-ahead.ts'
 import { run } from './cli/cli.ts'
 
 // Who reads the output may have seen enough (`berth config schema | head`): no failure of the command, and none of a server.

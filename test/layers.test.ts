@@ -14,8 +14,9 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   tls: ['telemetry/', 'files/', 'x509/', 'acme/'],
   config: ['oci/'],
   telemetry: ['oci/'],
-  storage: ['oci/', 'telemetry/'],
-  metadata: ['oci/', 'telemetry/'],
+  threads: [],
+  storage: ['oci/', 'telemetry/', 'threads/'],
+  metadata: ['oci/', 'telemetry/', 'threads/'],
   upstream: ['oci/', 'telemetry/'],
   registry: [
     'oci/',
@@ -25,7 +26,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'storage/distribution-path.ts',
     'metadata/metadata.ts',
   ],
-  auth: ['oci/', 'telemetry/', 'metadata/metadata.ts', 'files/', 'x509/'],
+  auth: ['oci/', 'telemetry/', 'threads/', 'metadata/metadata.ts', 'files/', 'x509/'],
   http: ['registry/', 'auth/', 'oci/', 'telemetry/', 'x509/'],
   // Writes files of its own, under the names of other programs' layouts.
   export: ['oci/', 'telemetry/', 'storage/', 'metadata/metadata.ts'],
@@ -61,7 +62,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'app',
   ],
   cli: ['run', 'config/', 'oci/', 'http/api/', 'upstream/'],
-  'main.ts': ['cli/'],
+  'main.ts': ['cli/', 'threads/'],
 }
 
 /** Words that must not stand in a folder's code (comments aside). */

@@ -1,14 +1,6 @@
+import { workerUrl } from '../threads/worker-program.ts'
 import { UnavailableError } from './authenticator.ts'
 import type { PasswordReply, PasswordRequest } from './password-worker.ts'
-
-/**
- * In the single-file executable (`bun build --compile src/main.ts src/auth/password-worker.ts`) this file is part of the
- * main script, at the root, and the Worker's script has its own place below that.
- */
-const WORKER = new URL(
-  import.meta.dir.startsWith('/$bunfs/') ? './auth/password-worker.ts' : './password-worker.ts',
-  import.meta.url,
-)
 
 /** The slow comparison. @throws UnavailableError when its thread died. */
 export type VerifyPassword = (password: Uint8Array, hash: string) => Promise<boolean>
@@ -18,7 +10,7 @@ export type VerifyPassword = (password: Uint8Array, hash: string) => Promise<boo
  * RSA and open files: two strangers who guess would then hold up everybody for the time of a check. Each is started when
  * first needed, and again after it died. `script` is for tests.
  */
-export function createPasswordThreads(count: number, script = WORKER): VerifyPassword {
+export function createPasswordThreads(count: number, script = workerUrl('auth/password-worker')): VerifyPassword {
   const threads = Array.from({ length: count }, () => createThread(script))
   return (password, hash) => {
     const idlest = threads.reduce((best, thread) => (thread.busy() < best.busy() ? thread : best))

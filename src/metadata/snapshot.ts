@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
 import type { Digest } from '../oci/digest.ts'
+import { workerUrl } from '../threads/worker-program.ts'
 import { blobByDigest, storedBlob } from './blobs.ts'
 import { MetadataError, type StoredBlob } from './metadata.ts'
 import { MIGRATIONS } from './migrations/migrate.ts'
@@ -13,7 +14,7 @@ import { connect, translated } from './sqlite-connection.ts'
  * @throws MetadataError
  */
 export async function writeSnapshot(from: string, to: string): Promise<void> {
-  const worker = new Worker(workerUrl())
+  const worker = new Worker(workerUrl('metadata/snapshot-worker'))
   try {
     const answer = await new Promise<SnapshotAnswer>((resolve, reject) => {
       worker.onmessage = ({ data }: MessageEvent<SnapshotAnswer>) => resolve(data)
@@ -114,10 +115,4 @@ export async function dropUploads(path: string): Promise<void> {
   } finally {
     connection.close()
   }
-}
-
-/** See `workerUrl` in sqlite-client.ts. */
-function workerUrl(): URL {
-  const compiled = import.meta.url.startsWith('file:///$bunfs/')
-  return new URL(compiled ? './metadata/snapshot-worker.ts' : './snapshot-worker.ts', import.meta.url)
 }

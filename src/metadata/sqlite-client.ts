@@ -1,3 +1,4 @@
+import { startWorker } from '../threads/worker-program.ts'
 import { MetadataError } from './metadata.ts'
 import type { Nouns } from './nouns.ts'
 import { type Call, type FromWorker, fromFault, type Mode, type Result, type ToWorker } from './sqlite-calls.ts'
@@ -33,7 +34,7 @@ interface Waiting {
 
 /** Resolves when the database is open and its schema up to date. @throws MetadataError */
 export async function startClient(path: string, now: number, meter?: CallMeter): Promise<Client> {
-  const worker = new Worker(workerUrl())
+  const worker = startWorker('metadata/sqlite-worker')
   const waiting: Waiting[] = []
   const sent = new Map<number, Waiting>()
   const opened = Promise.withResolvers<void>()
@@ -164,15 +165,4 @@ function bytesOf(args: readonly unknown[]): number {
     if (argument.bytes instanceof Uint8Array) bytes += argument.bytes.byteLength
   }
   return bytes
-}
-
-/**
- * In a single-file executable every module's address is that of the file's root, and the worker (an entry point of its
- * own when the file is made: `bun build --compile src/main.ts src/metadata/sqlite-worker.ts`) keeps its path in `src`.
- */
-function workerUrl(): URL {
-  const compiled = import.meta.url.startsWith('file:///$bunfs/')
-  return compiled
-    ? new URL('./metadata/sqlite-worker.ts', import.meta.url)
-    : new URL('./sqlite-worker.ts', import.meta.url)
 }

@@ -1,11 +1,6 @@
+import { workerUrl } from '../threads/worker-program.ts'
 import { StorageError } from './storage.ts'
 import type { WriteReply, WriteRequest, WriteResult } from './write-protocol.ts'
-
-/**
- * In the single-file executable (`bun build --compile src/main.ts src/storage/write-worker.ts`) this file is part of
- * the main script, at the root, and the Worker's script has its own place below that.
- */
-const WORKER = import.meta.dir.startsWith('/$bunfs/') ? './storage/write-worker.ts' : './write-worker.ts'
 
 /** A request without its number, which the thread gives. */
 type Unnumbered<R> = R extends unknown ? Omit<R, 'call'> : never
@@ -70,7 +65,7 @@ export function createWriteThread(): WriteThread {
   const living = (): Worker => {
     if (closed) throw new StorageError('failed', 'the storage is closed')
     if (worker !== undefined) return worker
-    const fresh = new Worker(new URL(WORKER, import.meta.url))
+    const fresh = new Worker(workerUrl('storage/write-worker'))
     fresh.onmessage = (event: MessageEvent<WriteReply>) => receive(event.data)
     fresh.onerror = (event) => {
       event.preventDefault()
