@@ -259,7 +259,9 @@ export function collectionSuite(opened: () => Opened): void {
         await putManifest(metadata, 'child')
         await putManifest(metadata, 'signature', { subject: digest('index') })
         await putManifest(metadata, 'index', { references: [manifestReference(digest('child'))], tags: ['v1'] })
-        expect(await takeManifests(waited(1000), NOWHERE)).toEqual(['signature: kept'])
+        // Pushed once more by its digest, it is looked at as well.
+        await putManifest(metadata, 'child', { now: 2 })
+        expect(await takeManifests(waited(1000), NOWHERE)).toEqual(['child: kept', 'signature: kept'])
         expect(await takeManifests(waited(1000), NOWHERE)).toEqual([])
         await metadata.tags.delete(REPOSITORY, 'v1', by(10))
         expect(await takeManifests(waited(1000), NOWHERE)).toEqual(['index: taken'])

@@ -24,7 +24,7 @@ describeWith(['postgres'], 'a PostgreSQL', () => {
   test(
     'the same, where each operation is a process of its own and transactions run side by side',
     async () => {
-      const count = runs(40)
+      const count = runs(30)
       const sum = await walk(count, async (seed) => {
         await database.reset()
         return await runModel({ metadata, keys: 'never' }, { seed, operations: 14 })

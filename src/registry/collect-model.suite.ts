@@ -1,6 +1,7 @@
 import { expect } from 'bun:test'
 import type { Digest } from '../oci/digest.ts'
 import { emptyMemory } from '../storage/memory.ts'
+import { createLedger, type Disturbance, nameOf } from './collect-ledger.fixture.ts'
 import {
   HOUR,
   type Image,
@@ -16,16 +17,7 @@ import {
   TERMS,
   type World,
 } from './collect-model.fixture.ts'
-
-/** What one operation set a tag to, from when to when (in steps of the driver). */
-interface Write {
-  to: Digest | undefined
-  from: number
-  /** Infinity while it is under way. */
-  until: number
-  /** False: it may have changed nothing, or nobody heard of its end. */
-  isCertain: boolean
-}
+import { createSchedule } from './collect-schedule.fixture.ts'
 
 interface Settings {
   seed: number
@@ -62,78 +54,57 @@ export function expectBusy(sum: Ran, count: number): void {
   expect(sum.pushed).toBeGreaterThan(count)
   expect(sum.collected).toBeGreaterThan(count / 4)
   expect(sum.unlinked).toBeGreaterThan(count / 4)
-  expect(sum.restored).toBeGreaterThan(count / 20)
+  expect(sum.restored).toBeGreaterThan(count / 60)
   expect(sum.crashes).toBeGreaterThan(count / 20)
 }
 
 const TAGS = ['v1', 'v2']
+/** Half of all runs do little else than this, so that it meets itself. */
+const CROWDS = [
+  ['push', 'abandon', 'unlink', 'collect'],
+  ['push', 'delete', 'restore', 'untag', 'collect'],
+]
 
 /**
  * One random run. @throws Error with the seed and the last steps when a promise is broken:
  * a push whose blobs were confirmed within most of the delay is refused; what a tag points to is not what the last push or
- * deletion said, or does not pull completely; what was deleted cannot be restored within its window; memory answers what the
- * database has not; and in the end, when all delays have passed, anything is there that nothing needs.
+ * deletion said, or does not pull completely; a manifest goes before its time, or its child or its signature before it;
+ * what was deleted cannot be restored within its window; memory answers what the database has not; and in the end, when all
+ * delays have passed, anything is there that nothing needs.
  */
 export async function runModel(world: World, { seed, operations }: Settings): Promise<Ran> {
   const random = seeded(seed)
   const below = (limit: number) => Math.floor(random() * limit)
   const pick = <T>(list: readonly T[]): T => list[below(list.length)] as T
-  const images = makeImages()
-  const imageOf = new Map(images.map((image) => [image.digest, image]))
-  // Without hurried cycles, what was confirmed to a client must be there; with them, only what is needed.
+  // Few things, so that operations meet: each run has some of the images, and one repository or both.
+  const all = makeImages()
+  const crowd = random() < 0.5 ? pick(CROWDS) : undefined
+  const images = crowd === undefined ? all.filter(() => random() < 0.4) : []
+  if (images.length === 0) images.push(pick(all))
+  const repositories = crowd !== undefined || random() < 0.4 ? REPOSITORIES.slice(0, 1) : REPOSITORIES
+  const tempo = pick([
+    [60_000, HOUR / 4, HOUR / 4, HOUR / 2],
+    [HOUR / 4, HOUR / 3],
+    [HOUR / 2, HOUR, HOUR, 2 * HOUR],
+    [2 * HOUR, 7 * HOUR, TERMS.untagged, TERMS.window / 2],
+  ])
+  // A hurried cycle takes at once what a deletion freed: windows and ages mean nothing then.
   const isHurried = random() < 0.3
+  const schedule = createSchedule(random, { byPriority: random() < 0.6, sideBySide: world.keys === 'never' })
+  const ledger = createLedger(() => schedule.step)
+  /** Those that a push can bring. */
+  const used = [...new Set([...images, ...images.flatMap(({ children }) => children)])]
+  const imageOf = new Map(all.map((image) => [image.digest, image]))
   const content = emptyMemory()
   let time = 1_700_000_000_000
-  let step = 0
   let ids = 0
   const clock = { now: () => time, newId: () => `id-${++ids}` }
   const storage = openStorage(content, world.keys, clock.now)
-  const trace: string[] = []
   const ran: Ran = { pushed: 0, restored: 0, collected: 0, unlinked: 0, crashes: 0 }
 
-  /** Calls that wait to happen. */
-  let pending: { run(): Promise<void>; generation: number }[] = []
-  let generation = 0
-  const gateOf = (mine: number) => (call: () => Promise<unknown>) =>
-    new Promise<unknown>((resolve, reject) => {
-      // A process that crashed asks nobody any more, and hears nothing.
-      if (mine !== generation) return
-      pending.push({ generation: mine, run: () => Promise.resolve().then(call).then(resolve, reject) })
-    })
-  const start = () => startProgram(world, storage, gateOf(generation), clock)
+  const start = () => startProgram(world, storage, schedule.gate(), clock)
   let program = start()
   const programNow = (): Program => (world.keys === 'never' ? start() : program)
-
-  const writes = new Map<string, Write[]>()
-  /** What was acknowledged, for deletions to find something. */
-  const pushed: { repository: string; image: Image }[] = []
-  const deleted: { repository: string; image: Image }[] = []
-  const unlinked: { repository: string; digest: Digest; until: number }[] = []
-  /** Until when a deleted manifest can be restored, by repository and digest. */
-  const restorable = new Map<string, number>()
-  let running = 0
-  let failure: unknown
-
-  function write(repository: string, tag: string, to: Digest | undefined): Write {
-    const made: Write = { to, from: step, until: Number.POSITIVE_INFINITY, isCertain: false }
-    const key = `${repository}:${tag}`
-    writes.set(key, [...(writes.get(key) ?? []), made])
-    return made
-  }
-
-  function finish(wrote: Write, isCertain: boolean): void {
-    wrote.until = step
-    wrote.isCertain = isCertain
-  }
-
-  /** Takes back what certainly did not happen. */
-  function withdraw(repository: string, tag: string, wrong: Write): void {
-    const key = `${repository}:${tag}`
-    writes.set(
-      key,
-      (writes.get(key) ?? []).filter((each) => each !== wrong),
-    )
-  }
 
   async function confirm(use: Program, repository: string, blob: Image['blobs'][number]): Promise<void> {
     if (random() < 0.8) {
@@ -141,7 +112,7 @@ export async function runModel(world: World, { seed, operations }: Settings): Pr
       if (known !== undefined) return
     }
     if (random() < 0.3) {
-      const other = pick(REPOSITORIES)
+      const other = pick(repositories)
       if (await use.blobs.mount(blob.digest, [other], repository)) return
     }
     for (;;) {
@@ -160,13 +131,14 @@ export async function runModel(world: World, { seed, operations }: Settings): Pr
     for (const child of image.children) await push(use, repository, child, [])
     const confirmed: { digest: Digest; at: number; step: number }[] = []
     for (const blob of image.blobs) {
-      const at = time
+      // What happens after this may undo it, even before the client hears of it.
+      const confirming = { digest: blob.digest, at: time, step: schedule.step }
       await confirm(use, repository, blob)
-      confirmed.push({ digest: blob.digest, at, step })
+      confirmed.push(confirming)
     }
     const [reference = image.digest, ...others] = tags
-    const made = tags.map((tag) => [tag, write(repository, tag, image.digest)] as const)
-    const from = step
+    const made = [...tags, image.digest].map((name) => ledger.write(repository, name, image.digest))
+    const from = { at: time, step: schedule.step }
     const put = { repository, reference, tags: others, bytes: image.bytes, contentType: null, actor: 'ann' }
     const stored = await use.manifests.put(put).then(
       () => true,
@@ -177,155 +149,166 @@ export async function runModel(world: World, { seed, operations }: Settings): Pr
     )
     if (stored === true) {
       ran.pushed++
-      pushed.push({ repository, image })
-      for (const [, each] of made) finish(each, true)
+      ledger.pushed.push({ repository, image })
+      ledger.putAt.set(nameOf(repository, image), from.at)
+      for (const each of made) ledger.finish(each, true)
       return
     }
-    for (const [tag, each] of made) withdraw(repository, tag, each)
+    for (const each of made) ledger.withdraw(each)
     const isQuick = confirmed.every(({ at }) => time - at < TERMS.delay * 0.7)
-    const isDisturbed = confirmed.some(({ digest, step: since }) =>
-      unlinked.some((each) => each.digest === digest && each.repository === repository && each.until >= since),
-    )
-    if (isQuick && !isDisturbed && !isHurried && image.children.length === 0) {
-      throw new Error(`a push was refused in step ${from}, though all its blobs had been confirmed: ${stored}`)
+    const isDisturbed = confirmed.some(({ digest, step }) => ledger.isDisturbed(repository, digest, step))
+    if (isQuick && !isDisturbed && image.children.length === 0) {
+      throw new Error(`a push was refused in step ${from.step}, though all its blobs had been confirmed: ${stored}`)
     }
   }
 
+  /** A client that goes away before it sends the manifest. */
+  async function abandon(use: Program, repository: string, image: Image): Promise<void> {
+    for (const blob of image.blobs) if (random() < 0.7) await confirm(use, repository, blob)
+  }
+
+  /** Fills the caches. */
+  async function pullSomething(use: Program, repository: string, image: Image): Promise<void> {
+    for (const reference of [image.digest, ...TAGS]) await lookUp(use, repository, reference)
+    for (const { digest } of image.blobs) await use.blobs.open(repository, digest).catch(unlessUnknown)
+  }
+
   async function deleteTag(use: Program, repository: string, tag: string): Promise<void> {
-    const made = write(repository, tag, undefined)
+    const made = ledger.write(repository, tag, undefined)
     const gone = await use.manifests.delete(repository, tag, 'eve').then(() => true, unlessUnknown)
-    if (gone === true) finish(made, true)
-    else withdraw(repository, tag, made)
+    if (gone === true) ledger.finish(made, true)
+    else ledger.withdraw(made)
+  }
+
+  /** What only these need may go at once, where a cycle is in a hurry. */
+  function freeing(repository: string, freed: readonly Image[]): Disturbance {
+    const digests = isHurried ? freed.flatMap(({ blobs }) => blobs.map(({ digest }) => digest)) : []
+    return ledger.disturb(repository, digests)
   }
 
   async function deleteManifest(use: Program, repository: string, image: Image): Promise<void> {
     // Which tags it takes along is known to the database alone: any of them may, and none must.
-    const made = TAGS.map((tag) => write(repository, tag, undefined))
-    const key = `${repository} ${image.digest}`
+    const ofTags = TAGS.map((tag) => ledger.write(repository, tag, undefined))
+    const itself = ledger.write(repository, image.digest, undefined)
+    const freed = freeing(repository, [image])
+    const name = nameOf(repository, image)
+    ledger.everDeleted.add(name)
+    const at = time
     const gone = await use.manifests.delete(repository, image.digest, 'eve').then(() => true, unlessUnknown)
-    if (gone === true) deleted.push({ repository, image })
-    if (gone === true && !isHurried) restorable.set(key, time + TERMS.window)
-    if (gone === true) for (const each of made) finish(each, false)
-    else for (const [index, tag] of TAGS.entries()) withdraw(repository, tag, made[index] as Write)
+    freed.until = schedule.step
+    if (gone !== true) {
+      for (const each of [...ofTags, itself]) ledger.withdraw(each)
+      return
+    }
+    ledger.deleted.push({ repository, image })
+    if (!isHurried) ledger.restorable.set(name, at + TERMS.window)
+    for (const each of ofTags) ledger.finish(each, false)
+    ledger.finish(itself, true)
   }
 
   async function restore(use: Program, repository: string, image: Image): Promise<void> {
-    const made = TAGS.map((tag) => write(repository, tag, image.digest))
-    const key = `${repository} ${image.digest}`
-    const until = restorable.get(key)
-    const others = running
+    // Children and signatures come with it.
+    const made = [
+      ...TAGS.map((tag) => ledger.write(repository, tag, image.digest)),
+      ...used.map(({ digest }) => ledger.write(repository, digest, digest)),
+    ]
+    const name = nameOf(repository, image)
+    const until = ledger.restorable.get(name)
+    const isAlone = schedule.running === 1
     const restored = await use.metadata.trash.restore(repository, image.digest, { now: time, actor: 'eve' })
-    use.manifests.forget(repository, [image.digest, ...TAGS])
+    use.manifests.forget(repository, [...used.map(({ digest }) => digest), ...TAGS])
+    ledger.restorable.delete(name)
     if (restored !== undefined) {
       ran.restored++
-      for (const each of made) finish(each, false)
-      restorable.delete(key)
+      for (const each of made) ledger.finish(each, false)
       return
     }
-    for (const [index, tag] of TAGS.entries()) withdraw(repository, tag, made[index] as Write)
-    if (until !== undefined && time < until && others === 1 && running === 1) {
-      const living = await use.metadata.manifests.find(repository, image.digest)
-      if (living === undefined) throw new Error(`${image.digest} cannot be restored, though its window has not ended`)
-    }
-    restorable.delete(key)
+    for (const each of made) ledger.withdraw(each)
+    if (until === undefined || time >= until || !isAlone || schedule.running > 1) return
+    const living = await use.metadata.manifests.find(repository, image.digest)
+    if (living === undefined) throw new Error(`${image.digest} cannot be restored, though its window has not ended`)
   }
 
   async function unlink(use: Program, repository: string, image: Image): Promise<void> {
     const blob = image.blobs.length === 0 ? undefined : pick(image.blobs)
     if (blob === undefined) return
-    const made = { repository, digest: blob.digest, until: Number.POSITIVE_INFINITY }
-    unlinked.push(made)
+    const disturbance = ledger.disturb(repository, [blob.digest])
     await use.blobs.delete(repository, blob.digest).catch(unlessUnknown)
-    made.until = step
+    disturbance.until = schedule.step
   }
 
   async function collect(use: Program): Promise<void> {
-    const totals = await use.collector.cycle(isHurried ? pick(MODES) : ORDINARY)
+    const totals = await use.collector.cycle(isHurried ? pick(MODES) : ORDINARY, {
+      manifest({ repository, digest }) {
+        const image = imageOf.get(digest)
+        if (image !== undefined) freeing(repository, [image]).until = schedule.step
+      },
+    })
     ran.collected += totals.blobs.count
     ran.unlinked += totals.unlinked.count
     if (totals.failures > 0) throw new Error('a candidate failed')
   }
 
+  /** An operator who wants the space of one deletion back at once. */
+  async function purge(use: Program): Promise<void> {
+    const rows = isHurried ? await use.metadata.trash.list({}, { limit: 5 }) : []
+    if (rows.length > 0) await use.collector.purge(pick(rows).id)
+  }
+
   const anyOf = (known: readonly { repository: string; image: Image }[]): [string, Image] => {
-    const one = known.length === 0 ? { repository: pick(REPOSITORIES), image: pick(images) } : pick(known)
+    const one = known.length === 0 ? { repository: pick(repositories), image: pick(images) } : pick(known)
     return [one.repository, one.image]
   }
 
   const OPERATIONS: [number, string, (use: Program) => Promise<void>][] = [
-    [30, 'push', (use) => push(use, pick(REPOSITORIES), pick(images), pick([[], ['v1'], ['v2'], ['v1', 'v2']]))],
-    [8, 'untag', (use) => deleteTag(use, pick(REPOSITORIES), pick(TAGS))],
-    [10, 'delete', (use) => deleteManifest(use, ...anyOf(pushed))],
-    [10, 'restore', (use) => restore(use, ...anyOf(deleted))],
-    [4, 'unlink', (use) => unlink(use, ...anyOf(pushed))],
+    [30, 'push', (use) => push(use, pick(repositories), pick(images), pick([[], ['v1'], ['v2'], ['v1', 'v2']]))],
+    [8, 'abandon', (use) => abandon(use, pick(repositories), pick(images))],
+    [10, 'pull', (use) => pullSomething(use, pick(repositories), pick(images))],
+    [8, 'untag', (use) => deleteTag(use, pick(repositories), pick(TAGS))],
+    [10, 'delete', (use) => deleteManifest(use, ...anyOf(ledger.pushed))],
+    [10, 'restore', (use) => restore(use, ...anyOf(ledger.deleted))],
+    [3, 'purge', purge],
+    [8, 'unlink', (use) => unlink(use, ...anyOf(ledger.pushed))],
     [30, 'collect', collect],
     [2, 'sweep', async (use) => void (await use.sweep(time - 2 * HOUR))],
     [5, 'expire', async (use) => void (await use.uploads.expire(time - 2 * HOUR))],
   ]
-  const DEALT = OPERATIONS.flatMap((operation) => Array.from({ length: operation[0] }, () => operation))
+  const DEALT = OPERATIONS.filter(([, name]) => crowd === undefined || crowd.includes(name)).flatMap((operation) =>
+    Array.from({ length: operation[0] }, () => operation),
+  )
 
   function begin(): void {
     const [, name, operation] = pick(DEALT)
-    trace.push(`${step}: ${name} begins`)
-    running++
-    operation(programNow())
-      .catch((error: unknown) => {
-        failure ??= error
-      })
-      .finally(() => {
-        running--
-        trace.push(`${step}: ${name} ends`)
-      })
+    schedule.begin(name, () => operation(programNow()))
   }
 
   function crash(): void {
     ran.crashes++
-    for (const each of [...writes.values()].flat()) if (each.until === Number.POSITIVE_INFINITY) finish(each, false)
-    generation++
-    running = 0
-    pending = []
-    trace.push(`${step}: crash`)
+    ledger.crash()
+    schedule.crash()
     program = start()
   }
 
-  /** Until every operation has asked for its next call, or ended. */
-  const settle = async (): Promise<void> => {
-    await new Promise<void>((resolve) => setImmediate(resolve))
-    if (failure !== undefined) throw failure
-  }
-
-  async function happen(): Promise<void> {
-    // Several at once meet in the database, where it takes several.
-    const calls = [pending.splice(below(pending.length), 1)[0]]
-    while (world.keys === 'never' && random() < 0.5) calls.push(pending.splice(below(pending.length), 1)[0])
-    await Promise.all(calls.map((call) => call?.run()))
-    await settle()
-  }
-
   async function quiet(): Promise<void> {
-    for (; pending.length > 0; step++) await happen()
-    await settle()
-    if (running > 0) throw new Error(`${running} operations wait for nothing`)
+    for (; schedule.waiting > 0; schedule.step++) await schedule.happen()
+    await schedule.settle()
+    if (schedule.running > 0) throw new Error(`${schedule.running} operations wait for nothing`)
     await check()
   }
 
   /** Outside of the gate: what is there, seen by a process that was just started, and by the one with its caches. */
   async function check(): Promise<void> {
-    const open = (call: () => Promise<unknown>) => call()
-    const fresh = startProgram(world, storage, open, clock)
-    for (const repository of REPOSITORIES) {
+    const fresh = startProgram(world, storage, (call) => call(), clock)
+    for (const repository of repositories) {
       for (const tag of TAGS) {
-        const found = await lookUp(fresh, repository, tag)
-        const possible = possibleOf(writes.get(`${repository}:${tag}`) ?? [])
-        if (!possible.has(found)) {
-          const wanted = [...possible].map((digest) => digest ?? 'nothing').join(' or ')
-          throw new Error(`${repository}:${tag} is ${found ?? 'nothing'}, and should be ${wanted}`)
-        }
+        const found = await checkName(fresh, repository, tag)
         if (world.keys === 'taken again') expect(await cached(repository, tag)).toBe(found)
         if (found !== undefined) await pull(fresh, repository, imageOf.get(found))
       }
+      for (const image of used) await checkManifest(fresh, repository, image)
       if (world.keys === 'never') continue
       // A sample: each costs as much as a step.
-      for (const image of images.filter(() => random() < 0.3)) {
+      for (const image of used.filter(() => random() < 0.5)) {
         const before = await lookUp(fresh, repository, image.digest)
         expect(await cached(repository, image.digest)).toBe(before)
         for (const { digest } of image.blobs) await sameAnswer(fresh, repository, digest)
@@ -333,28 +316,33 @@ export async function runModel(world: World, { seed, operations }: Settings): Pr
     }
   }
 
+  async function checkName(use: Program, repository: string, name: string): Promise<Digest | undefined> {
+    const found = await lookUp(use, repository, name)
+    const possible = ledger.possible(repository, name)
+    if (possible.has(found)) return found
+    const wanted = [...possible].map((digest) => digest ?? 'nothing').join(' or ')
+    throw new Error(`${repository}:${name} is ${found ?? 'nothing'}, and should be ${wanted}`)
+  }
+
+  /** With or without a tag: what is there is there completely, and what is not there was deleted or has had its time. */
+  async function checkManifest(use: Program, repository: string, image: Image): Promise<void> {
+    const putAt = ledger.putAt.get(nameOf(repository, image)) ?? Number.NEGATIVE_INFINITY
+    const isOld = isHurried || time - putAt >= TERMS.untagged
+    const found = isOld ? await lookUp(use, repository, image.digest) : await checkName(use, repository, image.digest)
+    if (found === undefined) return
+    expect(ledger.possible(repository, image.digest)).toContain(found)
+    await pull(use, repository, image)
+  }
+
   const lookUp = async (use: Program, repository: string, reference: string): Promise<Digest | undefined> =>
     (await Promise.resolve(use.manifests.find(repository, reference)).catch(unlessUnknown))?.digest
 
   /** What the process with caches answers, whose calls to the database wait at the gate. */
-  async function through<T>(answer: Promise<T>): Promise<T> {
-    let isOver = false
-    const over = answer.finally(() => {
-      isOver = true
-    })
-    over.catch(() => {})
-    while (!isOver) {
-      for (const call of pending.splice(0)) await call.run()
-      await new Promise<void>((resolve) => setImmediate(resolve))
-    }
-    return await over
-  }
-
-  const cached = (repository: string, reference: string) => through(lookUp(program, repository, reference))
+  const cached = (repository: string, reference: string) => schedule.through(lookUp(program, repository, reference))
 
   async function sameAnswer(fresh: Program, repository: string, digest: Digest): Promise<void> {
     const now = await fresh.metadata.blobs.find(repository, digest)
-    const answer = await through(program.blobs.open(repository, digest).then(() => true, unlessUnknown))
+    const answer = await schedule.through(program.blobs.open(repository, digest).then(() => true, unlessUnknown))
     expect(answer === true).toBe(now !== undefined)
   }
 
@@ -363,9 +351,11 @@ export async function runModel(world: World, { seed, operations }: Settings): Pr
     const { bytes } = await use.manifests.find(repository, image.digest)
     expect(Buffer.compare(bytes, image.bytes)).toBe(0)
     for (const child of image.children) {
+      const isThere = (await use.metadata.manifests.find(repository, child.digest)) !== undefined
+      if (isThere) await pull(use, repository, child)
       // A client may delete a child by name, and restore the index.
-      if ((await use.metadata.manifests.find(repository, child.digest)) !== undefined)
-        await pull(use, repository, child)
+      else if (!ledger.everDeleted.has(nameOf(repository, child)))
+        throw new Error(`the child ${child.digest} of ${image.digest} is gone from ${repository}`)
     }
     for (const blob of image.blobs) {
       const object = await use.blobs.open(repository, blob.digest)
@@ -380,6 +370,7 @@ export async function runModel(world: World, { seed, operations }: Settings): Pr
     const last = startProgram(world, storage, (call) => call(), clock)
     // The process before has ended: its caches know nothing of what this one does.
     program = last
+    const before = await manifestsOf(last)
     // What goes takes what hangs on it along one turn later: until two turns in a row find nothing.
     for (let [turn, idle] = [0, 0]; idle < 2; turn++) {
       if (turn === 20) throw new Error('the collector finds something each time')
@@ -389,45 +380,37 @@ export async function runModel(world: World, { seed, operations }: Settings): Pr
       const { manifests, blobs, unlinked: gone } = await last.collector.cycle(ORDINARY)
       idle = expired + objects + uploads + manifests.count + blobs.count + gone.count === 0 ? idle + 1 : 0
     }
+    const there = { manifests: await manifestsOf(last), links: new Set<string>(), blobs: new Set<Digest>() }
     const needed = { manifests: new Set<string>(), links: new Set<string>(), blobs: new Set<Digest>() }
-    for (const repository of REPOSITORIES) {
-      const kept = new Set<Image>()
-      const keep = async (image: Image): Promise<void> => {
-        if (kept.has(image) || (await lookUp(last, repository, image.digest)) === undefined) return
-        kept.add(image)
-        for (const child of image.children) await keep(child)
-        for (const other of images) if (other.subject === image) await keep(other)
-      }
-      for (const tag of TAGS) {
-        const found = await lookUp(last, repository, tag)
-        const image = found === undefined ? undefined : imageOf.get(found)
-        if (image !== undefined) await keep(image)
-      }
-      for (const image of kept) {
-        needed.manifests.add(`${repository} ${image.digest}`)
+    const keys = new Set<string>()
+    for (const repository of repositories) {
+      const keep = (image: Image): void => {
+        const name = nameOf(repository, image)
+        // Nobody pushes any more: what was not there then is not there now.
+        if (needed.manifests.has(name) || !before.has(name)) return
+        needed.manifests.add(name)
         for (const { digest } of image.blobs) {
           needed.links.add(`${repository} ${digest}`)
           needed.blobs.add(digest)
         }
+        for (const child of image.children) keep(child)
+        for (const other of used) if (other.subject === image) keep(other)
       }
-    }
-    const there = { manifests: new Set<string>(), links: new Set<string>(), blobs: new Set<Digest>() }
-    const keys: string[] = []
-    for (const repository of REPOSITORIES) {
-      for (const image of images) {
-        if ((await lookUp(last, repository, image.digest)) !== undefined)
-          there.manifests.add(`${repository} ${image.digest}`)
-        for (const { digest } of image.blobs) {
-          const blob = await last.metadata.blobs.find(repository, digest)
-          if (blob === undefined) continue
-          there.links.add(`${repository} ${digest}`)
-          there.blobs.add(digest)
-          keys.push(blob.key)
-        }
+      for (const tag of TAGS) {
+        const found = await lookUp(last, repository, tag)
+        const image = found === undefined ? undefined : imageOf.get(found)
+        if (image !== undefined) keep(image)
+      }
+      for (const { digest } of used.flatMap(({ blobs }) => blobs)) {
+        const blob = await last.metadata.blobs.find(repository, digest)
+        if (blob === undefined) continue
+        there.links.add(`${repository} ${digest}`)
+        there.blobs.add(digest)
+        keys.add(blob.key)
       }
     }
     expect(there).toEqual(needed)
-    expect([...content.objects.keys()].sort()).toEqual([...new Set(keys)].sort())
+    expect([...content.objects.keys()].sort()).toEqual([...keys].sort())
     expect([...content.uploads.keys()]).toEqual([])
     expect(await last.metadata.collection.status()).toMatchObject({
       links: 0,
@@ -439,36 +422,40 @@ export async function runModel(world: World, { seed, operations }: Settings): Pr
     await check()
   }
 
+  async function manifestsOf(use: Program): Promise<Set<string>> {
+    const found = new Set<string>()
+    for (const repository of repositories) {
+      for (const image of used) {
+        if ((await lookUp(use, repository, image.digest)) !== undefined) found.add(nameOf(repository, image))
+      }
+    }
+    return found
+  }
+
   try {
-    for (let left = operations; left > 0 || pending.length > 0; step++) {
+    for (let left = operations; left > 0 || schedule.waiting > 0; schedule.step++) {
       const roll = random()
-      if (left > 0 && running < 4 && (pending.length === 0 || roll < 0.15)) {
+      if (left > 0 && schedule.running < 4 && (schedule.waiting === 0 || roll < 0.15)) {
         left--
         begin()
-        await settle()
-      } else if (roll < 0.19) {
-        time += pick([1, 60_000, HOUR / 4, HOUR, 7 * HOUR, TERMS.window])
-      } else if (roll < 0.2) {
+        await schedule.settle()
+      } else if (roll < 0.24) {
+        time += pick(tempo)
+      } else if (roll < 0.25) {
         crash()
-        await settle()
-      } else if (roll < 0.21) {
+        await schedule.settle()
+      } else if (roll < 0.26) {
         await quiet()
-      } else await happen()
+      } else await schedule.happen()
     }
     await quiet()
     await end()
   } catch (error) {
     const told = error instanceof Error ? (error.stack ?? error.message) : String(error)
-    throw new Error(`seed ${seed}, step ${step}: ${told}\n${trace.slice(-40).join('\n')}`, { cause: error })
+    const last = schedule.trace.slice(-40).join('\n')
+    throw new Error(`seed ${seed}, step ${schedule.step}: ${told}\n${last}`, { cause: error })
   }
   return ran
-}
-
-/** What a tag may be: a write that no certain one came wholly after. */
-function possibleOf(writes: readonly Write[]): Set<Digest | undefined> {
-  const all = [{ to: undefined, from: -1, until: -1, isCertain: true }, ...writes]
-  const isPast = (one: Write) => all.some((other) => other.isCertain && other.from > one.until)
-  return new Set(all.filter((one) => !isPast(one)).map(({ to }) => to))
 }
 
 function unlessUnknown(error: unknown): undefined {
