@@ -42,8 +42,13 @@ export function makeDirectories(path: string, mode = 0o777): void {
  * @throws StorageError `failed` when the file is gone or has fewer than `size` bytes; the system's own errors otherwise.
  */
 export function durableRename({ path, size, root, key }: SealRequest): void {
-  const target = join(root, key)
   syncBytes(path, size)
+  renameInto(path, root, key)
+}
+
+/** The part of `durableRename` that comes after the bytes. */
+export function renameInto(path: string, root: string, key: string): void {
+  const target = join(root, key)
   for (let attempt = 1; !moved(path, target); attempt++) {
     if (attempt === MAX_ATTEMPTS)
       throw new StorageError('failed', `directories of ${key} vanish as fast as they are made`)
@@ -91,6 +96,7 @@ function gone(cause?: unknown): StorageError {
   return new StorageError('failed', 'the bytes of the upload are gone', cause)
 }
 
+/** False when directories of the target went away meanwhile: try again. @throws StorageError when there is nothing to move. */
 function moved(from: string, target: string): boolean {
   try {
     mkdirSync(dirname(target), { recursive: true })
@@ -134,6 +140,12 @@ export function unlinkObject(path: string): boolean {
     if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR') return false
     throw error
   }
+  removeEmptyFolders(path)
+  return true
+}
+
+/** Those of an object (digest, then shard) that are empty, now that it is gone. */
+export function removeEmptyFolders(path: string): void {
   let directory = dirname(path)
   for (let level = 0; level < REMOVABLE_LEVELS; level++) {
     try {
@@ -144,5 +156,4 @@ export function unlinkObject(path: string): boolean {
     }
     directory = dirname(directory)
   }
-  return true
 }

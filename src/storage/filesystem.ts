@@ -1,10 +1,13 @@
 import { statSync } from 'node:fs'
 import { access, constants } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { freshKey, isBlobKey } from './blob-path.ts'
-import { listBlobs, listUploads } from './blob-walk.ts'
+import { listBlobs, listUploads, objectsIn, surveyBlobs, surveyUploads } from './blob-walk.ts'
+import { pathOf } from './distribution-path.ts'
 import { makeDirectories } from './durable.ts'
 import { errnoOf, storageError } from './fault.ts'
+import { createQuarantine } from './quarantine.ts'
+import { createScanThread } from './scan-thread.ts'
 import { type Storage, StorageError, type StoredUpload } from './storage.ts'
 import { createWritePool, defaultWorkers } from './write-pool.ts'
 
@@ -36,6 +39,7 @@ export async function openFilesystem(options: FilesystemOptions): Promise<Storag
     throw storageError(error, `use ${root} as storage`)
   }
   const pool = createWritePool(workers)
+  const scan = createScanThread()
 
   const uploadPath = (id: string): string => {
     if (UPLOAD_ID.test(id)) return join(uploads, id)
@@ -88,6 +92,20 @@ export async function openFilesystem(options: FilesystemOptions): Promise<Storag
     async *uploads() {
       for await (const upload of listUploads(uploads)) if (UPLOAD_ID.test(upload.id)) yield upload
     },
+    async *survey() {
+      yield* surveyBlobs(root)
+      yield* surveyUploads(root, UPLOADS_FOLDER, UPLOAD_ID)
+    },
+    objectsOf(digest) {
+      return objectsIn(root, dirname(pathOf({ kind: 'blob', digest })), digest)
+    },
+    examine(keys) {
+      return scan.examine(keys.map(objectPath))
+    },
+    async hash(key, algorithm, onBytes) {
+      return await scan.hash(objectPath(key), algorithm, onBytes)
+    },
+    quarantine: createQuarantine(root, scan),
     async check() {
       try {
         // Not the root: where a disk went away, the empty folder that it was mounted on is still there.
@@ -96,8 +114,8 @@ export async function openFilesystem(options: FilesystemOptions): Promise<Storag
         throw storageError(error, `reach ${uploads}`)
       }
     },
-    close() {
-      return pool.close()
+    async close() {
+      await Promise.all([pool.close(), scan.close()])
     },
   }
 }

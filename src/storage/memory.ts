@@ -1,11 +1,20 @@
-import { algorithmOf, type Digest, hexOf, isDigest } from '../oci/digest.ts'
+import { type Algorithm, algorithmOf, type Digest, digestOf, hexOf, isDigest } from '../oci/digest.ts'
+import { freshName, readName } from './quarantine-name.ts'
 import { createRunningHashes } from './running-hash.ts'
-import { type Storage, StorageError, type StoredUpload } from './storage.ts'
+import {
+  type Hashed,
+  type ListedObject,
+  type OnBytes,
+  type Storage,
+  StorageError,
+  type StoredUpload,
+} from './storage.ts'
 
 /** What outlives an instance, as a disk outlives a process. */
 export interface MemoryContent {
   uploads: Map<string, { chunks: Uint8Array[]; size: number; modified: Date }>
   objects: Map<string, { bytes: Uint8Array; modified: Date }>
+  quarantine: Map<string, { bytes: Uint8Array; modified: Date }>
 }
 
 export interface MemoryOptions {
@@ -14,12 +23,12 @@ export interface MemoryOptions {
 }
 
 export function emptyMemory(): MemoryContent {
-  return { uploads: new Map(), objects: new Map() }
+  return { uploads: new Map(), objects: new Map(), quarantine: new Map() }
 }
 
 /** Storage in memory, for tests: nothing of it survives the process. A key is `<algorithm>/<hex>`, or that and `.<number>`. */
 export function openMemory({ content = emptyMemory(), now = () => new Date() }: MemoryOptions = {}): Storage {
-  const { uploads, objects } = content
+  const { uploads, objects, quarantine } = content
   const hashes = createRunningHashes()
 
   /** The upload cut to the size that its row tells. */
@@ -32,6 +41,12 @@ export function openMemory({ content = emptyMemory(), now = () => new Date() }: 
       upload.size = size
     }
     return upload
+  }
+
+  async function* list(): AsyncIterable<ListedObject> {
+    for (const [key, { bytes, modified }] of objects) {
+      yield { key, digest: digestOfKey(key), size: bytes.byteLength, modified }
+    }
   }
 
   return {
@@ -84,17 +99,68 @@ export function openMemory({ content = emptyMemory(), now = () => new Date() }: 
     async delete(key) {
       return objects.delete(key)
     },
-    async *list() {
-      for (const [key, { bytes, modified }] of objects) {
-        yield { key, digest: digestOfKey(key), size: bytes.byteLength, modified }
-      }
-    },
+    list,
     async *uploads() {
       for (const [id, { size, modified }] of uploads) yield { id, size, modified }
+    },
+    async *survey() {
+      for await (const object of list()) yield { kind: 'object', ...object }
+    },
+    async objectsOf(digest) {
+      return (await Array.fromAsync(list())).filter((object) => object.digest === digest)
+    },
+    async examine(keys) {
+      return keys.map((key) => {
+        const size = objects.get(key)?.bytes.byteLength
+        return size === undefined ? undefined : { size, isLink: false, isReadable: true }
+      })
+    },
+    async hash(key, algorithm, onBytes) {
+      return await hashed(objects.get(key)?.bytes, algorithm, onBytes)
+    },
+    quarantine: {
+      async put(key, digest, stamp) {
+        const object = objects.get(key)
+        if (object === undefined) return undefined
+        const name = freshName({ key, digest, stamp }, (taken) => quarantine.has(taken))
+        quarantine.set(name, object)
+        objects.delete(key)
+        return name
+      },
+      async *list() {
+        for (const [name, { bytes }] of quarantine) {
+          const read = readName(name)
+          if (read !== undefined) yield { name, ...read, size: bytes.byteLength }
+        }
+      },
+      async hash(name, algorithm, onBytes) {
+        return await hashed(quarantine.get(name)?.bytes, algorithm, onBytes)
+      },
+      async restore(name, key) {
+        const object = quarantine.get(name)
+        if (object === undefined) return false
+        objects.set(key, object)
+        quarantine.delete(name)
+        return true
+      },
+      async remove(name) {
+        return quarantine.delete(name)
+      },
+      place: (name) => name,
     },
     async check() {},
     async close() {},
   }
+}
+
+async function hashed(
+  bytes: Uint8Array | undefined,
+  algorithm: Algorithm,
+  onBytes: OnBytes,
+): Promise<Hashed | undefined> {
+  if (bytes === undefined) return undefined
+  await onBytes(bytes.byteLength)
+  return { kind: 'hashed', digest: digestOf(bytes, algorithm), size: bytes.byteLength }
 }
 
 function digestOfKey(key: string): Digest | undefined {

@@ -3,10 +3,11 @@
  * Such a store has no append, no rename and no change in place; bytes come as immutable parts of a least size, and an
  * object's key is given when its upload begins.
  */
-import type { Algorithm, Digest } from '../oci/digest.ts'
+import { type Algorithm, type Digest, digestOf } from '../oci/digest.ts'
 import { type ObjectStore, PART_BYTES } from './object-store.fixture.ts'
+import { freshName, readName } from './quarantine-name.ts'
 import { createRunningHashes } from './running-hash.ts'
-import { type Storage, StorageError, type StoredUpload } from './storage.ts'
+import { type Hashed, type OnBytes, type Storage, StorageError, type StoredUpload } from './storage.ts'
 
 /** An upload's `state`: everything that another instance needs to go on. */
 interface State {
@@ -151,6 +152,52 @@ export function openParts(store: ObjectStore, newKey: () => string): Storage {
         }
       }
     },
+    async *survey() {
+      for (const key of store.keys('blobs/')) {
+        const found = store.get(key)
+        const { bytes, modified } = found ?? { bytes: undefined, modified: undefined }
+        if (bytes === undefined) continue
+        yield { kind: 'object', key, digest: undefined, size: bytes.byteLength, modified }
+      }
+    },
+    // A key tells nothing of what is under it.
+    objectsOf: async () => [],
+    async examine(keys) {
+      return keys.map((key) => {
+        const size = store.get(key)?.bytes.byteLength
+        return size === undefined ? undefined : { size, isLink: false, isReadable: true }
+      })
+    },
+    hash: (key, algorithm, onBytes) => hashed(store, key, algorithm, onBytes),
+    quarantine: {
+      async put(key, digest, stamp) {
+        const bytes = store.get(key)?.bytes
+        if (bytes === undefined) return undefined
+        const name = freshName({ key, digest, stamp }, (taken) => store.get(`quarantine/${taken}`) !== undefined)
+        store.put(`quarantine/${name}`, bytes)
+        store.delete(key)
+        return name
+      },
+      async *list() {
+        for (const key of store.keys('quarantine/')) {
+          const name = key.slice('quarantine/'.length)
+          const read = readName(name)
+          if (read !== undefined) yield { name, ...read, size: store.get(key)?.bytes.byteLength ?? 0 }
+        }
+      },
+      hash: (name, algorithm, onBytes) => hashed(store, `quarantine/${name}`, algorithm, onBytes),
+      async restore(name, key) {
+        const bytes = store.get(`quarantine/${name}`)?.bytes
+        if (bytes === undefined) return false
+        store.delete(key)
+        store.put(key, bytes)
+        return store.delete(`quarantine/${name}`)
+      },
+      async remove(name) {
+        return store.delete(`quarantine/${name}`)
+      },
+      place: (name) => `quarantine/${name}`,
+    },
     // Parts that nobody finishes are the store's own to expire.
     async *uploads() {},
     async check() {},
@@ -171,6 +218,18 @@ function digestOfObject(store: ObjectStore, key: string, algorithm: Algorithm): 
   const bytes = store.get(key)?.bytes
   if (bytes === undefined) throw new StorageError('failed', 'the bytes of the upload are gone')
   return `${algorithm}:${new Bun.CryptoHasher(algorithm).update(bytes).digest('hex')}`
+}
+
+async function hashed(
+  store: ObjectStore,
+  key: string,
+  algorithm: Algorithm,
+  onBytes: OnBytes,
+): Promise<Hashed | undefined> {
+  const bytes = store.get(key)?.bytes
+  if (bytes === undefined) return undefined
+  await onBytes(bytes.byteLength)
+  return { kind: 'hashed', digest: digestOf(bytes, algorithm), size: bytes.byteLength }
 }
 
 function join(chunks: readonly Uint8Array[]): Uint8Array {

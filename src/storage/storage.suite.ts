@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
 import { type Algorithm, type Digest, digestOf } from '../oci/digest.ts'
+import { inspectionSuite } from './inspection.suite.ts'
 import { body, content, expectFault, expectObject, keysOf, split } from './storage.fixture.ts'
 import type { Appended, Storage, StoredUpload } from './storage.ts'
 
@@ -326,6 +327,8 @@ export function storageSuite(name: string, open: () => Promise<StorageUnderTest>
     test('a storage that is well is found so', async () => {
       expect(await storage.check()).toBeUndefined()
     })
+
+    inspectionSuite(() => storage, store)
 
     describe('many uploads', () => {
       test(

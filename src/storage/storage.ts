@@ -52,6 +52,25 @@ export interface Storage {
   /** What is kept of uploads, in no order. */
   uploads(): AsyncIterable<{ id: string; size: number; modified: Date }>
 
+  /** As `list`, and besides everything that lies among objects and uploads and is neither. Links are not followed. */
+  survey(): AsyncIterable<Surveyed>
+
+  /** Objects of the digest, whoever knows of them: keys that no row names, too. */
+  objectsOf(digest: Digest): Promise<ListedObject[]>
+
+  /** Looks at objects, in the order of the keys; undefined where there is none. No upload waits for it. */
+  examine(keys: readonly string[]): Promise<(Examined | undefined)[]>
+
+  /**
+   * Reads an object once and hashes it: past the memory that the system has of files, where that can be done, and on a thread that no
+   * upload waits for. `onBytes` is waited for after each portion, so that the caller may limit the rate; when it rejects, so does
+   * this. Undefined when there is none.
+   */
+  hash(key: string, algorithm: Algorithm, onBytes: OnBytes): Promise<Hashed | undefined>
+
+  /** Where damaged objects are kept apart. */
+  quarantine: Quarantine
+
   /** Whether it can be reached at all. @throws StorageError */
   check(): Promise<void>
 
@@ -65,6 +84,60 @@ export interface ListedObject {
   /** Bytes. */
   size: number
   modified: Date
+}
+
+/** Bytes of a portion that was read. */
+export type OnBytes = (count: number) => Promise<void>
+
+export type Surveyed = ({ kind: 'object' } & ListedObject) | Stranger
+
+/** Something that is no object and no upload, where those are. */
+export interface Stranger {
+  kind: 'stranger'
+  /** Below the storage's root; the key of an object where something else is in its place. */
+  path: string
+  what: 'file' | 'folder' | 'symbolic link' | 'other'
+  size: number
+  modified: Date
+}
+
+export interface Examined {
+  /** Bytes that would be served. */
+  size: number
+  isLink: boolean
+  /** False: the system would refuse to open it. */
+  isReadable: boolean
+}
+
+/** `code`: the system's name of the fault (`EACCES`, `EIO`). */
+export type Hashed =
+  | { kind: 'hashed'; digest: Digest; size: number }
+  | { kind: 'unreadable'; code: string; message: string }
+
+export interface Quarantine {
+  /**
+   * Moves what is under the key out of the way, durably, and tells its name there; undefined when there was nothing. Without a
+   * digest the key is the path of a stranger. `stamp` becomes a part of the name: `[0-9A-Za-z]{1,32}`.
+   */
+  put(key: string, digest: Digest | undefined, stamp: string): Promise<string | undefined>
+  list(): AsyncIterable<Quarantined>
+  /** As `Storage.hash`. */
+  hash(name: string, algorithm: Algorithm, onBytes: OnBytes): Promise<Hashed | undefined>
+  /** Makes it the object of the key again, durably; false when it is not there. */
+  restore(name: string, key: string): Promise<boolean>
+  /** Deletes it; false when it was not there. */
+  remove(name: string): Promise<boolean>
+  /** Where an operator finds it. */
+  place(name: string): string
+}
+
+export interface Quarantined {
+  name: string
+  /** Of the object that it was; undefined for a stranger. */
+  digest: Digest | undefined
+  /** As given to `put`; undefined for a file that somebody put there. */
+  stamp: string | undefined
+  size: number
 }
 
 /** An upload as its row keeps it: `state` is the adapter's own JSON, opaque to others. */

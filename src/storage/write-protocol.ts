@@ -1,5 +1,6 @@
 import type { Algorithm, Digest } from '../oci/digest.ts'
 import type { Fault } from './fault.ts'
+import type { Examined } from './storage.ts'
 
 /** What the main thread asks of a write Worker. `call` numbers a conversation; every one ends with `done` or `failed`. */
 export type WriteRequest =
@@ -10,6 +11,18 @@ export type WriteRequest =
   | ({ kind: 'seal'; call: number } & SealRequest)
   | { kind: 'abort'; call: number; id: string; path: string }
   | { kind: 'delete'; call: number; path: string }
+  | ({ kind: 'scan'; call: number } & ScanRequest)
+  | { kind: 'scan-end'; call: number; id: number }
+  | { kind: 'examine'; call: number; paths: readonly string[] }
+  | { kind: 'move'; call: number; from: string; to: string }
+  | { kind: 'place'; call: number; path: string; root: string; key: string }
+
+/** The next portion of a file that is read once from its beginning. */
+export interface ScanRequest {
+  id: number
+  path: string
+  algorithm: Algorithm
+}
 
 export interface AppendStart {
   id: string
@@ -46,6 +59,10 @@ export interface WriteResult {
   /** Size of the upload after an append. Bytes. */
   size?: number
   digest?: Digest | undefined
-  /** Whether there was something to delete. */
+  /** Whether there was something to delete, move or read. */
   found?: boolean
+  /** Of a scan: bytes of this portion; with `digest` the last. */
+  read?: number
+  unreadable?: { code: string; message: string }
+  examined?: (Examined | undefined)[]
 }

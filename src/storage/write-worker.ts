@@ -2,8 +2,10 @@ import { closeSync, openSync, readSync, rmSync } from 'node:fs'
 import { getPriority, setPriority } from 'node:os'
 import type { Digest } from '../oci/digest.ts'
 import { durableRename, unlinkObject } from './durable.ts'
+import { moveAway, placeObject } from './durable-move.ts'
 import { faultOf } from './fault.ts'
 import { createRunningHashes } from './running-hash.ts'
+import { createScans, examine } from './scan.ts'
 import { StorageError } from './storage.ts'
 import { openUpload, type UploadWriter } from './upload-writer.ts'
 import type { WriteReply, WriteRequest, WriteResult } from './write-protocol.ts'
@@ -17,6 +19,7 @@ const READ_BYTES = 1024 * 1024
 
 const appends = new Map<number, UploadWriter>()
 const hashes = createRunningHashes()
+const scans = createScans()
 
 yieldToMainThread()
 
@@ -44,6 +47,8 @@ function doing(kind: WriteRequest['kind']): string {
   if (kind === 'seal') return 'seal the upload'
   if (kind === 'abort') return 'abort the upload'
   if (kind === 'delete') return 'delete the object'
+  if (kind === 'scan' || kind === 'scan-end' || kind === 'examine') return 'read the object'
+  if (kind === 'move' || kind === 'place') return 'move the object'
   return 'write the upload'
 }
 
@@ -91,6 +96,17 @@ function perform(request: Exclude<WriteRequest, { kind: 'digest' }>): WriteResul
       return {}
     case 'delete':
       return { found: unlinkObject(request.path) }
+    case 'scan':
+      return scans.next(request)
+    case 'scan-end':
+      scans.end(request.id)
+      return {}
+    case 'examine':
+      return { examined: request.paths.map(examine) }
+    case 'move':
+      return { found: moveAway(request.from, request.to) }
+    case 'place':
+      return { found: placeObject(request) }
   }
 }
 

@@ -1,0 +1,110 @@
+import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
+import { lstatSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { digestOf, hexOf } from '../oci/digest.ts'
+import { pathOf } from './distribution-path.ts'
+import { openFilesystem } from './filesystem.ts'
+import { readName } from './quarantine-name.ts'
+import type { Storage } from './storage.ts'
+
+const BLOBS = 'docker/registry/v2/blobs'
+const nothing = async () => {}
+
+describe('what else may lie in a data directory', () => {
+  const bytes = new TextEncoder().encode('a blob')
+  const digest = digestOf(bytes)
+  const key = pathOf({ kind: 'blob', digest })
+  let directory: string
+  let storage: Storage
+
+  beforeEach(async () => {
+    directory = mkdtempSync(join(tmpdir(), 'berth-inspection-'))
+    storage = await openFilesystem({ directory })
+    mkdirSync(dirname(join(directory, key)), { recursive: true })
+  })
+  afterEach(async () => {
+    await storage.close()
+    rmSync(directory, { recursive: true })
+  })
+  const put = (path: string) => writeFileSync(join(directory, path), bytes)
+  const folder = (path: string) => mkdirSync(join(directory, path), { recursive: true })
+  const link = (path: string, to: string) => symlinkSync(to, join(directory, path))
+
+  const strangers: [what: string, make: () => void, path: string, kind: string][] = [
+    ['a file beside the algorithms', () => put(`${BLOBS}/notes.txt`), `${BLOBS}/notes.txt`, 'file'],
+    ['a file beside the shards', () => put(`${BLOBS}/sha256/notes.txt`), `${BLOBS}/sha256/notes.txt`, 'file'],
+    [
+      'a folder that is no digest',
+      () => folder(`${BLOBS}/sha256/zz/lost+found`),
+      `${BLOBS}/sha256/zz/lost+found`,
+      'folder',
+    ],
+    ['what an interrupted copy left', () => put(`${key}.5f3e.tmp`), `${key}.5f3e.tmp`, 'file'],
+    ['a link in the place of a blob', () => link(key, '/etc/hostname'), key, 'symbolic link'],
+    ['a folder in the place of a blob', () => folder(key), key, 'folder'],
+    ['a strange file among the uploads', () => put('berth-uploads/a b'), 'berth-uploads/a b', 'file'],
+    ['a folder among the uploads', () => folder('berth-uploads/x'), 'berth-uploads/x', 'folder'],
+  ]
+  test.each(strangers)('%s is a stranger', async (_, make, path, what) => {
+    make()
+    expect(await Array.fromAsync(storage.survey())).toEqual([
+      { kind: 'stranger', path, what, size: expect.any(Number), modified: expect.any(Date) } as never,
+    ])
+    expect(await Array.fromAsync(storage.list())).toEqual([])
+  })
+
+  test('a link is examined as what it leads to, and is told from a file', async () => {
+    put('elsewhere')
+    link(key, join(directory, 'elsewhere'))
+    expect(await storage.examine([key])).toEqual([{ size: 6, isLink: true, isReadable: true }])
+    expect(await storage.hash(key, 'sha256', nothing)).toMatchObject({ kind: 'hashed', digest })
+  })
+
+  test('a link that leads nowhere is nothing, a folder no object', async () => {
+    link(key, join(directory, 'nowhere'))
+    folder(`${key}.gen`)
+    expect(await storage.examine([key, `${key}.gen`])).toEqual([undefined, undefined])
+    expect(await storage.hash(key, 'sha256', nothing)).toBeUndefined()
+    expect(await storage.hash(`${key}.gen`, 'sha256', nothing)).toMatchObject({ kind: 'unreadable', code: 'EISDIR' })
+  })
+
+  test('a link goes into quarantine itself, and what it leads to stays; the folders that it leaves empty go', async () => {
+    put('elsewhere')
+    link(key, join(directory, 'elsewhere'))
+    const name = (await storage.quarantine.put(key, digest, 'now')) ?? ''
+    expect(lstatSync(join(directory, storage.quarantine.place(name))).isSymbolicLink()).toBe(true)
+    expect(readFileSync(join(directory, 'elsewhere'))).toEqual(Buffer.from(bytes))
+    expect(lstatSync(dirname(join(directory, key)), { throwIfNoEntry: false })).toBeUndefined()
+  })
+
+  test('objects of a digest are found whatever they are called', async () => {
+    put(key)
+    put(`${key}.gen1`)
+    put(`${key}.5f3e.tmp`)
+    const found = await storage.objectsOf(digest)
+    expect(found.map((object) => object.key).sort()).toEqual([key, `${key}.gen1`])
+    expect(await storage.objectsOf(digestOf(Buffer.from('another')))).toEqual([])
+  })
+
+  test('nothing outside of the storage is moved, and only names of the quarantine are touched', async () => {
+    for (const path of ['../outside', '..']) {
+      expect(await storage.quarantine.put(path, undefined, 'now').catch((error: Error) => error.message)).toBe(
+        'not in this storage',
+      )
+    }
+    for (const name of ['../berth.db', 'a/b', '']) {
+      expect(await storage.quarantine.remove(name).catch((error: Error) => error.message)).toContain('not a name')
+    }
+  })
+
+  test('names of the quarantine are read back', () => {
+    const named = `sha256-${hexOf(digest)}`
+    expect(readName(`${named}.20260102T030405Z`)).toEqual({ digest, stamp: '20260102T030405Z' })
+    expect(readName(`${named}.20260102T030405Z-2`)).toEqual({ digest, stamp: '20260102T030405Z' })
+    // As an operator may call a good copy.
+    expect(readName(named)).toEqual({ digest, stamp: undefined })
+    expect(readName('foreign-data.5f3e.tmp.20260102T030405Z')).toEqual({ digest: undefined, stamp: '20260102T030405Z' })
+    expect(readName('notes')).toBeUndefined()
+  })
+})

@@ -1,0 +1,63 @@
+import { existsSync, lstatSync, unlinkSync } from 'node:fs'
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { isBlobKey } from './blob-path.ts'
+import { errnoOf, storageError } from './fault.ts'
+import { freshName, readName } from './quarantine-name.ts'
+import type { ScanThread } from './scan-thread.ts'
+import { type Quarantine, StorageError } from './storage.ts'
+
+/** Below the data directory. */
+export const QUARANTINE_FOLDER = 'berth-quarantine'
+
+/** Files in a folder of their own, named so that an operator knows what each was. */
+export function createQuarantine(root: string, scan: ScanThread): Quarantine {
+  const folder = join(root, QUARANTINE_FOLDER)
+
+  const pathOf = (name: string): string => {
+    if (readName(name) !== undefined) return join(folder, name)
+    throw new StorageError('failed', 'not a name in the quarantine')
+  }
+
+  return {
+    async put(key, digest, stamp) {
+      const from = join(root, key)
+      if (!from.startsWith(`${root}/`)) throw new StorageError('failed', 'not in this storage')
+      const name = freshName({ key, digest, stamp }, (taken) => existsSync(join(folder, taken)))
+      return (await scan.move(from, join(folder, name))) ? name : undefined
+    },
+    async *list() {
+      for (const name of await namesIn(folder)) {
+        const read = readName(name)
+        const entry = lstatSync(join(folder, name), { throwIfNoEntry: false })
+        if (entry !== undefined && read !== undefined) yield { name, ...read, size: entry.size }
+      }
+    },
+    async hash(name, algorithm, onBytes) {
+      return await scan.hash(pathOf(name), algorithm, onBytes)
+    },
+    async restore(name, key) {
+      if (!isBlobKey(key)) throw new StorageError('failed', 'not a key of this storage')
+      return await scan.place(pathOf(name), root, key)
+    },
+    async remove(name) {
+      try {
+        unlinkSync(pathOf(name))
+        return true
+      } catch (error) {
+        if (errnoOf(error) === 'ENOENT') return false
+        throw storageError(error, 'remove what is in the quarantine')
+      }
+    },
+    place: (name) => `${QUARANTINE_FOLDER}/${name}`,
+  }
+}
+
+async function namesIn(folder: string): Promise<string[]> {
+  try {
+    return await readdir(folder)
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return []
+    throw storageError(error, 'list the quarantine')
+  }
+}
