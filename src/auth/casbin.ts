@@ -2,11 +2,11 @@ import { readFile, stat } from 'node:fs/promises'
 import type { Assertion, FunctionMap, Model } from 'casbin'
 import { LRUCache } from 'lru-cache'
 import { RE2JS } from 're2js'
+import { matchGlob } from '../oci/glob.ts'
 import type { AclRequest } from './acl.ts'
 import { type Labels, UnavailableError } from './authenticator.ts'
 import type { Authorizer } from './authorizer.ts'
 import { addressText, labelsJson } from './external-rules.ts'
-import { matchGlob } from './glob.ts'
 import { contains, parseAddress, parseNetwork } from './ip.ts'
 
 export interface CasbinOptions {

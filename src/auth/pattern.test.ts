@@ -2,10 +2,10 @@
 import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
 import { RE2JS } from 're2js'
+import { matchDeepGlob } from '../oci/deep-glob.ts'
+import { matchGlob } from '../oci/glob.ts'
 import type { Labels } from './authenticator.ts'
 import { type Effort, newEffort } from './effort.ts'
-import { matchGlob } from './glob.ts'
-import { matchDeepGlob } from './grants.ts'
 import { matches, type Subject } from './pattern.ts'
 import { templateOf } from './template.ts'
 

@@ -1,9 +1,9 @@
 import { LRUCache } from 'lru-cache'
 import { RE2JS } from 're2js'
+import { matchDeepGlob } from '../oci/deep-glob.ts'
+import { isMalformedGlob, matchGlob } from '../oci/glob.ts'
 import type { Labels } from './authenticator.ts'
 import { costOfCompiling, costOfLook, costOfMatch, type Effort, spend } from './effort.ts'
-import { matchGlob } from './glob.ts'
-import { matchDeepGlob } from './grants.ts'
 import {
   type Field,
   type Fields,
@@ -49,12 +49,9 @@ function tryCompile(expression: string): RE2JS | undefined {
   }
 }
 
-/** What Go's `path.Match` does not answer ErrBadPattern for: closed classes that hold something, no last backslash. */
-const GLOB = /^(?:\\.|[^\\[]|\[\^?(?:(?:\\.|[^\\\]-])(?:-(?:\\.|[^\\\]-]))?)+\])*$/su
-
 /** A glob that Go calls malformed: it is taken, and never matches anything. */
 export function isDeadPattern(pattern: string): boolean {
-  return expressionOf(pattern) === undefined && !GLOB.test(pattern)
+  return expressionOf(pattern) === undefined && isMalformedGlob(pattern)
 }
 
 /** What is wrong with a pattern of a rule, in docker_auth's words; undefined when nothing is. Globs are never refused. */

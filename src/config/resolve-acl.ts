@@ -1,7 +1,8 @@
+import { isMalformedGlob } from '../oci/glob.ts'
 import type { AclEntry } from './config.ts'
 import type { DockerAuth } from './docker-auth.ts'
 import { isNull, nodeAt, type Path } from './node.ts'
-import { isIpPattern, isMalformedGlob, regexpFault, regexpOf } from './pattern.ts'
+import { isIpPattern, regexpFault, regexpOf } from './pattern.ts'
 import type { Places } from './places.ts'
 
 type RawEntry = NonNullable<DockerAuth['acl']>[number]

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
-import { matchGlob } from './glob.ts'
+import { isMalformedGlob, matchGlob } from './glob.ts'
 
 describe('a glob', () => {
   test.each([
@@ -91,5 +91,25 @@ describe('a glob', () => {
       ),
       { numRuns: 2000 },
     )
+  })
+
+  test.each([
+    ['foo/*', false],
+    ['[a-z]', false],
+    ['[^a]x', false],
+    ['[!a]x', false],
+    ['[]a]', true],
+    ['[a', true],
+    ['[', true],
+    ['[-x]', true],
+    ['[x-]', true],
+    ['[a-]', true],
+    ['a\\', true],
+    ['a\\*', false],
+    ['[\\]]', false],
+    ['[\\', true],
+    ['', false],
+  ])('%p is malformed: %p', (glob, malformed) => {
+    expect(isMalformedGlob(glob)).toBe(malformed)
   })
 })

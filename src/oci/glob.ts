@@ -25,6 +25,14 @@ export function matchGlob(glob: string, text: string): boolean {
   return name === ''
 }
 
+/** Closed classes that hold something, whole ranges, no last backslash. */
+const WELL_FORMED = /^(?:\\.|[^\\[]|\[\^?(?:(?:\\.|[^\\\]-])(?:-(?:\\.|[^\\\]-]))?)+\])*$/su
+
+/** What Go's `path.Match` answers ErrBadPattern for; it matches nothing. */
+export function isMalformedGlob(glob: string): boolean {
+  return !WELL_FORMED.test(glob)
+}
+
 /** Where `chunk` ends when the star before it takes one or more bytes; -1 if it does not match. */
 function skipAndMatch(chunk: string, name: string, last: boolean): number {
   for (let i = 0; i < name.length && name[i] !== '/'; i++) {
