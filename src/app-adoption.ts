@@ -1,10 +1,11 @@
-import { copyFileSync, existsSync, mkdtempSync, rmSync, statfsSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import type { Clock } from './app-clock.ts'
 import { bootId } from './app-files.ts'
 import { OPERATOR_CALLER } from './app-operator.ts'
 import type { Config } from './config/config.ts'
+import { freeSpaceNow } from './files/free-space.ts'
 import type { Metadata } from './metadata/metadata.ts'
 import { isDirectoryFree } from './metadata/owner-lock.ts'
 import { openSqlite } from './metadata/sqlite.ts'
@@ -121,7 +122,7 @@ async function run(
     now,
     bootId: bootId(),
     by: OPERATOR_CALLER,
-    freeBytes: () => freeBytes(resolve(config.data.metadata)),
+    freeBytes: () => freeSpaceNow(resolve(config.data.metadata)).free,
     validated: config.validation.enabled,
   }
   try {
@@ -138,9 +139,4 @@ async function run(
 
 function chown(directory: string): string {
   return `Give all of it to the user that Berth runs as: chown -R ${process.geteuid?.()}:${process.getegid?.()} ${directory}`
-}
-
-function freeBytes(directory: string): number {
-  const { bavail, bsize } = statfsSync(directory)
-  return bavail * bsize
 }

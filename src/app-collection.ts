@@ -1,6 +1,6 @@
-import { statfs } from 'node:fs/promises'
 import type { Clock } from './app-clock.ts'
 import type { Config, TrashConfig } from './config/config.ts'
+import { bytesOfLimit, freeSpace } from './files/free-space.ts'
 import { createClockGuard } from './jobs/clock-guard.ts'
 import { startCollecting } from './jobs/collect.ts'
 import { startExpiringUploads } from './jobs/expire-uploads.ts'
@@ -95,9 +95,8 @@ export function termsOf({ gc, trash }: Pick<Config, 'gc' | 'trash'>): Collection
 /** Whether the disk of the data has less free space than there should be. */
 async function isShort(directory: string, least: TrashConfig['minFree']): Promise<boolean> {
   if ('bytes' in least && least.bytes === 0) return false
-  const { bavail, blocks, bsize } = await statfs(directory)
-  const free = bavail * bsize
-  return free < ('bytes' in least ? least.bytes : (blocks * bsize * least.percent) / 100)
+  const { free, size } = await freeSpace(directory)
+  return free < bytesOfLimit(least, size)
 }
 
 /** Those of the moment: they are others once what another registry left is adopted. */

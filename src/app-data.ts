@@ -4,7 +4,7 @@ import { refuseUnfinishedRestore } from './backup/marker.ts'
 import type { Metadata } from './metadata/metadata.ts'
 import { lockDirectory, refuseNetworkFileSystem } from './metadata/owner-lock.ts'
 import { openSqlite } from './metadata/sqlite.ts'
-import type { CallMeter } from './metadata/sqlite-client.ts'
+import type { CallMeter, NoSpace } from './metadata/sqlite-client.ts'
 import { makeDirectories } from './storage/durable.ts'
 
 export interface OwnedData {
@@ -16,8 +16,14 @@ export interface OwnedData {
   close(): Promise<void>
 }
 
-/** Takes possession of a data directory, which is made when it is missing. @throws Error while another process has it. */
-export async function openData(data: { directory: string; metadata: string }, meter?: CallMeter): Promise<OwnedData> {
+/**
+ * Takes possession of a data directory, which is made when it is missing. `onOwned` runs before the database is opened.
+ * @throws Error while another process has it.
+ */
+export async function openData(
+  data: { directory: string; metadata: string },
+  { meter, onNoSpace, onOwned }: { meter?: CallMeter; onNoSpace?: NoSpace; onOwned?: () => void } = {},
+): Promise<OwnedData> {
   const closers: (() => Promise<void>)[] = []
   const close = async () => {
     for (const closer of closers.reverse()) await closer()
@@ -38,7 +44,8 @@ export async function openData(data: { directory: string; metadata: string }, me
     }
     const path = join(database, 'berth.db')
     const lastUse = lastWrite(path)
-    const metadata = await openSqlite({ path, meter })
+    onOwned?.()
+    const metadata = await openSqlite({ path, meter, onNoSpace })
     closers.push(() => metadata.close())
     return { metadata, lastUse, closers, close }
   } catch (error) {

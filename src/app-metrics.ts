@@ -1,5 +1,5 @@
-import { statfs } from 'node:fs/promises'
 import type { Watch } from './app-watch.ts'
+import { type FreeSpace, freeSpace } from './files/free-space.ts'
 import type { Metadata, Totals } from './metadata/metadata.ts'
 import type { CacheCounts } from './registry/blobs.ts'
 import type { Metrics } from './telemetry/metrics.ts'
@@ -89,22 +89,11 @@ function observeCaches(metrics: Metrics, caches: { manifest: CacheCounts; blob: 
   each('berth_cache_hits_total', 'What of it was there.', (counts) => counts.hits)
 }
 
-export interface Disk {
-  path: string
-  /** Bytes that this program may still write. */
-  free: number
-  size: number
-  freeFiles: number
-}
+export type Disk = FreeSpace & { path: string }
 
 /** The file systems of these folders. @throws Error when one cannot be asked. */
 export async function disksOf(paths: readonly string[]): Promise<Disk[]> {
-  return await Promise.all(
-    paths.map(async (path) => {
-      const { bavail, bsize, blocks, ffree } = await statfs(path)
-      return { path, free: bavail * bsize, size: blocks * bsize, freeFiles: ffree }
-    }),
-  )
+  return await Promise.all(paths.map(async (path) => ({ path, ...(await freeSpace(path)) })))
 }
 
 function observeDisks(metrics: Metrics, disks: () => Promise<Disk[]>): void {

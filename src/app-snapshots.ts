@@ -1,8 +1,9 @@
 import { mkdirSync, readdirSync, rmSync } from 'node:fs'
-import { rm, stat, statfs } from 'node:fs/promises'
+import { rm, stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import type { Clock } from './app-clock.ts'
 import type { Config } from './config/config.ts'
+import { bytesOfLimit, freeSpace } from './files/free-space.ts'
 import { type DatabaseCopies, startCopyingDatabase } from './jobs/copy-database.ts'
 import type { Periodic } from './jobs/periodic.ts'
 import { writeSnapshot } from './metadata/snapshot.ts'
@@ -55,10 +56,8 @@ export function startDailyCopies(deps: {
     settings: () => config().backup.database,
     async hasRoom() {
       const { size } = await stat(join(database, 'berth.db'))
-      const { bavail, blocks, bsize } = await statfs(database)
-      const least = config().trash.minFree
-      const floor = 'bytes' in least ? least.bytes : (blocks * bsize * least.percent) / 100
-      return bavail * bsize >= size + floor
+      const disk = await freeSpace(database)
+      return disk.free >= size + bytesOfLimit(config().trash.minFree, disk.size)
     },
   })
 }

@@ -45,8 +45,6 @@ export function createWatch({
 const DATABASE_EVERY_MS = 30_000
 const DISK_EVERY_MS = 30_000
 const TIMEOUT_MS = 10_000
-/** Bytes without which no push can be expected to succeed. */
-const LEAST_FREE = 64 * 1024 * 1024
 
 /** `health.*` of the configuration: while one of these fails, no request is served. */
 export function startConfiguredChecks(config: HealthConfig, { health }: Watch, storage: Storage): { stop(): void } {
@@ -98,7 +96,7 @@ function timing({ intervalMs, threshold }: { intervalMs: number; threshold: numb
  */
 export function startOwnChecks(
   { health }: Watch,
-  { metadata, disks }: { metadata: Metadata; disks: () => Promise<{ path: string; free: number }[]> },
+  { metadata, room }: { metadata: Metadata; room: { finding(): string | undefined } },
 ): { stop(): void } {
   return startChecks(
     [
@@ -117,9 +115,8 @@ export function startOwnChecks(
         everyMs: DISK_EVERY_MS,
         timeoutMs: TIMEOUT_MS,
         async look() {
-          const full = (await disks()).filter(({ free }) => free < LEAST_FREE)
-          if (full.length === 0) return
-          throw new Error(full.map(({ path, free }) => `${Math.floor(free / 1024)} KiB are free at ${path}`).join('; '))
+          const finding = room.finding()
+          if (finding !== undefined) throw new Error(finding)
         },
       },
     ],

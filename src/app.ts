@@ -13,6 +13,7 @@ import { databaseMeter, observedStorage, tracedMetadata } from './app-observed.t
 import { OPERATOR_CALLER } from './app-operator.ts'
 import { policyOf } from './app-policy.ts'
 import { openSnapshots, startDailyCopies } from './app-snapshots.ts'
+import { createRoom } from './app-space.ts'
 import { API_PATH, GRACE } from './app-token.ts'
 import { createWatch, startConfiguredChecks, startOwnChecks, type Watch } from './app-watch.ts'
 import type { Accounts } from './auth/accounts.ts'
@@ -99,7 +100,12 @@ export async function createApp(
   const { log, now, newId, watch = createWatch({ log }) } = deps
   const { metrics, health, lifecycle, tracer } = watch
   const disks = () => disksOf([...new Set([config.data.directory, config.data.metadata])])
-  const owned = await openData(config.data, databaseMeter(watch))
+  let settings = config
+  const room = createRoom({ data: config.data, config: () => settings, log, metrics })
+  const { space } = room
+  const owned = await openData(config.data, {
+    ...{ meter: databaseMeter(watch), onNoSpace: room.relieve, onOwned: room.relieveIfFull },
+  })
   try {
     const metadata = tracedMetadata(owned.metadata, watch)
     const storage = observedStorage(await openFilesystem({ directory: config.data.directory }), watch)
@@ -115,17 +121,16 @@ export async function createApp(
     const { events } = told
 
     let policy = policyOf(config)
-    let settings = config
     const turns = createTurns()
     const delay = () => settings.gc.delayMs
     const caches = { manifest: { requests: 0, hits: 0 }, blob: { requests: 0, hits: 0 } }
     const { blobs: remembered } = config.cache
     const blobs = createBlobs({ metadata, storage, now, turns, delay, remembered, counts: caches.blob, events })
     const onBlob = blobs.forget
-    const uploads = createUploads({ metadata, storage, now, newId, bootId: bootId(), turns, onBlob, events })
+    const uploads = createUploads({ metadata, storage, now, newId, bootId: bootId(), turns, onBlob, events, space })
     const onFreed = (digests: readonly Digest[]) => digests.forEach(blobs.forget)
     const counts = caches.manifest
-    const manifests = createManifests({ metadata, now, policy: () => policy, onFreed, counts, events })
+    const manifests = createManifests({ metadata, now, policy: () => policy, onFreed, counts, events, space })
     let isAdopting = hasTree(config)
     const snapshots = openSnapshots(config.data, { log, now, newId })
     owned.closers.push(() => snapshots.stop())
@@ -230,8 +235,10 @@ export async function createApp(
     // Not for a command that only has a question.
     const isServing = deps.watch !== undefined
     if (isServing) {
-      const own = startOwnChecks(watch, { metadata, disks })
+      const own = startOwnChecks(watch, { metadata, room })
       owned.closers.push(async () => own.stop())
+      const keeping = room.start()
+      owned.closers.push(() => keeping.stop())
     }
     let checks = isServing ? startConfiguredChecks(config.health, watch, storage) : undefined
     owned.closers.push(async () => checks?.stop())

@@ -44,6 +44,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
       'auth/',
       'acme/',
       'backup/marker.ts',
+      'files/',
       'tls/',
       'http/',
       'jobs/',

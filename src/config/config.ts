@@ -1,3 +1,7 @@
+import type { BackupConfig, GcConfig, SpaceConfig, TrashConfig } from './config-collection.ts'
+
+export type * from './config-collection.ts'
+
 /**
  * The configuration as the program uses it: every default resolved, every path absolute or as the user gave it,
  * durations in milliseconds. `load.ts` makes it from files and environment; nothing else reads those.
@@ -35,30 +39,8 @@ export interface Config {
   }
   gc: GcConfig
   trash: TrashConfig
+  space: SpaceConfig
   backup: BackupConfig
-}
-
-export interface GcConfig {
-  enabled: boolean
-  /** Milliseconds that a blob waits which no manifest needs. */
-  delayMs: number
-  /** Milliseconds that a manifest waits which has no tag. */
-  untagged: 'keep' | number
-  intervalMs: number
-  /** Candidates that are looked at side by side. */
-  workers: number
-}
-
-export interface TrashConfig {
-  /** Milliseconds in which what was deleted can be restored. */
-  windowMs: number
-  /** Free space below which the trash is emptied, the oldest first. */
-  minFree: { bytes: number } | { percent: number }
-}
-
-export interface BackupConfig {
-  /** Daily copies of the database; `keep`: how many. */
-  database: { enabled: boolean; keep: number }
 }
 
 export interface HttpConfig {

@@ -22,6 +22,16 @@ export const trashSchema = section(
   'Own section: trash',
 )
 
+export const spaceSchema = section(
+  {
+    minfree: text('Free space below which pushes are refused: such as 256MiB or 1%; 0 refuses none').prefault('256MiB'),
+    reserve: text(
+      'Space that is set aside beside the database and given free on a full disk, so that deletions go on; 0 for none',
+    ).prefault('64MiB'),
+  },
+  'Own section: room on the disk',
+)
+
 export const backupSchema = section(
   {
     database: section(

@@ -25,6 +25,12 @@ const values: [sentence: string, yaml: string, pick: (config: Config) => unknown
   ['a base URL loses its last slash', 'http: {host: "https://r.example/"}', (c) => c.http.host, 'https://r.example'],
   ['an empty base URL is none', 'http: {host: ""}', (c) => c.http.host, undefined],
   ['yes is true, as in YAML 1.1', 'http: {relativeurls: yes}', (c) => c.http.relativeUrls, true],
+  [
+    'room on the disk is a part of it, or bytes',
+    'space: {minfree: 1.5%, reserve: 16MiB}',
+    (c) => c.space,
+    { minFree: { percent: 1.5 }, reserveBytes: 16 * 1024 ** 2 },
+  ],
   ['off is false', 'http: {relativeurls: off}', (c) => c.http.relativeUrls, false],
   ['a duration has units', 'http: {draintimeout: 1m30s}', (c) => c.http.drainTimeoutMs, 90_000],
   ['a bare number is nanoseconds', 'http: {draintimeout: 5000000000}', (c) => c.http.drainTimeoutMs, 5000],
@@ -342,6 +348,11 @@ const refusals: [sentence: string, file: string, problems: string[]][] = [
       `config.yml:10: proxy: ${driver}`,
     ],
   ],
+  [
+    'amounts of space that are none',
+    'version: 0.1\nstorage: filesystem\nauth: none\nspace: {minfree: much, reserve: 5%}\n',
+    ['config.yml:4: space.minfree: "much" is no size', 'config.yml:4: space.reserve: "5%" is no number of bytes'],
+  ],
 ]
 
 describe('refusals', () => {
@@ -367,6 +378,12 @@ const warnings: [sentence: string, yaml: string, warning: string, fix: string | 
     'gc: {untagged: 0s}',
     'config.yml:4: gc.untagged: is shorter than a push may take: what it has stored may go before its manifest comes',
     'Write 10m or more; berth gc run --now takes what deletions freed without waiting.',
+  ],
+  [
+    'a floor for pushes above the free space at which the trash is emptied',
+    'space: {minfree: 3GiB}',
+    'config.yml:4: space.minfree: is more than trash.minfree: pushes are refused before the trash is emptied',
+    'Make it smaller than trash.minfree, or set trash.minfree: 0.',
   ],
   [
     'a misspelt key',

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { auth } from './distribution-auth.ts'
-import { backupSchema, gcSchema, trashSchema, uploadPurgingSchema } from './distribution-collection.ts'
+import { backupSchema, gcSchema, spaceSchema, trashSchema, uploadPurgingSchema } from './distribution-collection.ts'
 import { health } from './distribution-health.ts'
 import { compatibility, policy, validation } from './distribution-manifests.ts'
 import { notifications } from './distribution-notifications.ts'
@@ -193,6 +193,7 @@ export const distributionSchema = z.object({
   ),
   gc: gcSchema,
   trash: trashSchema,
+  space: spaceSchema,
   backup: backupSchema,
   uploads: section(
     {

@@ -90,6 +90,7 @@ const bare: Config = {
   },
   gc: { enabled: true, delayMs: 3_600_000, untagged: 168 * 3_600_000, intervalMs: 60_000, workers: 4 },
   trash: { windowMs: 168 * 3_600_000, minFree: { bytes: 2 * 1024 ** 3 } },
+  space: { minFree: { bytes: 256 * 1024 ** 2 }, reserveBytes: 64 * 1024 ** 2 },
   backup: { database: { enabled: true, keep: 3 } },
 }
 

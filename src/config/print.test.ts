@@ -107,6 +107,9 @@ gc:
 trash:
   window: 168h # default
   minfree: 2GiB # default
+space:
+  minfree: 256MiB # default
+  reserve: 64MiB # default
 backup:
   database:
     enabled: true # default

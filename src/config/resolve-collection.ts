@@ -1,6 +1,7 @@
-import type { GcConfig, TrashConfig } from './config.ts'
+import type { FreeSpaceLimit, GcConfig, SpaceConfig, TrashConfig } from './config.ts'
 import type { Distribution } from './distribution.ts'
 import { parseDuration } from './duration.ts'
+import type { Path } from './node.ts'
 import type { Places } from './places.ts'
 
 /** Least time between two cycles: each asks the database. Milliseconds. */
@@ -38,7 +39,30 @@ function resolveUntagged(value: string, places: Places): GcConfig['untagged'] {
 }
 
 export function resolveTrash(raw: Distribution['trash'], places: Places): TrashConfig {
-  return { windowMs: raw.window, minFree: resolveFree(raw.minfree ?? '0', places) }
+  const minFree = resolveFree(raw.minfree ?? '0', ['trash', 'minfree'], '0 leaves the trash alone', places)
+  return { windowMs: raw.window, minFree }
+}
+
+/** `trash`: what pushes are refused for should have emptied the trash before. */
+export function resolveSpace(raw: Distribution['space'], trash: TrashConfig, places: Places): SpaceConfig {
+  const minFree = resolveFree(raw.minfree ?? '0', ['space', 'minfree'], '0 refuses no push', places)
+  if (isBelow(trash.minFree, minFree)) {
+    const fix = 'Make it smaller than trash.minfree, or set trash.minfree: 0.'
+    places.warn(['space', 'minfree'], 'is more than trash.minfree: pushes are refused before the trash is emptied', fix)
+  }
+  const reserve = bytesOf(raw.reserve ?? '0')
+  if (reserve === undefined) {
+    const message = `${JSON.stringify(raw.reserve)} is no number of bytes`
+    places.problem(['space', 'reserve'], message, 'Write one such as 64MiB; 0 sets nothing aside.')
+  }
+  return { minFree, reserveBytes: Math.floor(reserve ?? 0) }
+}
+
+/** Whether the trash's limit is one, and surely less. */
+function isBelow(trash: FreeSpaceLimit, floor: FreeSpaceLimit): boolean {
+  if ('bytes' in trash && 'bytes' in floor) return trash.bytes > 0 && trash.bytes < floor.bytes
+  if ('percent' in trash && 'percent' in floor) return trash.percent > 0 && trash.percent < floor.percent
+  return false
 }
 
 const UNITS: Record<string, number> = {
@@ -46,12 +70,18 @@ const UNITS: Record<string, number> = {
   ...{ KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30, TiB: 2 ** 40 },
 }
 
-function resolveFree(value: string, places: Places): TrashConfig['minFree'] {
-  const [, amount = '', unit = ''] = /^(\d+(?:\.\d+)?)\s*([A-Za-z]*|%)$/.exec(value.trim()) ?? []
-  if (amount !== '' && unit === '%' && Number(amount) <= 100) return { percent: Number(amount) }
-  const factor = UNITS[unit]
-  if (amount !== '' && factor !== undefined) return { bytes: Number(amount) * factor }
-  const fix = 'Write bytes such as 2GiB, or a part of the disk such as 5%; 0 leaves the trash alone.'
-  places.problem(['trash', 'minfree'], `${JSON.stringify(value)} is no size`, fix)
+function resolveFree(value: string, path: Path, zero: string, places: Places): FreeSpaceLimit {
+  const [, percent = ''] = /^(\d+(?:\.\d+)?)\s*%$/.exec(value.trim()) ?? []
+  if (percent !== '' && Number(percent) <= 100) return { percent: Number(percent) }
+  const bytes = bytesOf(value)
+  if (bytes !== undefined) return { bytes }
+  const fix = `Write bytes such as 2GiB, or a part of the disk such as 5%; ${zero}.`
+  places.problem(path, `${JSON.stringify(value)} is no size`, fix)
   return { bytes: 0 }
+}
+
+function bytesOf(value: string): number | undefined {
+  const [, amount = '', unit = ''] = /^(\d+(?:\.\d+)?)\s*([A-Za-z]*)$/.exec(value.trim()) ?? []
+  const factor = UNITS[unit]
+  return amount === '' || factor === undefined ? undefined : Number(amount) * factor
 }

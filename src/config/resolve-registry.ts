@@ -3,7 +3,7 @@ import type { Distribution } from './distribution.ts'
 import { nodeAt } from './node.ts'
 import { regexpFault } from './pattern.ts'
 import type { Places } from './places.ts'
-import { resolveGc, resolveTrash } from './resolve-collection.ts'
+import { resolveGc, resolveSpace, resolveTrash } from './resolve-collection.ts'
 import { resolveHealth } from './resolve-health.ts'
 import { resolveLog } from './resolve-log.ts'
 
@@ -31,6 +31,7 @@ type Rest = Pick<
   | 'uploads'
   | 'gc'
   | 'trash'
+  | 'space'
   | 'backup'
   | 'health'
 >
@@ -39,6 +40,7 @@ type Rest = Pick<
 export function resolveRegistry(raw: Distribution, places: Places): Rest {
   checkStorageMiddleware(raw.middleware.storage, places)
   const purging = raw.storage.maintenance.uploadpurging
+  const trash = resolveTrash(raw.trash, places)
   return {
     data: resolveData(raw, places),
     delete: { enabled: raw.storage.delete.enabled },
@@ -55,7 +57,8 @@ export function resolveRegistry(raw: Distribution, places: Places): Rest {
       purging: { enabled: purging.enabled, ageMs: purging.age, intervalMs: purging.interval, dryRun: purging.dryrun },
     },
     gc: resolveGc(raw.gc, places),
-    trash: resolveTrash(raw.trash, places),
+    trash,
+    space: resolveSpace(raw.space, trash, places),
     backup: raw.backup,
   }
 }

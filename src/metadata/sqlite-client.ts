@@ -19,6 +19,12 @@ export interface CallMeter {
   answered(mode: Mode, milliseconds: number, failed: boolean): void
 }
 
+/**
+ * Called when the disk is full. True: there is some space again, and what failed for want of it, which left nothing, is tried
+ * once more.
+ */
+export type NoSpace = () => boolean
+
 /** A batch is one transaction: bounded, so that its first caller does not wait for ever longer ones. */
 const BATCH_CALLS = 256
 const BATCH_BYTES = 16 * 1024 * 1024
@@ -30,10 +36,16 @@ interface Waiting {
   madeAt: number
   resolve(value: unknown): void
   reject(error: MetadataError): void
+  /** Whether it failed for want of space and was tried again. */
+  isAgain: boolean
 }
 
 /** Resolves when the database is open and its schema up to date. @throws MetadataError */
-export async function startClient(path: string, now: number, meter?: CallMeter): Promise<Client> {
+export async function startClient(
+  path: string,
+  now: number,
+  { meter, onNoSpace = () => false }: { meter?: CallMeter | undefined; onNoSpace?: NoSpace | undefined } = {},
+): Promise<Client> {
   const worker = startWorker('metadata/sqlite-worker')
   const waiting: Waiting[] = []
   const sent = new Map<number, Waiting>()
@@ -61,16 +73,22 @@ export async function startClient(path: string, now: number, meter?: CallMeter):
     else if (reply.kind === 'refused') opened.reject(fromFault(reply.error))
     else if (reply.kind === 'closed') closed.resolve()
     else {
-      for (const result of reply.results) settle(result)
+      const hasRoom = reply.results.some((result) => !result.ok && result.error.fault === 'no-space') && onNoSpace()
+      for (const result of reply.results) settle(result, hasRoom)
       if (!reply.last) return
       busy = false
       flush()
     }
   }
 
-  function settle(result: Result): void {
+  function settle(result: Result, hasRoom: boolean): void {
     const call = sent.get(result.id)
     sent.delete(result.id)
+    if (call !== undefined && !result.ok && result.error.fault === 'no-space' && hasRoom && !call.isAgain) {
+      call.isAgain = true
+      waiting.push(call)
+      return
+    }
     if (call !== undefined) measure(call, !result.ok)
     if (result.ok) call?.resolve(result.value)
     else call?.reject(fromFault(result.error))
@@ -114,7 +132,8 @@ export async function startClient(path: string, now: number, meter?: CallMeter):
     const { promise, resolve, reject } = Promise.withResolvers<unknown>()
     if (meter !== undefined) meter.waiting++
     const madeAt = meter === undefined ? 0 : performance.now()
-    waiting.push({ call: { id: ++lastId, mode, noun, method, args }, bytes: bytesOf(args), madeAt, resolve, reject })
+    const call = { id: ++lastId, mode, noun, method, args }
+    waiting.push({ call, bytes: bytesOf(args), madeAt, resolve, reject, isAgain: false })
     // Calls that are made in the same turn go together.
     if (!busy && waiting.length === 1) queueMicrotask(flush)
     return promise

@@ -221,6 +221,37 @@ describe('a full disk', () => {
     },
   )
 
+  test.skipIf(!isMountable).each([
+    ['does all that failed for want of space once more, where somebody makes room', true],
+    ['fails them where nobody can', false],
+  ])('%s', async (_, hasReserve) => {
+    await withSmallDisk(async (directory) => {
+      let asked = 0
+      const onNoSpace = () => {
+        asked++
+        if (hasReserve) unlinkSync(join(directory, 'reserve'))
+        return hasReserve
+      }
+      writeFileSync(join(directory, 'reserve'), new Uint8Array(600_000))
+      const metadata = await openSqlite({ path: join(directory, 'berth.db'), onNoSpace })
+      try {
+        await putManifest(metadata, 'before', { tags: ['latest'] })
+        fill(join(directory, 'filler'))
+        const manifest = 'x'.repeat(100_000)
+        const settled = await Promise.allSettled(
+          ['a', 'b'].map((seed) => putManifest(metadata, `${manifest}${seed}`, { tags: [seed] })),
+        )
+        expect(settled.map(({ status }) => status)).toEqual(Array(2).fill(hasReserve ? 'fulfilled' : 'rejected'))
+        expect(asked).toBe(1)
+        const found = await Promise.all(['a', 'b'].map((tag) => metadata.manifests.resolve(REPOSITORY, tag)))
+        expect(found.map((one) => one !== undefined)).toEqual([hasReserve, hasReserve])
+        expect((await metadata.manifests.resolve(REPOSITORY, 'latest'))?.digest).toBe(digest('before'))
+      } finally {
+        await metadata.close()
+      }
+    })
+  })
+
   /** Runs `body` with a file system of 1 MiB; undefined where this process may not mount one. */
   function withSmallDisk<T>(body: (directory: string) => T | Promise<T>): Promise<T> | undefined {
     const directory = mkdtempSync(join(tmpdir(), 'berth-full-'))

@@ -1,8 +1,7 @@
 import { resolve } from 'node:path'
 import type { Audit, Metadata, Page } from './metadata.ts'
 import { nouns } from './nouns.ts'
-import { type CallMeter, startClient } from './sqlite-client.ts'
-
+import { type CallMeter, type NoSpace, startClient } from './sqlite-client.ts'
 import { openReader } from './sqlite-reader.ts'
 
 /** Rows that a list may have on the thread that answers requests; a longer one is read by the worker. */
@@ -18,13 +17,15 @@ export async function openSqlite({
   path,
   now = Date.now,
   meter,
+  onNoSpace,
 }: {
   path: string
   now?: () => number
   meter?: CallMeter | undefined
+  onNoSpace?: NoSpace | undefined
 }): Promise<Metadata> {
   const file = resolve(path)
-  const client = await startClient(file, now(), meter)
+  const client = await startClient(file, now(), { meter, onNoSpace })
   const { method } = client
   const reader = await openReaderOrClose()
   const { hot } = reader

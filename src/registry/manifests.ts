@@ -7,6 +7,7 @@ import { isTag } from '../oci/name.ts'
 import type { CacheCounts } from './blobs.ts'
 import { createReferencesOf, describedBy, type EventCause, type Events, NO_EVENTS } from './events.ts'
 import { withFaults } from './faults.ts'
+import { ENDLESS_SPACE, type Space } from './space.ts'
 import { checkClass, type Policy, referencesOf } from './validation.ts'
 
 export type { StoredManifest }
@@ -20,7 +21,7 @@ export interface Manifests {
   /**
    * Stores a manifest under its digest and moves the tags. One transaction.
    * @throws RegistryError MANIFEST_INVALID, DIGEST_INVALID, TAG_INVALID, MANIFEST_BLOB_UNKNOWN (one per missing blob), and
-   *   DENIED for a class of images that is not allowed.
+   *   DENIED for a class of images that is not allowed, and when the disk has no room for pushes.
    */
   put(put: ManifestPush, cause?: () => EventCause): Promise<{ digest: Digest; subject: Digest | undefined }>
   /**
@@ -65,8 +66,10 @@ export function createManifests(deps: {
   onFreed: (digests: readonly Digest[]) => void
   /** Counts what was asked of memory, and what it had. */
   counts?: CacheCounts
+  /** Room for what is pushed. */
+  space?: Space
 }): Manifests {
-  const { metadata, now, onFreed, events = NO_EVENTS, counts = { requests: 0, hits: 0 } } = deps
+  const { metadata, now, onFreed, events = NO_EVENTS, counts = { requests: 0, hits: 0 }, space = ENDLESS_SPACE } = deps
   const referencesOfPulled = createReferencesOf()
   /** In the hands of the collector, by cache key. */
   const collected = new Map<string, number>()
@@ -122,6 +125,7 @@ export function createManifests(deps: {
     },
 
     async put({ repository, reference, tags, bytes, contentType, granted, actor }, cause) {
+      space.admit(bytes.byteLength)
       const byDigest = isDigest(reference)
       const names = [...new Set(byDigest ? tags : [reference, ...tags])]
       for (const name of names) requireTag(name)

@@ -5,7 +5,7 @@ describe('work for one id', () => {
   test('runs alone; the new one tells the old one to stop and waits for it', async () => {
     const sessions = createSessions()
     const events: string[] = []
-    const first = sessions.exclusive('a', async (signal) => {
+    const first = sessions.exclusive('a', async ({ signal }) => {
       events.push('first begins')
       await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()))
       events.push(`first is told: ${signal.reason.message}`)
@@ -14,7 +14,7 @@ describe('work for one id', () => {
       return 1
     })
     await Bun.sleep(1)
-    const second = sessions.exclusive('a', async (signal) => {
+    const second = sessions.exclusive('a', async ({ signal }) => {
       events.push(`second begins, told to stop: ${signal.aborted}`)
       return 2
     })
@@ -32,7 +32,7 @@ describe('work for one id', () => {
     const events: string[] = []
     let running = 0
     const works = Array.from({ length: 10 }, (_, index) =>
-      sessions.exclusive('a', async (signal) => {
+      sessions.exclusive('a', async ({ signal }) => {
         expect(++running).toBe(1)
         await Bun.sleep(1)
         events.push(`${index} ${signal.aborted}`)
@@ -51,14 +51,14 @@ describe('work for one id', () => {
     const next = sessions.exclusive('a', async () => 'next')
     await expect(failing).rejects.toThrow('first fails')
     expect(await next).toBe('next')
-    expect(await sessions.exclusive('a', async (signal) => signal.aborted)).toBe(false)
+    expect(await sessions.exclusive('a', async ({ signal }) => signal.aborted)).toBe(false)
   })
 })
 
 test('work for other ids is let alone', async () => {
   const sessions = createSessions()
   const { promise, resolve } = Promise.withResolvers<void>()
-  const waiting = sessions.exclusive('a', async (signal) => {
+  const waiting = sessions.exclusive('a', async ({ signal }) => {
     await promise
     return signal.aborted
   })

@@ -3,32 +3,38 @@ export interface Sessions {
    * Runs `work` alone for this id. A work that runs already is told to stop by its signal and waited for;
    * of several that wait, each is followed by the next, in order.
    */
-  exclusive<T>(id: string, work: (signal: AbortSignal) => Promise<T>): Promise<T>
+  exclusive<T>(id: string, work: (turn: Turn) => Promise<T>): Promise<T>
 }
 
-interface Turn {
+export interface Turn {
+  signal: AbortSignal
+  /** Aborts the signal. */
+  interrupt(reason: unknown): void
+}
+
+interface Running {
   controller: AbortController
   done: Promise<unknown>
 }
 
 export function createSessions(): Sessions {
-  const turns = new Map<string, Turn>()
+  const turns = new Map<string, Running>()
   return {
     async exclusive(id, work) {
       const previous = turns.get(id)
       const controller = new AbortController()
       const { promise: done, resolve } = Promise.withResolvers<void>()
-      const turn: Turn = { controller, done }
-      turns.set(id, turn)
+      const running: Running = { controller, done }
+      turns.set(id, running)
       try {
         if (previous !== undefined) {
           previous.controller.abort(new Error('another request took over this upload'))
           await previous.done
         }
-        return await work(controller.signal)
+        return await work({ signal: controller.signal, interrupt: (reason) => controller.abort(reason) })
       } finally {
         resolve()
-        if (turns.get(id) === turn) turns.delete(id)
+        if (turns.get(id) === running) turns.delete(id)
       }
     },
   }

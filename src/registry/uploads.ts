@@ -6,7 +6,8 @@ import type { Storage, StoredUpload } from '../storage/storage.ts'
 import { createCommit } from './commit.ts'
 import type { EventCause, Events } from './events.ts'
 import { withFaults } from './faults.ts'
-import { createSessions } from './sessions.ts'
+import { createSessions, type Turn } from './sessions.ts'
+import { ENDLESS_SPACE, type Space } from './space.ts'
 import type { Turns } from './turns.ts'
 
 /** An upload as its client sees it: `size` is the number of bytes that the registry has. */
@@ -22,6 +23,8 @@ export interface Chunk {
   start: number | undefined
   /** Bytes that the client says it sends, from Content-Range; undefined when it says nothing. */
   length: number | undefined
+  /** Bytes of the request's body, where its head tells. */
+  announced?: number | undefined
 }
 
 /**
@@ -29,11 +32,13 @@ export interface Chunk {
  * A new request for a session ends the one that still runs: its client has gone, or would not ask again.
  */
 export interface Uploads {
+  /** @throws RegistryError DENIED when the disk has no room for pushes. */
   start(repository: string): Promise<Upload>
   status(repository: string, id: string): Promise<Upload>
   /**
    * Adds a chunk. What arrived is kept when the body ends early, and the error passes on.
    * @throws RegistryError RANGE_INVALID when the chunk does not begin where the upload ends; its detail has the offset.
+   * @throws RegistryError DENIED when the disk has no room for it, before its bytes are taken or in their middle.
    * @throws RegistryError SIZE_INVALID when another number of bytes came than was announced; the upload keeps its old size.
    */
   append(repository: string, id: string, chunk: Chunk, algorithm?: Algorithm): Promise<Upload>
@@ -62,10 +67,12 @@ export interface UploadsDeps {
   onBlob: (digest: Digest) => void
   turns: Turns
   events?: Events
+  /** Room for what is pushed. */
+  space?: Space
 }
 
 export function createUploads(deps: UploadsDeps): Uploads {
-  const { metadata, storage, now, newId, bootId } = deps
+  const { metadata, storage, now, newId, bootId, space = ENDLESS_SPACE } = deps
   const sessions = createSessions()
   const commit = createCommit(deps)
 
@@ -100,9 +107,12 @@ export function createUploads(deps: UploadsDeps): Uploads {
     await storage.abort(storedUpload(row))
   }
 
-  async function receive(row: UploadRow, chunk: Chunk, algorithm: Algorithm, signal: AbortSignal): Promise<UploadRow> {
+  async function receive(row: UploadRow, chunk: Chunk, algorithm: Algorithm, turn: Turn): Promise<UploadRow> {
     if (chunk.start !== undefined && chunk.start !== row.size) throw outOfOrder(row)
-    const appended = await storage.append(storedUpload(row), chunk.body(signal), algorithm)
+    space.admit(chunk.length ?? chunk.announced)
+    const appended = await space.during(turn.interrupt, () =>
+      storage.append(storedUpload(row), chunk.body(turn.signal), algorithm),
+    )
     const received = appended.upload.size - row.size
     if (appended.interrupted === undefined && chunk.length !== undefined && received !== chunk.length) {
       throw new RegistryError('SIZE_INVALID', {
@@ -110,6 +120,8 @@ export function createUploads(deps: UploadsDeps): Uploads {
       })
     }
     const after = await advance(row, appended.upload, appended.digest)
+    // Ours, for want of room: the client must hear why, and may go on from here once there is some.
+    if (appended.interrupted instanceof RegistryError) throw appended.interrupted
     if (appended.interrupted !== undefined) throw new InterruptedUpload(appended.interrupted)
     return after
   }
@@ -117,6 +129,7 @@ export function createUploads(deps: UploadsDeps): Uploads {
   return {
     start: (repository) =>
       withFaults(async () => {
+        space.admit()
         const id = newId()
         const upload = await storage.begin(id)
         const time = now()
@@ -143,17 +156,17 @@ export function createUploads(deps: UploadsDeps): Uploads {
 
     append: (repository, id, chunk, algorithm = 'sha256') =>
       withFaults(() =>
-        sessions.exclusive(id, async (signal) => {
-          const { size } = await receive(await resume(repository, id), chunk, algorithm, signal)
+        sessions.exclusive(id, async (turn) => {
+          const { size } = await receive(await resume(repository, id), chunk, algorithm, turn)
           return { id, size }
         }),
       ),
 
     finish: (repository, id, digest, last, cause) =>
       withFaults(() =>
-        sessions.exclusive(id, async (signal) => {
+        sessions.exclusive(id, async (turn) => {
           let row = await resume(repository, id)
-          if (last !== undefined) row = await receive(row, last, algorithmOf(digest), signal)
+          if (last !== undefined) row = await receive(row, last, algorithmOf(digest), turn)
           const upload = storedUpload(row)
           const known =
             row.bootId === bootId && row.digest?.startsWith(`${algorithmOf(digest)}:`) ? row.digest : undefined

@@ -107,7 +107,9 @@ export function createUploadHandlers(deps: {
 }
 
 function wholeBody({ request }: Call): Chunk {
-  return { body: (signal) => streamBody(request, signal), start: undefined, length: undefined }
+  const header = request.headers.get('content-length')
+  const announced = header === null ? undefined : Number(header)
+  return { body: (signal) => streamBody(request, signal), start: undefined, length: undefined, announced }
 }
 
 function chunkOf(call: Call): Chunk {
