@@ -36,6 +36,7 @@ import type { Digest } from './oci/digest.ts'
 import { createBlobs } from './registry/blobs.ts'
 import { createCatalog } from './registry/catalog.ts'
 import { createManifests } from './registry/manifests.ts'
+import { createPullCounts } from './registry/pull-counts.ts'
 import { createReferrers } from './registry/referrers.ts'
 import { createTags } from './registry/tags.ts'
 import { createTrash } from './registry/trash.ts'
@@ -130,7 +131,9 @@ export async function createApp(
     const uploads = createUploads({ metadata, storage, now, newId, bootId: bootId(), turns, onBlob, events, space })
     const onFreed = (digests: readonly Digest[]) => digests.forEach(blobs.forget)
     const counts = caches.manifest
-    const manifests = createManifests({ metadata, now, policy: () => policy, onFreed, counts, events, space })
+    const pulls = createPullCounts({ pulls: metadata.pulls, now, log })
+    owned.closers.push(pulls.close)
+    const manifests = createManifests({ metadata, now, policy: () => policy, onFreed, counts, pulls, events, space })
     let isAdopting = hasTree(config)
     const snapshots = openSnapshots(config.data, { log, now, newId })
     owned.closers.push(() => snapshots.stop())

@@ -1,6 +1,7 @@
 import type { Digest } from '../oci/digest.ts'
 import type { Handle } from './database.ts'
 import type { Change } from './metadata.ts'
+import { buryPulls, pullsOf } from './pulls.ts'
 import { updateListed } from './repositories.ts'
 import { freeLinks, reviewManifests } from './reviews.ts'
 import { recordMove } from './tag-history.ts'
@@ -35,6 +36,7 @@ export async function bury(
     .select(['digest', 'subject_digest'])
     .where('id', '=', manifestId)
     .executeTakeFirstOrThrow()
+  const pulls = grave === undefined ? [] : await pullsOf(trx, repositoryId, manifestId)
   const tags = await trx
     .deleteFrom('tags')
     .where('repository_id', '=', repositoryId)
@@ -46,7 +48,7 @@ export async function bury(
   for (const name of names) {
     await recordMove(trx, { repositoryId, name, from: manifest.digest, to: undefined }, change)
   }
-  if (grave !== undefined) await inter(trx, manifestId, names, grave, change)
+  if (grave !== undefined) await buryPulls(trx, await inter(trx, manifestId, names, grave, change), pulls)
   const dependants = await dependantsOf(trx, repositoryId, manifestId, manifest.digest)
   const freed = await freeLinks(trx, manifestId, change.now)
   await trx.deleteFrom('manifests').where('id', '=', manifestId).execute()
@@ -77,14 +79,14 @@ async function dependantsOf(trx: Handle, repositoryId: number, manifestId: numbe
   return [...new Set([...children, ...referrers].map(({ id }) => id))].filter((id) => id !== manifestId)
 }
 
-/** The bytes stay in the database from one table to the other. */
+/** The bytes stay in the database from one table to the other. Resolves to the id that it has in the trash. */
 async function inter(
   trx: Handle,
   manifestId: number,
   tags: readonly string[],
   grave: Grave,
   change: Change,
-): Promise<void> {
+): Promise<number> {
   const { id } = await trx
     .insertInto('trash')
     .columns([
@@ -130,4 +132,5 @@ async function inter(
         .where('manifest_references.manifest_id', '=', manifestId),
     )
     .execute()
+  return id
 }

@@ -29,6 +29,10 @@ export interface Tables {
     held_digest: Digest | null
   }
   tag_history: TagHistoryTable
+  manifest_pulls: PullsColumns & { manifest_id: number }
+  tag_pulls: PullsColumns & { repository_id: number; name: string }
+  /** `tag` is `''` for the manifest itself. */
+  trash_pulls: PullsColumns & { trash_id: number; tag: string }
   /** How much the collector has taken so far. */
   collected: { kind: CollectedKind; count: number; bytes: number }
   users: UsersTable
@@ -131,6 +135,11 @@ interface TagHistoryTable {
   to_digest: Digest | null
   actor: string
   at: number
+}
+
+interface PullsColumns {
+  pulls: number
+  last_at: number
 }
 
 interface UsersTable {

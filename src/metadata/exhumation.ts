@@ -2,6 +2,7 @@ import type { Digest } from '../oci/digest.ts'
 import { link } from './blobs.ts'
 import type { Handle } from './database.ts'
 import { store } from './manifests.ts'
+import { buriedPulls, type PullsInTrash, restorePulls } from './pulls.ts'
 import { reviewManifests } from './reviews.ts'
 
 /** A manifest that is back from the trash. */
@@ -9,8 +10,15 @@ export interface Exhumed {
   id: number
   /** It, and what came with it: children, and referrers that were collected. */
   digests: Digest[]
-  /** That it had. */
+  /** It, and those of the others that one deletion took along with it, with the tags that they had. */
+  tagged: readonly Tagged[]
+}
+
+export interface Tagged {
+  id: number
+  digest: Digest
   tags: string[]
+  pulls: PullsInTrash[]
 }
 
 /**
@@ -26,6 +34,7 @@ export async function exhume(
   if (first === undefined) return undefined
   const digests = [digest]
   const ids = [first.id]
+  const tagged: Tagged[] = [first]
   // What refers to what may be pushed in any shape, but nothing is raised twice.
   const waiting = [...first.dependants]
   for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
@@ -33,10 +42,11 @@ export async function exhume(
     if (raised === undefined) continue
     digests.push(next)
     ids.push(raised.id)
+    if (raised.batch !== null && raised.batch === first.batch) tagged.push(raised)
     waiting.push(...raised.dependants)
   }
   await reviewManifests(trx, ids, 'unused', now)
-  return { id: first.id, digests, tags: first.tags }
+  return { id: first.id, digests, tagged }
 }
 
 async function raise(
@@ -44,7 +54,7 @@ async function raise(
   repositoryId: number,
   digest: Digest,
   now: number,
-): Promise<{ id: number; tags: string[]; dependants: Digest[] } | undefined> {
+): Promise<(Tagged & { batch: string | null; dependants: Digest[] }) | undefined> {
   const buried = await trx
     .selectFrom('trash')
     .selectAll()
@@ -72,6 +82,8 @@ async function raise(
     annotations: buried.annotations === null ? undefined : (JSON.parse(buried.annotations) as Record<string, string>),
     now: buried.pushed_at,
   })
+  const pulls = await buriedPulls(trx, buried.id)
+  await restorePulls(trx, id, pulls)
   // Not older burials of the same manifest: what those hold has to be looked at when they go.
   await trx.deleteFrom('trash').where('id', '=', buried.id).execute()
   const collected = await trx
@@ -83,7 +95,7 @@ async function raise(
     .execute()
   const children = references.filter(({ kind }) => kind === 'manifest')
   return {
-    id,
+    ...{ id, digest, pulls, batch: buried.batch },
     tags: JSON.parse(buried.tags) as string[],
     dependants: [...children, ...collected].map((row) => row.digest),
   }

@@ -22,6 +22,7 @@ import {
 import { groupsSuite } from './groups.suite.ts'
 import { listsSuite } from './lists.suite.ts'
 import { manifestsSuite } from './manifests.suite.ts'
+import { pullsSuite } from './pulls.suite.ts'
 import { rulesSuite } from './rules.suite.ts'
 import { statusSuite } from './status.suite.ts'
 import { tokensSuite } from './tokens.suite.ts'
@@ -41,6 +42,7 @@ export function metadataSuite(name: string, open: Open): void {
 
     blobsSuite(() => opened)
     collectionSuite(() => opened)
+    pullsSuite(() => opened)
     adoptionSuite(() => opened)
     uploadsSuite(() => opened)
     manifestsSuite(() => opened)

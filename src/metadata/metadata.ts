@@ -5,6 +5,7 @@ import type { Adoption } from './adoption-types.ts'
 import type { Audit } from './audit-types.ts'
 import type { Cause, Change, Collection, TagMove, TagRestored, Trash } from './collection-types.ts'
 import type { Events, NewEvent } from './event-types.ts'
+import type { Pulls } from './pull-types.ts'
 import type { Status } from './status-types.ts'
 
 export type * from './account-types.ts'
@@ -12,6 +13,7 @@ export type * from './adoption-types.ts'
 export type * from './audit-types.ts'
 export type * from './collection-types.ts'
 export type * from './event-types.ts'
+export type * from './pull-types.ts'
 export type * from './status-types.ts'
 
 /**
@@ -31,6 +33,7 @@ export interface Metadata {
   contents: Contents
   collection: Collection
   trash: Trash
+  pulls: Pulls
   users: Users
   groups: Groups
   tokens: Tokens

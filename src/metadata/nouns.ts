@@ -8,6 +8,7 @@ import { events } from './events.ts'
 import { groups } from './groups.ts'
 import { manifests } from './manifests.ts'
 import type { Metadata } from './metadata.ts'
+import { pulls } from './pulls.ts'
 import { referrers } from './referrers.ts'
 import { repositories } from './repositories.ts'
 import { rules } from './rules.ts'
@@ -32,6 +33,7 @@ export function nouns(database: Database): Nouns {
     contents: contents(database),
     collection: collection(database),
     trash: trash(database),
+    pulls: pulls(database),
     users: users(database),
     groups: groups(database),
     tokens: tokens(database),

@@ -54,6 +54,8 @@ export async function openSqlite({
     trash: method('read', 'trash', 'list'),
     manifests: method('read', 'manifests', 'list'),
     history: method('read', 'tags', 'history'),
+    pullsOfTags: method('read', 'pulls', 'ofTags'),
+    pullsOfManifests: method('read', 'pulls', 'ofManifests'),
   }
   const isShort = ({ limit }: Pick<Page, 'limit'>) => limit <= SHORT_PAGE
   /** Other conditions beside an account have no index of both: a page may walk past all rows of the account. */
@@ -133,6 +135,14 @@ export async function openSqlite({
       find: here.trash.find,
       restore: method('durable', 'trash', 'restore'),
       restoreBatch: method('durable', 'trash', 'restoreBatch'),
+    },
+    pulls: {
+      add: method('relaxed', 'pulls', 'add'),
+      ofTags: (repository, names) =>
+        (names.length <= SHORT_PAGE ? here.pulls.ofTags : long.pullsOfTags)(repository, names),
+      ofManifests: (repository, digests) =>
+        (digests.length <= SHORT_PAGE ? here.pulls.ofManifests : long.pullsOfManifests)(repository, digests),
+      since: here.pulls.since,
     },
     users: {
       find: hot.users.find,

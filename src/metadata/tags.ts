@@ -3,6 +3,7 @@ import type { Database, Handle } from './database.ts'
 import { queueEvents } from './events.ts'
 import { exhume } from './exhumation.ts'
 import type { Change, TagRestored, Tags } from './metadata.ts'
+import { restoreTagPulls } from './pulls.ts'
 import { lockRepository } from './repositories.ts'
 import { history, moveTag, removeTag } from './tag-history.ts'
 
@@ -64,9 +65,11 @@ async function restore(
     .where('repository_id', '=', repositoryId)
     .where('digest', '=', digest)
     .executeTakeFirst()
-  const found = living ?? (await exhume(trx, { repositoryId, digest, now: change.now }))
+  const exhumed = living === undefined ? await exhume(trx, { repositoryId, digest, now: change.now }) : undefined
+  const found = living ?? exhumed
   if (found === undefined) return { kind: 'gone', digest }
   const from = await moveTag(trx, { repositoryId, name, manifestId: found.id, digest, ...change })
+  if (from === undefined) await restoreTagPulls(trx, repositoryId, [name], exhumed?.tagged[0]?.pulls ?? [])
   return { kind: 'restored', digest, from: from === digest ? undefined : from }
 }
 

@@ -1,6 +1,7 @@
 import type { Database, Handle } from './database.ts'
 import { type Exhumed, exhume } from './exhumation.ts'
 import type { Change, Restored, Trash, TrashRow } from './metadata.ts'
+import { restoreTagPulls } from './pulls.ts'
 import { lockRepository } from './repositories.ts'
 import { moveTag } from './tag-history.ts'
 
@@ -35,7 +36,7 @@ export function trash(database: Database): Trash {
           const repositoryId = await lockRepository(trx, repository)
           if (repositoryId === undefined) return undefined
           const exhumed = await exhume(trx, { repositoryId, digest, now: change.now })
-          return exhumed && (await withTags(trx, repositoryId, digest, exhumed, change))
+          return exhumed && (await withTags(trx, repositoryId, exhumed, change))
         },
         { durable: true },
       )
@@ -60,7 +61,7 @@ export function trash(database: Database): Trash {
             // It may have come back already, as a child of another one.
             const exhumed = await exhume(trx, { repositoryId, digest, now: change.now })
             if (exhumed === undefined) continue
-            const { digests, tags, taken } = await withTags(trx, repositoryId, digest, exhumed, change)
+            const { digests, tags, taken } = await withTags(trx, repositoryId, exhumed, change)
             all.digests.push(...digests)
             all.tags.push(...tags)
             all.taken.push(...taken)
@@ -76,24 +77,26 @@ export function trash(database: Database): Trash {
 async function withTags(
   trx: Handle,
   repositoryId: number,
-  digest: TrashRow['digest'],
-  exhumed: Exhumed,
+  { digests, tagged }: Exhumed,
   change: Change,
 ): Promise<Restored> {
-  const restored: Restored = { digests: exhumed.digests, tags: [], taken: [] }
-  for (const name of exhumed.tags) {
-    const holder = await trx
-      .selectFrom('tags')
-      .select('name')
-      .where('repository_id', '=', repositoryId)
-      .where('name', '=', name)
-      .executeTakeFirst()
-    if (holder !== undefined) {
-      restored.taken.push(name)
-      continue
+  const restored: Restored = { digests, tags: [], taken: [] }
+  for (const { id, digest, tags, pulls } of tagged) {
+    for (const name of tags) {
+      const holder = await trx
+        .selectFrom('tags')
+        .select('name')
+        .where('repository_id', '=', repositoryId)
+        .where('name', '=', name)
+        .executeTakeFirst()
+      if (holder !== undefined) {
+        restored.taken.push(name)
+        continue
+      }
+      await moveTag(trx, { repositoryId, name, manifestId: id, digest, ...change })
+      restored.tags.push(name)
     }
-    await moveTag(trx, { repositoryId, name, manifestId: exhumed.id, digest, ...change })
-    restored.tags.push(name)
+    await restoreTagPulls(trx, repositoryId, restored.tags, pulls)
   }
   return restored
 }

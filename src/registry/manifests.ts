@@ -7,6 +7,7 @@ import { isTag } from '../oci/name.ts'
 import type { CacheCounts } from './blobs.ts'
 import { createReferencesOf, describedBy, type EventCause, type Events, NO_EVENTS } from './events.ts'
 import { withFaults } from './faults.ts'
+import type { PullCounts } from './pull-counts.ts'
 import { ENDLESS_SPACE, type Space } from './space.ts'
 import { checkClass, type Policy, referencesOf } from './validation.ts'
 
@@ -32,6 +33,8 @@ export interface Manifests {
   /** To be told of a pull that was answered, where `wantsPulls`. */
   pulled(repository: string, reference: string, manifest: StoredManifest, cause: () => EventCause): void
   readonly wantsPulls: boolean
+  /** To be told of every manifest that was sent, by the reference that was asked for. */
+  sent(repository: string, reference: string, manifest: StoredManifest): void
   /** Forgets what memory holds under these tags and digests: they changed otherwise than by a call here. */
   forget(repository: string, references: readonly string[]): void
   /** Runs a step of the collector that may take the manifest away: nothing of it is answered from memory meanwhile. */
@@ -64,12 +67,15 @@ export function createManifests(deps: {
   events?: Events
   /** Called before a deletion is acknowledged: no manifest of the repository needs these blobs any more. */
   onFreed: (digests: readonly Digest[]) => void
+  /** Counts what is pulled. */
+  pulls?: Pick<PullCounts, 'add'>
   /** Counts what was asked of memory, and what it had. */
   counts?: CacheCounts
   /** Room for what is pushed. */
   space?: Space
 }): Manifests {
-  const { metadata, now, onFreed, events = NO_EVENTS, counts = { requests: 0, hits: 0 }, space = ENDLESS_SPACE } = deps
+  const { metadata, now, onFreed, events = NO_EVENTS, counts = { requests: 0, hits: 0 }, pulls } = deps
+  const { space = ENDLESS_SPACE } = deps
   const referencesOfPulled = createReferencesOf()
   /** In the hands of the collector, by cache key. */
   const collected = new Map<string, number>()
@@ -194,6 +200,10 @@ export function createManifests(deps: {
 
     get wantsPulls() {
       return events.wantsPulls
+    },
+
+    sent(repository, reference, manifest) {
+      pulls?.add(repository, reference, manifest)
     },
   }
 }

@@ -83,10 +83,11 @@ export function createManifestHandlers({ manifests }: { manifests: Manifests }):
     if (digest === '') throw notAcceptable(index)
     const manifest = await manifests.find(call.name, digest)
     if (!accepts(manifest.mediaType)) throw notAcceptable(index)
-    return answer(call, manifest)
+    return answer(call, manifest, index)
   }
 
-  function answer(call: Call, manifest: StoredManifest): Response {
+  /** `index`: what the reference names, where the manifest is a child of it. */
+  function answer(call: Call, manifest: StoredManifest, index?: StoredManifest): Response {
     const { request, common } = call
     const { digest, bytes } = manifest
     if (matchesEtag(request.headers.get('if-none-match'), digest)) {
@@ -94,8 +95,13 @@ export function createManifestHandlers({ manifests }: { manifests: Manifests }):
       return new Response(null, { status: 304, headers })
     }
     if (manifests.wantsPulls) manifests.pulled(call.name, call.reference, manifest, () => causeOf(call))
+    const isHead = request.method === 'HEAD'
+    if (!isHead) {
+      manifests.sent(call.name, call.reference, index ?? manifest)
+      if (index !== undefined) manifests.sent(call.name, digest, manifest)
+    }
     call.complete()
-    return new Response(request.method === 'HEAD' ? null : bytes, { headers: headersOf(manifest, common) })
+    return new Response(isHead ? null : bytes, { headers: headersOf(manifest, common) })
   }
 
   /** A copy of these costs the runtime a fraction of making them, and hot manifests are the same objects each time. */

@@ -5,6 +5,7 @@ import { accounts } from './accounts.ts'
 import { collection } from './collection.ts'
 import { initial } from './initial.ts'
 import { notifications } from './notifications.ts'
+import { pulls } from './pulls.ts'
 
 type Row = Record<string, string | number | null>
 
@@ -28,7 +29,7 @@ export interface Migration {
 }
 
 /** In order; one that was released is never changed. */
-export const MIGRATIONS: readonly Migration[] = [initial, accounts, notifications, collection]
+export const MIGRATIONS: readonly Migration[] = [initial, accounts, notifications, collection, pulls]
 
 interface MigrationTables {
   migrations: { version: number; name: string; applied_at: number }
