@@ -58,7 +58,7 @@ export function createKeys(deps: { directory: string; log: Log; now: () => numbe
   }
 
   return {
-    async prepare({ certificate, key, expiration, keyId, x5c }) {
+    async prepare({ certificate, key, expiration, x5c }) {
       const certificateText = readGiven('token.certificate', certificate)
       const keyText = readGiven('token.key', key)
       const isOwn = certificateText === undefined || keyText === undefined
@@ -72,7 +72,7 @@ export function createKeys(deps: { directory: string; log: Log; now: () => numbe
         if (next === undefined) await inUse().refresh()
         else history.use(next, expiration * 1000)
         const signing = next ?? inUse().current()
-        for (const { message, fix } of checkKey({ key: signing, keyId, x5c, bundle: undefined, now: now() })) {
+        for (const { message, fix } of checkKey({ key: signing, x5c, now: now() })) {
           log.warn(fix === undefined ? message : `${message}. ${fix}`)
         }
       }

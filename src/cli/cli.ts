@@ -7,7 +7,6 @@ import { backupCommand } from './backup.ts'
 import { certCommand } from './cert.ts'
 import { VERBS, verbOf } from './client/verbs.ts'
 import { configCommand } from './config.ts'
-import { doctorCommand } from './doctor.ts'
 import { CommandError } from './error.ts'
 import { exportCommand } from './export.ts'
 import { gcCommand } from './gc.ts'
@@ -66,7 +65,6 @@ function berthCommand(): Command {
     .addCommand(backupCommand())
     .addCommand(restoreCommand())
     .addCommand(configCommand())
-    .addCommand(doctorCommand())
     .addCommand(versionCommand())
   // For the list of commands alone: `run` has called them before.
   for (const [name, { summary }] of Object.entries(VERBS)) {

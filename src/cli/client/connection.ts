@@ -35,16 +35,21 @@ export function connectionOptions(command: Command): Command {
 
 /** @throws UpstreamError `usage` */
 export function connect(context: ClientContext, flags: ConnectionFlags, as?: UpstreamOptions['as']): Upstream {
+  return createUpstream({ ...upstreamOptions(context, flags), as })
+}
+
+/** @throws UpstreamError `usage` */
+export function upstreamOptions(context: ClientContext, flags: ConnectionFlags): UpstreamOptions {
   const { insecure = false, plainHttp = false, caFile, certFile, keyFile, timeout } = flags
-  return createUpstream({
+  return {
     ...{ env: context.env, home: context.home, now: context.now, signal: context.signal },
-    ...{ insecure, plainHttp, caFile, certFile, keyFile, as },
+    ...{ insecure, plainHttp, caFile, certFile, keyFile },
     userAgent: `berth/${VERSION}`,
     credentialFile: flags.registryConfig ?? flags.authfile,
     headers: Object.fromEntries((flags.header ?? []).map(parseHeader)),
     ...(timeout === undefined ? {} : { timeoutMs: timeout }),
     ...(flags.debug ? { trace: (line: string) => context.error(`${withoutSecrets(line)}\n`) } : {}),
-  })
+  }
 }
 
 const UNITS: Record<string, number> = { ms: 1, s: 1000, m: 60_000 }

@@ -20,6 +20,8 @@ export interface ClientContext {
   canAsk: boolean
   /** Whether `out` is shown by a terminal, which obeys some characters. */
   outIsTerminal: boolean
+  /** Columns of that terminal; undefined: none, or not known. */
+  columns?: number | undefined
   ask(question: string): Promise<string>
   askPassword(question: string): Promise<string>
   /** Standard input to its end. @throws CommandError when it is longer than `limit` bytes */
@@ -42,6 +44,7 @@ export function contextOfProcess(signal: AbortSignal): ClientContext {
     error: (text) => void stderr.write(text),
     canAsk: stdin.isTTY === true && stderr.isTTY === true,
     outIsTerminal: stdout.isTTY === true,
+    columns: stdout.isTTY === true ? stdout.columns : undefined,
     ask: (question) => askLine(question, signal),
     askPassword: (question) => readPassword(question, { twice: false }),
     readInput,

@@ -25,6 +25,10 @@ export const VERBS: Readonly<Record<string, Verb>> = {
     summary: 'ask whether a registry answers, and how it lets people in',
     load: async () => (await import('./ping.ts')).pingCommand,
   },
+  doctor: {
+    summary: 'find what is wrong with a registry, from here or on its own machine, and say what to do',
+    load: async () => (await import('./doctor.ts')).doctorCommand,
+  },
   catalog: {
     summary: 'list the repositories of a registry',
     load: async () => (await import('./catalog.ts')).catalogCommand,

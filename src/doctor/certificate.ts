@@ -1,0 +1,117 @@
+import type { X509Certificate } from 'node:crypto'
+import { isIP } from 'node:net'
+import { beginOf, endOf, namesOf } from '../tls/pair-file.ts'
+import { type Finding, type FindingId, fault, warning } from './finding.ts'
+
+/** Milliseconds before its end at which a certificate is spoken of. */
+const SOON = 14 * 86_400_000
+
+export interface Served {
+  /** What the finding is about: `registry.example:5000`, `config.yml:12`. */
+  about: string
+  /** Its PEM files, where they are known: the remedy names them. */
+  files?: { certificate: string; key: string } | undefined
+  /** Whether Berth's own authority made it, so that Berth makes the next one, too. */
+  isBerths?: boolean
+}
+
+/** One line. */
+export function subjectOf(certificate: X509Certificate): string {
+  return certificate.subject.replaceAll('\n', ', ') || '(no subject)'
+}
+
+export function issuerOf(certificate: X509Certificate): string {
+  return certificate.issuer.replaceAll('\n', ', ') || '(no issuer)'
+}
+
+/** `2027-01-31` */
+export function dayOf(time: number): string {
+  return new Date(time).toISOString().slice(0, 10)
+}
+
+/** Whether clients that call the server so take the certificate: only subjectAltName counts (RFC 9525 section 6.3, Go's crypto/x509). */
+export function covers(certificate: X509Certificate, hostname: string): boolean {
+  const host = hostname.replace(/^\[|\]$/g, '')
+  if (isIP(host) !== 0) return certificate.checkIP(host) !== undefined
+  return namesOf(certificate).length > 0 && certificate.checkHost(host, { subject: 'never' }) !== undefined
+}
+
+/** Clients that call the server `hostname`. */
+export function judgeNames(certificate: X509Certificate, hostname: string, served: Served): Finding[] {
+  if (covers(certificate, hostname)) return []
+  const host = hostname.replace(/^\[|\]$/g, '')
+  const names = namesOf(certificate)
+  const text =
+    names.length === 0
+      ? isIP(host) === 0
+        ? 'x509: certificate relies on legacy Common Name field, use SANs instead'
+        : `x509: cannot validate certificate for ${host} because it doesn't contain any IP SANs`
+      : `x509: certificate is valid for ${names.join(', ')}, not ${host}`
+  const has = names.length === 0 ? `a Common Name alone (${subjectOf(certificate)})` : `only ${names.join(', ')}`
+  const message = `the certificate has ${has} and does not name ${host}, so clients refuse it: \`${text}\``
+  return [fault('certificate-names', served.about, message, ...remade([...names, host], served))]
+}
+
+/** A certificate that has no name at all, whatever clients call its server. */
+export function judgeNameless(certificate: X509Certificate, hostname: string, served: Served): Finding[] {
+  return namesOf(certificate).length === 0 ? judgeNames(certificate, hostname, served) : []
+}
+
+export function judgeDates(
+  certificate: X509Certificate,
+  now: number,
+  served: Served,
+  ids: { expired: FindingId; early: FindingId } = {
+    expired: 'certificate-expired',
+    early: 'certificate-not-yet-valid',
+  },
+): Finding[] {
+  const [begin, end] = [beginOf(certificate), endOf(certificate)]
+  const who = `the certificate (${subjectOf(certificate)})`
+  const names = namesOf(certificate)
+  if (end < now) {
+    const message = `${who} ended on ${dayOf(end)}: \`x509: certificate has expired or is not yet valid\``
+    return [fault(ids.expired, served.about, message, ...remade(names, served))]
+  }
+  if (begin > now) {
+    const message = `${who} begins on ${dayOf(begin)}, and the clock here says ${new Date(now).toISOString()}: \`x509: certificate has expired or is not yet valid\``
+    return [fault(ids.early, served.about, message, 'timedatectl set-ntp true', ...remade(names, served))]
+  }
+  if (end - now > SOON) return []
+  return [warning(ids.expired, served.about, `${who} ends on ${dayOf(end)}`, ...remade(names, served))]
+}
+
+/** How to get another certificate with these names. */
+function remade(names: readonly string[], { files, isBerths }: Served): string[] {
+  const wanted = [...new Set(names.length === 0 ? ['HOST'] : names)]
+  if (isBerths === true) return ['berth cert renew', `berth serve --tls auto --tls-name ${wanted.at(-1)}`]
+  const { certificate, key } = files ?? { certificate: 'server.pem', key: 'server.key' }
+  const extension = wanted.map((name) => `${isIP(name) === 0 ? 'DNS' : 'IP'}:${name}`).join(',')
+  const openssl = `openssl req -x509 -key ${key} -days 365 -out ${certificate} -subj /CN=${wanted[0]} -addext subjectAltName=${extension}`
+  return [
+    `${openssl}  (on the server, then restart it, and give the new certificate to whoever trusted the old one)`,
+    `or let Berth make and renew it: berth serve --tls auto --tls-name ${wanted.at(-1)}`,
+  ]
+}
+
+/** Whether a path of signatures leads from the leaf to one of the roots, or to the leaf itself among them. Dates are judged by themselves. */
+export function leadsTo(
+  leaf: X509Certificate,
+  others: readonly X509Certificate[],
+  roots: readonly X509Certificate[],
+): boolean {
+  const untried = new Set(others)
+  const climb = (certificate: X509Certificate): boolean => {
+    if (roots.some((root) => root.raw.equals(certificate.raw) || hasIssued(root, certificate))) return true
+    return [...untried].some((issuer) => {
+      if (!untried.has(issuer) || !hasIssued(issuer, certificate)) return false
+      untried.delete(issuer)
+      return climb(issuer)
+    })
+  }
+  return climb(leaf)
+}
+
+function hasIssued(issuer: X509Certificate, certificate: X509Certificate): boolean {
+  return issuer.subject === certificate.issuer && issuer.ca && certificate.verify(issuer.publicKey)
+}

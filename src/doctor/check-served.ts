@@ -1,0 +1,89 @@
+import type { X509Certificate } from 'node:crypto'
+import { issuerOf, judgeDates, judgeNames, leadsTo, type Served, subjectOf } from './certificate.ts'
+import type { ClientFacts } from './client-facts.ts'
+import { type Finding, fault, fine, warning } from './finding.ts'
+import { shellText } from './settings.ts'
+
+/** The certificates of registry and token server, as docker on this machine sees them. */
+export function checkServed(facts: ClientFacts, now: number): Finding[] {
+  const { registry, hostname, probe, realm } = facts
+  const found = probe.kind === 'tls' ? checkOne(facts, probe.chain, registry, hostname, now) : []
+  const { url } = realm ?? {}
+  if (url === undefined || realm?.probe === undefined || url.host === registry) return found
+  if (realm.probe.kind !== 'tls') return found
+  return [...found, ...checkOne(facts, realm.probe.chain, url.host, url.hostname, now)]
+}
+
+function checkOne(
+  facts: ClientFacts,
+  chain: readonly X509Certificate[],
+  about: string,
+  hostname: string,
+  now: number,
+): Finding[] {
+  const [leaf, ...others] = chain
+  if (leaf === undefined) return []
+  const served: Served = { about, isBerths: issuerOf(leaf).includes('CN=Berth authority ') }
+  const { kind } = facts.view
+  const found = [
+    ...judgeDates(leaf, now, served),
+    ...judgeNames(leaf, hostname, served),
+    ...checkTrust(facts, leaf, others, about),
+  ]
+  if (found.length === 0) {
+    return [fine('certificate', about, `names ${hostname}, is in force, and docker trusts who signed it`)]
+  }
+  if (kind === 'secure') return found
+  const why =
+    kind === 'loopback'
+      ? 'Docker takes any certificate from its own machine; podman and everybody else do not.'
+      : 'Docker takes it because of insecure-registries, and so it would take that of anybody in between.'
+  return found.map((one) =>
+    one.severity === 'fault' ? { ...one, severity: 'warning', message: `${one.message}. ${why}` } : one,
+  )
+}
+
+/** docker trusts the token server by the folder of the registry, too: both are spoken to with the settings of the registry (moby, registry/auth.go). */
+function checkTrust(
+  { docker, registry, caFile, view }: ClientFacts,
+  leaf: X509Certificate,
+  others: readonly X509Certificate[],
+  about: string,
+): Finding[] {
+  if (leadsTo(leaf, others, [...docker.authorities, ...docker.roots])) return []
+  const isSelfSigned = leaf.subject === leaf.issuer
+  const who = isSelfSigned ? `nobody but itself (${subjectOf(leaf)})` : issuerOf(others.at(-1) ?? leaf)
+  const target = `${docker.folder}/ca.crt`
+  const misnamed = docker.files.filter(
+    (name) =>
+      /\.(pem|cer|ca)$/i.test(name) || (name.endsWith('.cert') && !docker.files.includes(name.replace(/cert$/, 'key'))),
+  )
+  const wrong =
+    misnamed.length === 0
+      ? ''
+      : `. ${docker.folder} has ${misnamed.join(', ')}: docker takes *.crt alone as an authority`
+  const message = `the certificate is signed by ${who}, whom docker does not trust for ${registry}: \`x509: certificate signed by unknown authority\`${wrong}`
+  const [first] = misnamed
+  const fetched = `openssl s_client -connect ${about.includes(':') ? about : `${about}:443`} -showcerts </dev/null | openssl x509`
+  const install =
+    first !== undefined
+      ? `mv ${shellText(`${docker.folder}/${first}`)} ${shellText(target)}`
+      : caFile !== undefined
+        ? `mkdir -p ${shellText(docker.folder)} && cp ${shellText(caFile)} ${shellText(target)}`
+        : isSelfSigned
+          ? `mkdir -p ${shellText(docker.folder)} && ${fetched} > ${shellText(target)}  (compare its fingerprint with that on the server: ${leaf.fingerprint256})`
+          : `mkdir -p ${shellText(docker.folder)}, and put the authority's certificate into ${shellText(target)}`
+  const make = view.kind === 'loopback' ? warning : fault
+  return [
+    make(
+      'ca-untrusted',
+      about,
+      message,
+      install,
+      ...(issuerOf(leaf).includes('CN=Berth authority ')
+        ? [`on the server: berth cert trust ${registry} | ssh CLIENT sudo sh`]
+        : []),
+      `podman, skopeo and buildah: the same file as ${shellText(target.replace('/etc/docker/', '/etc/containers/'))}`,
+    ),
+  ]
+}

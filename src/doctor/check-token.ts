@@ -1,0 +1,203 @@
+import { X509Certificate } from 'node:crypto'
+import { type KeyIdForm, keyIds } from '../auth/keys.ts'
+import { issuerOf, leadsTo, subjectOf } from './certificate.ts'
+import { checkClocks } from './check-clocks.ts'
+import type { ClientFacts, Grant, TokenFacts } from './client-facts.ts'
+import { type Finding, fault, fine, note } from './finding.ts'
+import type { ServerFacts } from './server-facts.ts'
+import { change, shellText, textAt, whereIs } from './settings.ts'
+
+/** Whether the registry takes the tokens of its token server, and if it does not, why, in the order in which registries look. */
+export function checkToken(facts: ClientFacts, server: ServerFacts | undefined): Finding[] {
+  const { registry, withheld, grants, challenges } = facts
+  if (withheld !== undefined) return [note('token', registry, withheld)]
+  const [first] = grants
+  if (first === undefined) return []
+  const { outcome, verdict } = first
+  const who = facts.credential === undefined ? 'nobody (no credentials are stored here)' : nameIn(facts)
+  if (outcome.kind === 'refused') {
+    return [
+      fault(
+        'credentials-refused',
+        registry,
+        `${outcome.message}: \`unauthorized: authentication required\``,
+        outcome.hint ?? `berth login ${registry}`,
+      ),
+    ]
+  }
+  if (outcome.kind === 'failed') {
+    return [note('token', registry, `no token could be asked for: ${outcome.message}`)]
+  }
+  const clocks = checkClocks(facts)
+  if (verdict === undefined || verdict.status < 400) {
+    const text = challenges.length === 0 ? 'no login is needed' : `the registry takes what ${who} shows`
+    return [...clocks, fine('token', registry, text)]
+  }
+  if (outcome.kind === 'none') {
+    const message = `${registry} answers ${verdict.status} to ${who}: the name or the password is wrong, or its hash is none that the registry knows`
+    return [
+      fault(
+        'credentials-refused',
+        registry,
+        message,
+        `berth login ${registry}`,
+        'on the server: berth doctor --config config.yml looks at the hashes',
+      ),
+    ]
+  }
+  if (outcome.token === undefined) {
+    return [
+      fault(
+        'token-refused',
+        registry,
+        `${registry} refuses the token of its token server, which is no JWT, so nothing more can be said`,
+        LOG,
+      ),
+    ]
+  }
+  const reasons = [...reasonsOf(facts, outcome.token, server), ...clocks.filter(({ severity }) => severity === 'fault')]
+  return reasons.length > 0 ? reasons : [unexplained(facts, outcome.token, first)]
+}
+
+const LOG = "the registry's log has the reason; berth doctor explain 'TEXT OF THE LOG' says what it means"
+
+function nameIn({ credential }: ClientFacts): string {
+  return credential?.name === '' || credential === undefined ? 'the stored token' : credential.name
+}
+
+function reasonsOf(facts: ClientFacts, token: TokenFacts, server: ServerFacts | undefined): Finding[] {
+  return [...issuer(facts, token, server), ...audience(facts, token, server), ...key(facts, token, server)]
+}
+
+function issuer({ realm }: ClientFacts, { issuer: is = '' }: TokenFacts, server: ServerFacts | undefined): Finding[] {
+  const path = ['auth', 'token', 'issuer']
+  const expected = textAt(server?.settings, path)
+  // With the token server's file at hand, the comparison of the files has said it.
+  if (
+    expected === undefined ||
+    expected === is ||
+    textAt(server?.settings, ['tokenserver', 'token', 'issuer']) !== undefined
+  )
+    return []
+  const message = `the registry takes tokens of the issuer ${JSON.stringify(expected)} (${whereIs(server?.settings, path)}), and the token server calls itself ${JSON.stringify(is)}: \`token from untrusted issuer: ${JSON.stringify(is)}\``
+  return [
+    fault(
+      'issuer-mismatch',
+      realm?.realm ?? 'token',
+      message,
+      change(server?.settings, path, is),
+      `or ${change(undefined, ['tokenserver', 'token', 'issuer'], expected)}`,
+    ),
+  ]
+}
+
+function audience({ realm }: ClientFacts, { audience: is }: TokenFacts, server: ServerFacts | undefined): Finding[] {
+  const service = realm?.service ?? ''
+  if (is.includes(service)) return []
+  const path = ['auth', 'token', 'service']
+  const has = is.length === 0 ? 'nobody' : is.map((one) => JSON.stringify(one)).join(', ')
+  const message = `the registry calls itself ${JSON.stringify(service)}, and the token server makes tokens out to ${has}: \`token intended for another audience\``
+  return [
+    fault(
+      'audience-mismatch',
+      realm?.realm ?? 'token',
+      message,
+      change(server?.settings, path, is[0] ?? service),
+      `or let the token server make tokens out to ${JSON.stringify(service)}`,
+    ),
+  ]
+}
+
+/** The key that signed: by its certificate where the token carries one, else by its id, which generations of registries compute differently. */
+function key(
+  { registry, entry, realm }: ClientFacts,
+  { x5c, kid = '' }: TokenFacts,
+  server: ServerFacts | undefined,
+): Finding[] {
+  const bundle = server?.bundle !== undefined && 'value' in server.bundle ? server.bundle : undefined
+  const about = realm?.realm ?? registry
+  const form = formOf(kid)
+  const ids = (wanted: KeyIdForm) =>
+    bundle?.value.map((one) => `${idOf(one, wanted)} (${subjectOf(one)})`).join(', ') ?? ''
+  const addition = bundle && [
+    `cat ${shellText(ownCertificate(server) ?? "the token server's certificate")} >> ${shellText(bundle.path)}  (and restart the registry, which reads it when it starts)`,
+  ]
+  if (x5c !== undefined && x5c.length > 0) {
+    const chain = x5c.flatMap(parsed)
+    const [leaf, ...others] = chain
+    if (bundle === undefined || leaf === undefined || leadsTo(leaf, others, bundle.value)) return []
+    const message = `tokens are signed by the key ${kid} with the certificate of ${issuerOf(leaf)}, and ${bundle.path} has ${ids(form ?? 'libtrust')}: \`token signed by untrusted key with ID: ${JSON.stringify(kid)}\``
+    return [fault('untrusted-key', about, message, ...(addition ?? []))]
+  }
+  // registry 2.x says the charset of its JSON, 3 does not.
+  const generation = entry?.contentType.includes('charset') === true ? 'libtrust' : 'rfc7638'
+  const isKnown =
+    bundle === undefined ? undefined : bundle.value.some((one) => form !== undefined && idOf(one, form) === kid)
+  if (form !== undefined && form !== generation && isKnown !== false) {
+    const [has, wants] = form === 'rfc7638' ? ['as registry 3 does', '2.x'] : ['as registry 2.x does', '3']
+    const message = `tokens name their key ${has} (kid ${kid}) and carry no certificate, and the registry, which seems to be ${wants}, computes the id otherwise: \`token signed by untrusted key with ID: ${JSON.stringify(kid)}\``
+    const settings = server?.settings
+    const fix =
+      settings !== undefined && textAt(settings, ['tokenserver', 'token', 'disable_legacy_key_id']) !== undefined
+        ? change(settings, ['tokenserver', 'token', 'disable_legacy_key_id'], String(generation === 'rfc7638'))
+        : change(settings, ['tokenserver', 'token', 'keyid'], generation)
+    return [
+      fault(
+        'kid-generation',
+        about,
+        message,
+        fix,
+        `or for both: ${change(settings, ['tokenserver', 'token', 'x5c'], 'auto')}  (docker_auth has disable_legacy_key_id alone)`,
+      ),
+    ]
+  }
+  if (isKnown !== false || bundle === undefined) return []
+  const message = `tokens are signed by the key ${kid}, and ${bundle.path} has ${ids(form ?? generation)}: \`token signed by untrusted key with ID: ${JSON.stringify(kid)}\``
+  return [fault('untrusted-key', about, message, ...(addition ?? []))]
+}
+
+function unexplained(
+  { registry, realm }: ClientFacts,
+  { kid, issuer: is, x5c }: TokenFacts,
+  { verdict }: Grant,
+): Finding {
+  const carried =
+    x5c === undefined || x5c.length === 0
+      ? 'no certificate'
+      : `the certificate of ${x5c.slice(0, 1).flatMap(parsed).map(subjectOf).join('')}`
+  const message = `${registry} answers ${verdict?.status} (${verdict?.error ?? 'no reason'}) to a token of ${realm?.realm ?? 'its token server'}, with the key ${kid ?? 'unnamed'}, ${carried} and the issuer ${JSON.stringify(is)}: it does not trust that key, or expects another issuer`
+  return fault(
+    'token-refused',
+    registry,
+    message,
+    'on the server: berth doctor --config config.yml --auth-config auth_config.yml compares both',
+    `with the registry's rootcertbundle here: berth doctor ${registry} --bundle FILE`,
+    LOG,
+  )
+}
+
+/** Twelve groups of four are libtrust's fingerprint, 43 characters an RFC 7638 thumbprint. */
+export function formOf(kid: string): KeyIdForm | undefined {
+  if (/^([A-Z2-7]{4}:){11}[A-Z2-7]{4}$/.test(kid)) return 'libtrust'
+  return /^[\w-]{43}$/.test(kid) ? 'rfc7638' : undefined
+}
+
+function idOf({ publicKey }: X509Certificate, form: KeyIdForm): string {
+  try {
+    return keyIds(publicKey)[form]
+  } catch {
+    return 'a key that signs no tokens'
+  }
+}
+
+function parsed(base64: string): X509Certificate[] {
+  try {
+    return [new X509Certificate(Buffer.from(base64, 'base64'))]
+  } catch {
+    return []
+  }
+}
+
+function ownCertificate(server: ServerFacts | undefined): string | undefined {
+  return server?.pairs.find(({ use }) => use === 'tokens')?.certificate.path
+}

@@ -1,0 +1,255 @@
+import { lookup } from 'node:dns/promises'
+import { isIP } from 'node:net'
+import { join } from 'node:path'
+import { type Access, CATALOG, covers, repositoryAccess } from '../oci/scope.ts'
+import { UpstreamError } from '../upstream/error.ts'
+import { DOCKER_HUB } from '../upstream/reference.ts'
+import { createUpstream, type Upstream, type UpstreamOptions } from '../upstream/upstream.ts'
+import { answerOf, type Line } from './answer.ts'
+import { probeBodies } from './body-probe.ts'
+import type { Answer, ClientFacts, Grant, RealmFacts } from './client-facts.ts'
+import { dockerFiles } from './docker-files.ts'
+import { viewOf } from './docker-view.ts'
+import { askGrant } from './gather-grant.ts'
+import { isLoopbackAddress } from './host.ts'
+import { probeTls } from './tls-probe.ts'
+
+export interface ClientInput {
+  registry: string
+  repository: string | undefined
+  reference: string | undefined
+  wanted: readonly string[] | undefined
+  /** Folder that docker's files are below, `/` for this machine's own. */
+  root: string
+  /** No upload is begun. */
+  isReadOnly: boolean
+  upstream: UpstreamOptions
+  timeoutMs: number
+}
+
+const REALM_PATIENCE = 10_000
+/** Where docker's hub has its registry. */
+const HUB_ADDRESS = 'registry-1.docker.io'
+
+/** Asks the registry and its token server, as a client would. A password goes only where it would go with docker. Never throws. */
+export async function gatherClient(input: ClientInput): Promise<ClientFacts> {
+  const { registry, repository, reference, wanted, root, timeoutMs } = input
+  const address = registry === DOCKER_HUB ? HUB_ADDRESS : registry
+  const { hostname, port } = partsOf(address)
+  const addresses = await addressesOf(hostname)
+  const docker = dockerFiles(registry, root)
+  const isPlainAsked = input.upstream.plainHttp === true
+  let probe = await probeTls(hostname, port ?? (isPlainAsked ? 80 : 443), timeoutMs)
+  if (probe.kind === 'unreachable' && port === undefined && !isPlainAsked) {
+    const plain = await probeTls(hostname, 80, timeoutMs)
+    if (plain.kind !== 'unreachable') probe = { kind: 'plain' }
+  }
+  const facts: ClientFacts = {
+    registry,
+    hostname,
+    repository,
+    reference,
+    wanted,
+    caFile: input.upstream.caFile,
+    docker,
+    view: viewOf(registry, addresses, docker),
+    isLocal: addresses.some(isLoopbackAddress),
+    probe,
+    base: `${probe.kind === 'tls' ? 'https' : 'http'}://${address}`,
+    entry: undefined,
+    challenges: [],
+    realm: undefined,
+    credential: undefined,
+    withheld: undefined,
+    grants: [],
+    image: undefined,
+    upload: undefined,
+    bodies: undefined,
+  }
+  if (probe.kind === 'unreachable') return facts
+  const certDirs = ['etc/docker/certs.d', 'etc/containers/certs.d'].map((folder) => join(root, folder))
+  const own = root === '/' ? {} : { certDirs }
+  const options = { ...input.upstream, ...own, plainHttp: probe.kind === 'plain', retries: 0, timeoutMs }
+  // Questions that show nothing of ours are asked whatever the certificate.
+  const anonymous: Line = {
+    upstream: createUpstream({ ...options, insecure: true, headers: {}, as: undefined }),
+    now: options.now,
+  }
+  const entry = await anonymousEntry(anonymous, facts)
+  const withEntry = { ...facts, ...entry }
+  if (entry.entry === undefined || !entry.entry.isRegistry) return withEntry
+  const realm = await realmOf(anonymous, withEntry, timeoutMs)
+  const withheld = withholding(withEntry, input)
+  const bodies = await probeBodies(
+    {
+      isTls: probe.kind === 'tls',
+      host: hostname,
+      port: port ?? (probe.kind === 'tls' ? 443 : 80),
+      authority: address,
+      path: `${repository ?? 'berth-doctor'}/blobs/uploads/berth-doctor`,
+    },
+    timeoutMs,
+  )
+  const asked = { ...withEntry, realm, withheld, bodies }
+  if (withheld !== undefined) return asked
+  return await askAll({ upstream: createUpstream(options), now: options.now }, asked, input)
+}
+
+async function anonymousEntry(
+  { upstream, now }: Line,
+  { registry, base }: ClientFacts,
+): Promise<Pick<ClientFacts, 'entry' | 'challenges'>> {
+  try {
+    const response = await upstream.transport.send(registry, { method: 'GET', url: `${base}/v2/` })
+    const { answer, challenges } = await answerOf(response, now())
+    return { entry: answer, challenges }
+  } catch {
+    return { entry: undefined, challenges: [] }
+  }
+}
+
+async function realmOf(
+  { upstream, now }: Line,
+  { registry, challenges }: ClientFacts,
+  timeoutMs: number,
+): Promise<RealmFacts | undefined> {
+  const bearer = challenges.find(({ scheme }) => scheme === 'bearer')
+  if (bearer === undefined) return undefined
+  const realm = bearer.parameters.get('realm') ?? ''
+  const service = bearer.parameters.get('service') ?? ''
+  const url = URL.parse(realm) ?? undefined
+  if (url === undefined || !/^https?:$/.test(url.protocol))
+    return { realm, service, url: undefined, probe: undefined, answer: undefined }
+  const isSecure = url.protocol === 'https:'
+  const host = url.hostname.replace(/^\[|\]$/g, '')
+  const probe = await probeTls(host, Number(url.port) || (isSecure ? 443 : 80), Math.min(timeoutMs, REALM_PATIENCE))
+  if (probe.kind === 'unreachable') return { realm, service, url, probe, answer: undefined }
+  let answer: Answer | { fault: string }
+  try {
+    const asked = new URL(url)
+    if (service !== '') asked.searchParams.set('service', service)
+    const response = await upstream.transport.send(registry, { method: 'GET', url: asked.href })
+    answer = (await answerOf(response, now())).answer
+  } catch (error) {
+    answer = { fault: error instanceof Error ? error.message : String(error) }
+  }
+  return { realm, service, url, probe, answer }
+}
+
+/** Why no password may go there; undefined: it may. */
+function withholding({ probe, view, registry }: ClientFacts, { upstream }: ClientInput): string | undefined {
+  if (upstream.insecure === true || upstream.plainHttp === true || view.kind === 'loopback') return undefined
+  if (probe.kind === 'plain' && view.kind !== 'listed') {
+    return `${registry} has no TLS: nothing was asked with your name (--plain-http does, and sends the password in clear)`
+  }
+  return undefined
+}
+
+async function askAll(line: Line, facts: ClientFacts, input: ClientInput): Promise<ClientFacts> {
+  const { upstream } = line
+  const { registry, repository, reference, wanted } = facts
+  let credential: Awaited<ReturnType<Upstream['credentials']['find']>>
+  try {
+    credential = await upstream.credentials.find(registry, repository)
+  } catch (error) {
+    return { ...facts, withheld: error instanceof Error ? error.message : String(error) }
+  }
+  const named = credential && {
+    name: credential.kind === 'registry-token' ? '' : credential.username,
+    source: credential.source,
+  }
+  const known = { ...facts, credential: named }
+  const first = await askGrant(line, known, [], `${facts.base}/v2/`)
+  const isTaken =
+    first.outcome.kind !== 'refused' && first.outcome.kind !== 'failed' && (first.verdict?.status ?? 200) < 400
+  if (!isTaken) return { ...known, grants: [first] }
+  const grants: Grant[] = [first]
+  if (repository === undefined || wanted?.includes('catalog') === true) {
+    grants.push(await askGrant(line, known, [CATALOG], `${facts.base}/v2/_catalog?n=1`))
+  }
+  if (repository === undefined) return { ...known, grants }
+  const actions = (wanted ?? ['pull', 'push']).filter((action) => action !== 'catalog')
+  const needed = repositoryAccess(
+    repository,
+    ...(actions.includes('push') ? [...new Set(['pull', ...actions])] : actions),
+  )
+  if (needed.length > 0) grants.push(await askGrant(line, known, needed, undefined))
+  const granted = grants.at(-1)
+  const image = reference === undefined ? undefined : await imageOf(upstream, { registry, repository }, reference)
+  const isPush = actions.includes('push') && granted !== undefined && mayPush(granted, repository)
+  const upload = isPush && !input.isReadOnly ? await uploadOf(upstream, registry, repository) : undefined
+  return { ...known, grants, image, upload }
+}
+
+function mayPush({ outcome }: Grant, repository: string): boolean {
+  if (outcome.kind === 'none') return true
+  const access: readonly Access[] = repositoryAccess(repository, 'pull', 'push')
+  return (
+    outcome.kind === 'token' &&
+    outcome.token !== undefined &&
+    access.every((one) => covers(outcome.token?.access ?? [], one))
+  )
+}
+
+async function imageOf(
+  upstream: Upstream,
+  place: { registry: string; repository: string },
+  reference: string,
+): Promise<ClientFacts['image']> {
+  try {
+    return { found: (await upstream.head(place, reference)) !== undefined }
+  } catch (error) {
+    return { fault: error instanceof Error ? error.message : String(error) }
+  }
+}
+
+/** Begins an upload, to see where the registry sends it, and takes it back. Undefined: the registry would not. */
+async function uploadOf(upstream: Upstream, registry: string, repository: string): Promise<ClientFacts['upload']> {
+  const what = `an upload to ${registry}/${repository}`
+  const needed = repositoryAccess(repository, 'pull', 'push')
+  try {
+    const response = await upstream.session.request({
+      ...{ registry, repository, needed, what, method: 'POST', path: `${repository}/blobs/uploads/` },
+      headers: { 'Content-Length': '0' },
+      expected: [202],
+    })
+    await response.body?.cancel()
+    const location = response.headers.get('location') ?? ''
+    await takeBack(upstream, registry, repository, location)
+    return { location }
+  } catch (error) {
+    if (error instanceof UpstreamError) return undefined
+    throw error
+  }
+}
+
+/** By the path alone, whatever host it names. Where the rights do not reach, the registry forgets it by itself. */
+async function takeBack(upstream: Upstream, registry: string, repository: string, location: string): Promise<void> {
+  const at = location.indexOf('/v2/')
+  if (at === -1) return
+  const request = {
+    ...{ registry, repository, what: 'the upload', method: 'DELETE' as const },
+    path: location.slice(at + '/v2/'.length),
+    needed: repositoryAccess(repository, 'delete'),
+    expected: [204, 202, 200, 401, 403, 404, 405],
+  }
+  const response = await upstream.session.request(request).catch(() => undefined)
+  await response?.body?.cancel()
+}
+
+function partsOf(registry: string): { hostname: string; port: number | undefined } {
+  const match = /^(.*?)(?::(\d+))?$/.exec(registry)
+  return {
+    hostname: (match?.[1] ?? registry).replace(/^\[|\]$/g, ''),
+    port: match?.[2] === undefined ? undefined : Number(match[2]),
+  }
+}
+
+async function addressesOf(hostname: string): Promise<string[]> {
+  if (isIP(hostname) !== 0) return [hostname]
+  try {
+    return (await lookup(hostname, { all: true })).map(({ address }) => address)
+  } catch {
+    return []
+  }
+}

@@ -1,0 +1,54 @@
+import type { Access } from '../oci/scope.ts'
+import { UpstreamError } from '../upstream/error.ts'
+import { answerOf, errorIn, type Line } from './answer.ts'
+import { type ClientFacts, type Grant, type Outcome, readToken } from './client-facts.ts'
+
+/**
+ * Asks for rights, and the registry what it makes of them.
+ * @param url what to ask the registry for with them; undefined: nothing.
+ */
+export async function askGrant(
+  line: Line,
+  facts: ClientFacts,
+  asked: readonly Access[],
+  url: string | undefined,
+): Promise<Grant> {
+  const { upstream } = line
+  const { registry, repository, challenges } = facts
+  const target = { registry, repository, needed: asked }
+  const isBearer = challenges.some(({ scheme }) => scheme === 'bearer')
+  let outcome: Outcome
+  let header: string | undefined
+  try {
+    header = isBearer
+      ? `Bearer ${(await upstream.authorization.token(target)).token}`
+      : await upstream.authorization.headerFor(target)
+    outcome = isBearer ? { kind: 'token', token: readToken(header?.slice('Bearer '.length) ?? '') } : { kind: 'none' }
+  } catch (error) {
+    if (!(error instanceof UpstreamError)) throw error
+    const { message, hint } = error
+    return {
+      asked,
+      outcome: { kind: error.fault === 'unauthorized' ? 'refused' : 'failed', message, hint },
+      verdict: undefined,
+    }
+  }
+  return { asked, outcome, verdict: url === undefined ? undefined : await verdictOf(line, registry, url, header) }
+}
+
+async function verdictOf(
+  { upstream, now }: Line,
+  registry: string,
+  url: string,
+  header: string | undefined,
+): Promise<Grant['verdict']> {
+  try {
+    const headers: Record<string, string> = header === undefined ? {} : { Authorization: header }
+    const response = await upstream.transport.send(registry, { method: 'GET', url, headers })
+    const { answer, challenges } = await answerOf(response, now())
+    return { status: answer.status, error: errorIn(challenges), date: answer.date, at: answer.at }
+  } catch (error) {
+    if (error instanceof UpstreamError) return undefined
+    throw error
+  }
+}

@@ -1,0 +1,89 @@
+import { type Finding, isFault } from './finding.ts'
+
+export interface Report {
+  /** What was examined, in one line. */
+  subject: string
+  findings: readonly Finding[]
+}
+
+export interface Look {
+  colour: boolean
+  /** Columns of the terminal; undefined: lines are as long as they are. */
+  width: number | undefined
+}
+
+const SIGNS: Record<Finding['severity'], { word: string; code: string }> = {
+  ok: { word: 'ok', code: '32' },
+  note: { word: 'note', code: '2' },
+  warning: { word: 'WARNING', code: '33' },
+  fault: { word: 'FAULT', code: '31' },
+}
+
+/** For people: what is well in a line each, then what is not, each with what to do; the worst last, where the eye is. With faults the summary is left to whoever says that it failed. */
+export function formatReport({ subject, findings }: Report, { colour, width }: Look): string {
+  const paint = (code: string, text: string) => (colour ? `\u001b[${code}m${text}\u001b[0m` : text)
+  const order: Finding['severity'][] = ['ok', 'note', 'warning', 'fault']
+  const sorted = order.flatMap((severity) => findings.filter((one) => one.severity === severity))
+  const widest = Math.max(...sorted.map(({ severity }) => SIGNS[severity].word.length))
+  const blocks = sorted.map(({ severity, id, about, message, fix }) => {
+    const { word, code } = SIGNS[severity]
+    const head = `${paint(code, word.padEnd(widest))}  `
+    const isTrouble = severity === 'warning' || severity === 'fault'
+    const title = isTrouble ? `${paint('1', id)}  ${about}` : `${id}  ${about}: ${message}`
+    const indent = ' '.repeat(widest + 2)
+    const lines = isTrouble
+      ? [title, ...wrapped(message, indent, width), ...fix.map((line) => `${indent}${paint('36', 'fix:')} ${line}`)]
+      : wrapped(title, indent, width).map((line, index) => (index === 0 ? line.trimStart() : line))
+    return `${head}${lines.join('\n')}\n`
+  })
+  const end = findings.some(isFault) ? '' : `\n${summary(findings)}\n`
+  return `${paint('1', subject)}\n\n${blocks.join('')}${end}`
+}
+
+/** One line, as the last of the report. */
+export function summary(findings: readonly Finding[]): string {
+  const faults = findings.filter(isFault).length
+  const warnings = findings.filter(({ severity }) => severity === 'warning').length
+  if (faults === 0 && warnings === 0) return 'All is well.'
+  const parts = [
+    ...(faults === 0 ? [] : [`${faults} ${faults === 1 ? 'fault' : 'faults'}`]),
+    ...(warnings === 0 ? [] : [`${warnings} ${warnings === 1 ? 'warning' : 'warnings'}`]),
+  ]
+  return `${parts.join(', ')}${faults === 0 ? ': nothing that keeps it from working' : ''}.`
+}
+
+/** Words of a message in lines that fit; commands and paths are never broken. */
+function wrapped(text: string, indent: string, width: number | undefined): string[] {
+  const room = width === undefined ? Number.POSITIVE_INFINITY : Math.max(40, width - indent.length)
+  const lines: string[] = []
+  let line = ''
+  for (const word of text.split(' ')) {
+    if (line !== '' && line.length + 1 + word.length > room) {
+      lines.push(indent + line)
+      line = word
+    } else line = line === '' ? word : `${line} ${word}`
+  }
+  return [...lines, indent + line]
+}
+
+/** For programs. */
+export function jsonReport({ subject, findings }: Report): string {
+  const count = (severity: Finding['severity']) => findings.filter((one) => one.severity === severity).length
+  return JSON.stringify(
+    {
+      subject,
+      healthy: !findings.some(isFault),
+      faults: count('fault'),
+      warnings: count('warning'),
+      findings: findings.map(({ severity, id, about, message, fix }) => ({
+        severity,
+        id,
+        about,
+        message,
+        fix: [...fix],
+      })),
+    },
+    undefined,
+    2,
+  )
+}
