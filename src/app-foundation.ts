@@ -22,7 +22,7 @@ export interface Foundation {
   /** The admin API, which asks the identity of the moment; undefined without a database. */
   api(
     current: () => Pick<Identity, 'login' | 'chain' | 'server' | 'own'>,
-    registry?: Pick<ApiDeps, 'notifications' | 'collection' | 'trash' | 'trashWindow'> & {
+    registry?: Pick<ApiDeps, 'notifications' | 'collection' | 'trash' | 'trashWindow' | 'immutable'> & {
       snapshots: () => ApiDeps['snapshots']
     },
   ): Api | undefined
@@ -107,6 +107,7 @@ export async function openFoundation(options: FoundationDeps): Promise<Foundatio
             collection: registry?.collection,
             trash: registry?.trash,
             trashWindow: registry?.trashWindow,
+            immutable: registry?.immutable,
             audit: metadata.audit,
             contents: metadata.contents,
             whoIs: createWhoIs({ login: () => current().login, now, record }),

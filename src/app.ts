@@ -35,6 +35,7 @@ import { createWaitingRoom } from './http/waiting-room.ts'
 import type { Digest } from './oci/digest.ts'
 import { createBlobs } from './registry/blobs.ts'
 import { createCatalog } from './registry/catalog.ts'
+import { createImmutableTags } from './registry/immutable.ts'
 import { createManifests } from './registry/manifests.ts'
 import { createPullCounts } from './registry/pull-counts.ts'
 import { createReferrers } from './registry/referrers.ts'
@@ -131,9 +132,20 @@ export async function createApp(
     const uploads = createUploads({ metadata, storage, now, newId, bootId: bootId(), turns, onBlob, events, space })
     const onFreed = (digests: readonly Digest[]) => digests.forEach(blobs.forget)
     const counts = caches.manifest
+    const immutable = createImmutableTags({ rules: metadata.immutable, configured: () => settings.immutable, now })
     const pulls = createPullCounts({ pulls: metadata.pulls, now, log })
     owned.closers.push(pulls.close)
-    const manifests = createManifests({ metadata, now, policy: () => policy, onFreed, counts, pulls, events, space })
+    const manifests = createManifests({
+      metadata,
+      now,
+      policy: () => policy,
+      onFreed,
+      counts,
+      pulls,
+      events,
+      space,
+      immutable,
+    })
     let isAdopting = hasTree(config)
     const snapshots = openSnapshots(config.data, { log, now, newId })
     owned.closers.push(() => snapshots.stop())
@@ -188,7 +200,8 @@ export async function createApp(
           throw new ChangeError('conflict', 'images are still being adopted; try again when that has ended')
         return upkeep.runs
       }),
-      trash: createTrash({ metadata, manifests, onFreed, now, newId }),
+      trash: createTrash({ metadata, manifests, onFreed, immutable, now, newId }),
+      immutable,
       trashWindow: () => settings.trash.windowMs,
     })
 

@@ -147,6 +147,7 @@ const FAULTS = {
   'read-only': 'the database cannot be written',
   corrupt: 'the database is damaged',
   failed: 'the database does not answer',
+  denied: 'the change is not allowed',
 } as const
 
 /** Asks the database; that it cannot answer becomes an UnavailableError with a text for anybody. */

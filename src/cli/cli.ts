@@ -12,6 +12,7 @@ import { exportCommand } from './export.ts'
 import { gcCommand } from './gc.ts'
 import { groupCommand } from './group.ts'
 import { htpasswdCommand } from './htpasswd.ts'
+import { immutableCommand } from './immutable.ts'
 import { keyCommand } from './key.ts'
 import { notifyCommand } from './notify.ts'
 import { registryCommand } from './registry.ts'
@@ -58,6 +59,7 @@ function berthCommand(): Command {
     .addCommand(gcCommand())
     .addCommand(tagCommand())
     .addCommand(trashCommand())
+    .addCommand(immutableCommand())
     .addCommand(keyCommand())
     .addCommand(htpasswdCommand())
     .addCommand(notifyCommand())

@@ -2,6 +2,7 @@ import { Command } from 'commander'
 import type { TagHistoryView, TagRestoredView } from '../http/api/collection-schemas.ts'
 import { type AdminContext, type AdminFlags, adminOptions, ofProcess, withApi } from './control.ts'
 import { CommandError } from './error.ts'
+import { parseReference } from './reference.ts'
 import { show, tell, timeCell } from './table.ts'
 
 export function tagCommand(context: AdminContext = ofProcess): Command {
@@ -18,7 +19,7 @@ export function tagCommand(context: AdminContext = ofProcess): Command {
     .option('--limit <n>', 'rows at most, up to 1000', '100')
     .option('--before <id>', 'only what came before this one')
     .action(async (reference: string, flags: AdminFlags & { limit: string; before?: string }) => {
-      const { repository, tag } = parse(reference)
+      const { repository, tag } = parseReference(reference)
       const query = { repository, tag, limit: flags.limit, before: flags.before }
       await withApi(context, flags, async (ask) => {
         show(context, flags, await ask<TagHistoryView>('GET', '/tags/history', { query }), historyTable)
@@ -32,24 +33,18 @@ export function tagCommand(context: AdminContext = ofProcess): Command {
       .argument('<repository:tag>'),
   )
     .option('--to <digest>', 'to this manifest of the repository, in the trash or not')
-    .action(async (reference: string, flags: AdminFlags & { to?: string }) => {
-      const { repository, tag } = parse(reference)
+    .option('--force', 'even where the tag is immutable')
+    .action(async (reference: string, flags: AdminFlags & { to?: string; force?: true }) => {
+      const { repository, tag } = parseReference(reference)
       if (tag === undefined) throw new CommandError(`${reference} names no tag: write REPOSITORY:TAG`, 2)
       await withApi(context, flags, async (ask) => {
-        const body = { repository, tag, digest: flags.to }
+        const body = { repository, tag, digest: flags.to, force: flags.force }
         const answer = await ask<TagRestoredView>('POST', '/tags/restore', { body })
         const { digest, from } = answer.json
         tell(context, flags, answer, `${reference} points to ${digest}${from === null ? '' : ` (before: ${from})`}.`)
       })
     })
   return command
-}
-
-function parse(reference: string): { repository: string; tag: string | undefined } {
-  const colon = reference.lastIndexOf(':')
-  // A colon before a slash would be that of a host and port, which no repository here has.
-  if (colon === -1) return { repository: reference, tag: undefined }
-  return { repository: reference.slice(0, colon), tag: reference.slice(colon + 1) }
 }
 
 function historyTable({ moves }: TagHistoryView): string[][] {

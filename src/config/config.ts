@@ -41,6 +41,14 @@ export interface Config {
   trash: TrashConfig
   space: SpaceConfig
   backup: BackupConfig
+  immutable: ImmutableConfig[]
+}
+
+/** Tags that do not move. Patterns are those of `oci/selector.ts`. */
+export interface ImmutableConfig {
+  name: string
+  repositories: string[]
+  tags: string[]
 }
 
 export interface HttpConfig {

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { auth } from './distribution-auth.ts'
 import { backupSchema, gcSchema, spaceSchema, trashSchema, uploadPurgingSchema } from './distribution-collection.ts'
 import { health } from './distribution-health.ts'
+import { immutableSchema } from './distribution-limits.ts'
 import { compatibility, policy, validation } from './distribution-manifests.ts'
 import { notifications } from './distribution-notifications.ts'
 import { middleware, proxy, redis, reporting } from './distribution-services.ts'
@@ -195,6 +196,7 @@ export const distributionSchema = z.object({
   trash: trashSchema,
   space: spaceSchema,
   backup: backupSchema,
+  immutable: immutableSchema,
   uploads: section(
     {
       chunkminlength: z

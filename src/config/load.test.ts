@@ -92,6 +92,7 @@ const bare: Config = {
   trash: { windowMs: 168 * 3_600_000, minFree: { bytes: 2 * 1024 ** 3 } },
   space: { minFree: { bytes: 256 * 1024 ** 2 }, reserveBytes: 64 * 1024 ** 2 },
   backup: { database: { enabled: true, keep: 3 } },
+  immutable: [],
 }
 
 const everywhere = { kind: 'tcp', hostname: '::', port: 5000 } as const

@@ -5,6 +5,7 @@ import { regexpFault } from './pattern.ts'
 import type { Places } from './places.ts'
 import { resolveGc, resolveSpace, resolveTrash } from './resolve-collection.ts'
 import { resolveHealth } from './resolve-health.ts'
+import { resolveImmutable } from './resolve-limits.ts'
 import { resolveLog } from './resolve-log.ts'
 
 /** distribution's default for a page of the catalog and of a list of tags. */
@@ -33,6 +34,7 @@ type Rest = Pick<
   | 'trash'
   | 'space'
   | 'backup'
+  | 'immutable'
   | 'health'
 >
 
@@ -60,6 +62,7 @@ export function resolveRegistry(raw: Distribution, places: Places): Rest {
     trash,
     space: resolveSpace(raw.space, trash, places),
     backup: raw.backup,
+    immutable: resolveImmutable(raw.immutable, places),
   }
 }
 

@@ -35,6 +35,7 @@ export interface Tables {
   trash_pulls: PullsColumns & { trash_id: number; tag: string }
   /** How much the collector has taken so far. */
   collected: { kind: CollectedKind; count: number; bytes: number }
+  immutable_rules: ImmutableRulesTable
   users: UsersTable
   groups: { name: string; description: string; created_at: number }
   group_members: { group_name: string; user_name: string }
@@ -140,6 +141,15 @@ interface TagHistoryTable {
 interface PullsColumns {
   pulls: number
   last_at: number
+}
+
+interface ImmutableRulesTable {
+  name: string
+  /** A JSON array of patterns; so is `tags`. */
+  repositories: string
+  tags: string
+  comment: string
+  created_at: number
 }
 
 interface UsersTable {

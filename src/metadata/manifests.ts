@@ -3,6 +3,7 @@ import { bury } from './burial.ts'
 import { type Database, type Handle, inChunks } from './database.ts'
 import { eventOfTag, queueEvents } from './events.ts'
 import type { ManifestPut, Manifests, Reference, StoredManifest } from './metadata.ts'
+import { refuseToDelete, refuseToMove } from './protection.ts'
 import { ensureRepository, lockRepository, updateListed } from './repositories.ts'
 import { reviewManifests, settleLinks, settleManifests } from './reviews.ts'
 import { moveTag } from './tag-history.ts'
@@ -33,6 +34,7 @@ export function manifests(database: Database): Manifests {
           const missing = await missingReferences(trx, put)
           if (missing.length > 0) return { stored: false, missing }
           const repositoryId = await ensureRepository(trx, put.repository, put.now)
+          await refuseToMove(trx, { repositoryId, ...put }, put.tags, put.digest)
           const manifestId = await store(trx, repositoryId, put)
           for (const name of new Set(put.tags)) await moveTag(trx, { repositoryId, name, manifestId, ...put })
           if (put.tags.length === 0) await reviewManifests(trx, [manifestId], 'unused', put.now)
@@ -43,7 +45,7 @@ export function manifests(database: Database): Manifests {
       )
     },
 
-    delete(repository, digest, { batch, events = [], ...change }) {
+    delete(repository, digest, { batch, events = [], protections = [], ...change }) {
       return database.transaction(
         async (trx) => {
           const repositoryId = await lockRepository(trx, repository)
@@ -55,6 +57,13 @@ export function manifests(database: Database): Manifests {
             .where('digest', '=', digest)
             .executeTakeFirst()
           if (manifest === undefined) return undefined
+          if (protections.length > 0) {
+            const tags = await trx.selectFrom('tags').select('name').where('manifest_id', '=', manifest.id).execute()
+            refuseToDelete(
+              { repository, protections },
+              tags.map(({ name }) => ({ name, digest })),
+            )
+          }
           const grave = { reason: 'deleted', batch, deletedAt: change.now } as const
           const buried = await bury(trx, { repositoryId, manifestId: manifest.id, change, grave })
           const ofTags = events.flatMap((event) => buried.tags.map((tag) => eventOfTag(event, tag)))
@@ -134,7 +143,7 @@ async function missingReferences(trx: Handle, { repository, references }: Manife
   return required.filter((reference) => !present[reference.kind].has(reference.digest))
 }
 
-type Stored = Omit<ManifestPut, 'tags' | 'repository' | 'actor'>
+type Stored = Omit<ManifestPut, 'tags' | 'repository' | 'actor' | 'protections'>
 
 /** The manifest's id. One that is there already stays as it was. The caller holds the repository's lock. */
 export async function store(trx: Handle, repositoryId: number, put: Stored): Promise<number> {

@@ -20,6 +20,7 @@ import {
   user,
 } from './examples.suite.ts'
 import { groupsSuite } from './groups.suite.ts'
+import { immutableSuite } from './immutable.suite.ts'
 import { listsSuite } from './lists.suite.ts'
 import { manifestsSuite } from './manifests.suite.ts'
 import { pullsSuite } from './pulls.suite.ts'
@@ -46,6 +47,7 @@ export function metadataSuite(name: string, open: Open): void {
     adoptionSuite(() => opened)
     uploadsSuite(() => opened)
     manifestsSuite(() => opened)
+    immutableSuite(() => opened)
     listsSuite(() => opened)
     contentsSuite(() => opened)
     usersSuite(() => opened)

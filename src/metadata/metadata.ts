@@ -5,6 +5,7 @@ import type { Adoption } from './adoption-types.ts'
 import type { Audit } from './audit-types.ts'
 import type { Cause, Change, Collection, TagMove, TagRestored, Trash } from './collection-types.ts'
 import type { Events, NewEvent } from './event-types.ts'
+import type { Denial, ImmutableRules, TagProtection } from './limit-types.ts'
 import type { Pulls } from './pull-types.ts'
 import type { Status } from './status-types.ts'
 
@@ -13,6 +14,7 @@ export type * from './adoption-types.ts'
 export type * from './audit-types.ts'
 export type * from './collection-types.ts'
 export type * from './event-types.ts'
+export type * from './limit-types.ts'
 export type * from './pull-types.ts'
 export type * from './status-types.ts'
 
@@ -34,6 +36,7 @@ export interface Metadata {
   collection: Collection
   trash: Trash
   pulls: Pulls
+  immutable: ImmutableRules
   users: Users
   groups: Groups
   tokens: Tokens
@@ -189,6 +192,8 @@ export interface ManifestPut extends StoredManifest {
   events?: readonly NewEvent[]
   /** Who pushes: a subject's name, `''` without credentials. */
   actor: string
+  /** Tags that exist and are protected are not moved: MetadataError `denied`. */
+  protections?: readonly TagProtection[]
 }
 
 export interface Manifests {
@@ -201,11 +206,12 @@ export interface Manifests {
    * Moves the manifest to the trash, and takes away every tag that points to it. Undefined when it is not there. `freed` are
    * blobs that no manifest of the repository needs any more. `batch` names what is deleted, and restored, together. Each event is
    * written for the manifest, and then once more for each tag.
+   * @throws MetadataError `denied` when one of its tags is protected
    */
   delete(
     repository: string,
     digest: Digest,
-    change: Change & { batch?: string; events?: readonly NewEvent[] },
+    change: Change & { batch?: string; events?: readonly NewEvent[]; protections?: readonly TagProtection[] },
   ): Promise<{ tags: string[]; freed: Digest[] } | undefined>
   /** Digests of a repository's manifests, in byte order; `page.last` is a digest. */
   list(repository: string, page: Page): Promise<Digest[]>
@@ -214,11 +220,14 @@ export interface Manifests {
 export interface Tags {
   /** Undefined when the repository does not exist. */
   list(repository: string, page: Page): Promise<string[] | undefined>
-  /** Takes the tag away, and nothing else. Resolves to the digest that it had. */
+  /**
+   * Takes the tag away, and nothing else. Resolves to the digest that it had.
+   * @throws MetadataError `denied` when it is protected
+   */
   delete(
     repository: string,
     tag: string,
-    change: Change & { events?: readonly NewEvent[] },
+    change: Change & { events?: readonly NewEvent[]; protections?: readonly TagProtection[] },
   ): Promise<Digest | undefined>
   /** Moves of one tag, or of all of the repository, the newest first; `before` is an id of an earlier page. */
   history(
@@ -229,8 +238,14 @@ export interface Tags {
   /**
    * Points the tag to `to`, or else to what it pointed to before its last move. The manifest comes back from the trash, if
    * it is there.
+   * @throws MetadataError `denied` when it is protected and points elsewhere
    */
-  restore(repository: string, tag: string, to: Digest | undefined, change: Change): Promise<TagRestored>
+  restore(
+    repository: string,
+    tag: string,
+    to: Digest | undefined,
+    change: Change & { protections?: readonly TagProtection[] },
+  ): Promise<TagRestored>
 }
 
 export interface Referrers {
@@ -306,15 +321,19 @@ export interface Contents {
   blobs(repository: string, filter: { digest?: Digest | undefined }, page: Page): Promise<StoredBlob[]>
 }
 
-export type MetadataFault = 'no-space' | 'read-only' | 'corrupt' | 'failed'
+/** `denied`: a limit of the registry's owner forbids it. */
+export type MetadataFault = 'no-space' | 'read-only' | 'corrupt' | 'failed' | 'denied'
 
-/** The database could not do it; nothing of the call has happened. */
+/** The database could not do it, or must not; nothing of the call has happened. */
 export class MetadataError extends Error {
   readonly fault: MetadataFault
+  /** Of the fault `denied`: what forbids it. */
+  readonly denial: Denial | undefined
 
-  constructor(fault: MetadataFault, message: string, cause?: unknown) {
+  constructor(fault: MetadataFault, message: string, cause?: unknown, denial?: Denial) {
     super(message, { cause })
     this.name = 'MetadataError'
     this.fault = fault
+    this.denial = denial
   }
 }

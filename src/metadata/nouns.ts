@@ -6,6 +6,7 @@ import { contents } from './contents.ts'
 import type { Database } from './database.ts'
 import { events } from './events.ts'
 import { groups } from './groups.ts'
+import { immutable } from './immutable.ts'
 import { manifests } from './manifests.ts'
 import type { Metadata } from './metadata.ts'
 import { pulls } from './pulls.ts'
@@ -34,6 +35,7 @@ export function nouns(database: Database): Nouns {
     collection: collection(database),
     trash: trash(database),
     pulls: pulls(database),
+    immutable: immutable(database),
     users: users(database),
     groups: groups(database),
     tokens: tokens(database),

@@ -1,4 +1,4 @@
-import { MetadataError, type MetadataFault } from './metadata.ts'
+import { type Denial, MetadataError, type MetadataFault } from './metadata.ts'
 import type { Nouns } from './nouns.ts'
 
 /** What goes between the thread that answers requests and the one that writes. All of it can be cloned. */
@@ -33,12 +33,13 @@ export interface Fault {
   message: string
   /** For the log. */
   cause: string
+  denial: Denial | undefined
 }
 
-export function toFault({ fault, message, cause }: MetadataError): Fault {
-  return { fault, message, cause: cause instanceof Error ? (cause.stack ?? cause.message) : '' }
+export function toFault({ fault, message, cause, denial }: MetadataError): Fault {
+  return { fault, message, denial, cause: cause instanceof Error ? (cause.stack ?? cause.message) : '' }
 }
 
-export function fromFault({ fault, message, cause }: Fault): MetadataError {
-  return new MetadataError(fault, message, cause === '' ? undefined : new Error(cause))
+export function fromFault({ fault, message, cause, denial }: Fault): MetadataError {
+  return new MetadataError(fault, message, cause === '' ? undefined : new Error(cause), denial)
 }

@@ -89,7 +89,7 @@ export async function startClient(
       waiting.push(call)
       return
     }
-    if (call !== undefined) measure(call, !result.ok)
+    if (call !== undefined) measure(call, !result.ok && result.error.fault !== 'denied')
     if (result.ok) call?.resolve(result.value)
     else call?.reject(fromFault(result.error))
   }

@@ -144,6 +144,11 @@ export async function openSqlite({
         (digests.length <= SHORT_PAGE ? here.pulls.ofManifests : long.pullsOfManifests)(repository, digests),
       since: here.pulls.since,
     },
+    immutable: {
+      list: here.immutable.list,
+      add: method('durable', 'immutable', 'add'),
+      remove: method('durable', 'immutable', 'remove'),
+    },
     users: {
       find: hot.users.find,
       list: (page, kind) => (isShort(page) ? here.users.list : long.users)(page, kind),

@@ -2,7 +2,8 @@ import type { Digest } from '../oci/digest.ts'
 import type { Database, Handle } from './database.ts'
 import { queueEvents } from './events.ts'
 import { exhume } from './exhumation.ts'
-import type { Change, TagRestored, Tags } from './metadata.ts'
+import type { Change, TagProtection, TagRestored, Tags } from './metadata.ts'
+import { refuseToDelete, refuseToMove } from './protection.ts'
 import { restoreTagPulls } from './pulls.ts'
 import { lockRepository } from './repositories.ts'
 import { history, moveTag, removeTag } from './tag-history.ts'
@@ -24,12 +25,13 @@ export function tags(database: Database): Tags {
       return rows.map((row) => row.name)
     },
 
-    delete(repository, tag, { events, ...change }) {
+    delete(repository, tag, { events, protections, ...change }) {
       return database.transaction(
         async (trx) => {
           const repositoryId = await lockRepository(trx, repository)
           if (repositoryId === undefined) return undefined
           const digest = await removeTag(trx, { repositoryId, name: tag, ...change })
+          if (digest !== undefined) refuseToDelete({ repository, protections }, [{ name: tag, digest }])
           if (digest !== undefined) await queueEvents(trx, events)
           return digest
         },
@@ -39,12 +41,12 @@ export function tags(database: Database): Tags {
 
     history: (repository, tag, page) => history(database.read, repository, tag, page),
 
-    restore(repository, tag, to, change) {
+    restore(repository, tag, to, { protections, ...change }) {
       return database.transaction(
         async (trx) => {
           const repositoryId = await lockRepository(trx, repository)
           if (repositoryId === undefined) return { kind: 'unknown' } as const
-          return await restore(trx, { repositoryId, name: tag, to, change })
+          return await restore(trx, { repositoryId, repository, protections, name: tag, to, change })
         },
         { durable: true },
       )
@@ -54,11 +56,19 @@ export function tags(database: Database): Tags {
 
 async function restore(
   trx: Handle,
-  wanted: { repositoryId: number; name: string; to: Digest | undefined; change: Change },
+  wanted: {
+    repositoryId: number
+    repository: string
+    protections: readonly TagProtection[] | undefined
+    name: string
+    to: Digest | undefined
+    change: Change
+  },
 ): Promise<TagRestored> {
   const { repositoryId, name, change } = wanted
   const digest = wanted.to ?? (await digestBefore(trx, repositoryId, name))
   if (digest === undefined) return { kind: 'unknown' }
+  await refuseToMove(trx, wanted, [name], digest)
   const living = await trx
     .selectFrom('manifests')
     .select('id')

@@ -7,6 +7,7 @@ import { isTag } from '../oci/name.ts'
 import type { CacheCounts } from './blobs.ts'
 import { createReferencesOf, describedBy, type EventCause, type Events, NO_EVENTS } from './events.ts'
 import { withFaults } from './faults.ts'
+import { type ImmutableTags, NOTHING_IMMUTABLE } from './immutable.ts'
 import type { PullCounts } from './pull-counts.ts'
 import { ENDLESS_SPACE, type Space } from './space.ts'
 import { checkClass, type Policy, referencesOf } from './validation.ts'
@@ -22,12 +23,13 @@ export interface Manifests {
   /**
    * Stores a manifest under its digest and moves the tags. One transaction.
    * @throws RegistryError MANIFEST_INVALID, DIGEST_INVALID, TAG_INVALID, MANIFEST_BLOB_UNKNOWN (one per missing blob), and
-   *   DENIED for a class of images that is not allowed, and when the disk has no room for pushes.
+   *   DENIED for a class of images that is not allowed, when the disk has no room for pushes, and for a tag that is immutable
+   *   and stands for another manifest.
    */
   put(put: ManifestPush, cause?: () => EventCause): Promise<{ digest: Digest; subject: Digest | undefined }>
   /**
    * By digest: moves it to the trash, and takes its tags along. By tag: the tag alone. `actor` is a subject's name.
-   * @throws RegistryError MANIFEST_UNKNOWN
+   * @throws RegistryError MANIFEST_UNKNOWN; DENIED where a tag that would go is immutable
    */
   delete(repository: string, reference: string, actor: string, cause?: () => EventCause): Promise<void>
   /** To be told of a pull that was answered, where `wantsPulls`. */
@@ -65,6 +67,7 @@ export function createManifests(deps: {
   policy: () => Policy
   now: () => number
   events?: Events
+  immutable?: Pick<ImmutableTags, 'of'>
   /** Called before a deletion is acknowledged: no manifest of the repository needs these blobs any more. */
   onFreed: (digests: readonly Digest[]) => void
   /** Counts what is pulled. */
@@ -75,7 +78,7 @@ export function createManifests(deps: {
   space?: Space
 }): Manifests {
   const { metadata, now, onFreed, events = NO_EVENTS, counts = { requests: 0, hits: 0 }, pulls } = deps
-  const { space = ENDLESS_SPACE } = deps
+  const { space = ENDLESS_SPACE, immutable = NOTHING_IMMUTABLE } = deps
   const referencesOfPulled = createReferencesOf()
   /** In the hands of the collector, by cache key. */
   const collected = new Map<string, number>()
@@ -149,6 +152,7 @@ export function createManifests(deps: {
       const told = (names.length === 0 ? [undefined] : names).flatMap((tag) =>
         events.of('push', { ...target, tag, references: () => describedBy(manifest) }, cause),
       )
+      const protections = names.length === 0 ? [] : await immutable.of(repository)
       const outcome = await withFaults(() =>
         metadata.manifests.put({
           repository,
@@ -163,6 +167,7 @@ export function createManifests(deps: {
           now: now(),
           events: told,
           actor,
+          protections,
         }),
       )
       if (!outcome.stored) throw missing(outcome.missing.map((entry) => entry.digest))
@@ -172,9 +177,10 @@ export function createManifests(deps: {
     },
 
     async delete(repository, reference, actor, cause) {
+      const protections = await immutable.of(repository)
       if (isDigest(reference)) {
         const told = events.of('delete', { repository, digest: reference }, cause)
-        const change = { now: now(), actor, events: told }
+        const change = { now: now(), actor, events: told, protections }
         const deleted = await withFaults(() => metadata.manifests.delete(repository, reference, change))
         forget(repository, [reference, ...(deleted?.tags ?? [])])
         if (deleted !== undefined) onFreed(deleted.freed)
@@ -183,8 +189,9 @@ export function createManifests(deps: {
         return
       }
       const told = events.of('delete', { repository, tag: reference }, cause)
+      const change = { now: now(), actor, events: told, protections }
       const digest = isTag(reference)
-        ? await withFaults(() => metadata.tags.delete(repository, reference, { now: now(), actor, events: told }))
+        ? await withFaults(() => metadata.tags.delete(repository, reference, change))
         : undefined
       forget(repository, [reference])
       if (digest === undefined) throw unknown(repository, reference)

@@ -1,6 +1,7 @@
 import type { Metadata, Restored, TagMove, TagRestored, TrashRow } from '../metadata/metadata.ts'
 import type { Digest } from '../oci/digest.ts'
 import { withFaults } from './faults.ts'
+import { type ImmutableTags, NOTHING_IMMUTABLE } from './immutable.ts'
 import type { Manifests } from './manifests.ts'
 
 /** What was deleted, and where tags pointed before. `actor` is who does it. */
@@ -15,7 +16,13 @@ export interface Trash {
     tag: string | undefined,
     page: { before?: number | undefined; limit: number },
   ): Promise<TagMove[]>
-  restoreTag(repository: string, tag: string, to: Digest | undefined, actor: string): Promise<TagRestored>
+  /** @throws RegistryError DENIED where it is immutable and points elsewhere, unless it is forced */
+  restoreTag(
+    repository: string,
+    tag: string,
+    to: Digest | undefined,
+    by: { actor: string; force: boolean },
+  ): Promise<TagRestored>
   /** Moves all manifests of a repository to the trash, as one batch; resolves to how many there were. */
   deleteRepository(repository: string, actor: string): Promise<{ batch: string; manifests: number }>
 }
@@ -26,11 +33,12 @@ const PORTION = 100
 export function createTrash(deps: {
   metadata: Metadata
   manifests: Pick<Manifests, 'forget'>
+  immutable?: Pick<ImmutableTags, 'of'>
   onFreed: (digests: readonly Digest[]) => void
   now: () => number
   newId: () => string
 }): Trash {
-  const { metadata, manifests, onFreed, now, newId } = deps
+  const { metadata, manifests, onFreed, now, newId, immutable = NOTHING_IMMUTABLE } = deps
   return {
     list: (repository, page) => metadata.trash.list({ repository }, page),
     history: (repository, tag, page) => metadata.tags.history(repository, tag, page),
@@ -53,8 +61,11 @@ export function createTrash(deps: {
       }
     },
 
-    async restoreTag(repository, tag, to, actor) {
-      const restored = await withFaults(() => metadata.tags.restore(repository, tag, to, { now: now(), actor }))
+    async restoreTag(repository, tag, to, { actor, force }) {
+      const protections = force ? [] : await immutable.of(repository)
+      const restored = await withFaults(() =>
+        metadata.tags.restore(repository, tag, to, { now: now(), actor, protections }),
+      )
       manifests.forget(repository, [tag])
       return restored
     },

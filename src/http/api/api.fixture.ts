@@ -39,6 +39,7 @@ export async function openApi(more: Partial<ApiDeps> = {}, basePath = '/api/v1')
     collection: undefined,
     trash: undefined,
     trashWindow: undefined,
+    immutable: undefined,
     contents: {
       repositories: async () => [],
       manifests: async () => ({ manifests: [], more: false }),

@@ -10,6 +10,7 @@ import type { RuleBook } from '../../auth/rule-book.ts'
 import type { ScopeRequest } from '../../auth/scope-request.ts'
 import type { CollectionRuns } from '../../registry/collect-runs.ts'
 import type { Contents } from '../../registry/contents.ts'
+import type { ImmutableTags } from '../../registry/immutable.ts'
 import type { Notifications } from '../../registry/notifications.ts'
 import type { Snapshots } from '../../registry/snapshots.ts'
 import type { Trash } from '../../registry/trash.ts'
@@ -89,6 +90,7 @@ export interface ApiDeps {
   collection: CollectionRuns | undefined
   trash: Trash | undefined
   trashWindow: (() => number) | undefined
+  immutable: ImmutableTags | undefined
   /** For the operator alone: keys of blobs concern nobody who may not read the data directory. */
   contents: Contents
   /** Undefined where no registry runs, or none that is whole. */

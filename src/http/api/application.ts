@@ -9,6 +9,7 @@ import { addContents } from './contents.ts'
 import { createRouter } from './context.ts'
 import { refuseLimited } from './credential.ts'
 import { addGroups } from './groups.ts'
+import { addImmutable } from './immutable.ts'
 import { addKeys } from './keys.ts'
 import { addMe } from './me.ts'
 import { addNotifications } from './notifications.ts'
@@ -116,6 +117,7 @@ function createRoutes(deps: ApiDeps) {
     addKeys,
     addCollection,
     addTrash,
+    addImmutable,
     addNotifications,
     addContents,
     addSnapshots,

@@ -142,6 +142,7 @@ export const tagRestorationSchema = z
     repository,
     tag,
     digest: digest.optional().openapi({ description: 'Absent: what it pointed to before its last move' }),
+    force: z.boolean().optional().openapi({ description: 'Even where the tag is immutable' }),
   })
   .openapi('TagRestoration')
 export const tagRestoredSchema = z.object({ digest: z.string(), from: z.string().nullable() }).openapi('TagRestored')

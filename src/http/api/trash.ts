@@ -2,6 +2,7 @@ import { createRoute } from '@hono/zod-openapi'
 import { answered, ChangeError } from '../../auth/administration.ts'
 import { isDigest } from '../../oci/digest.ts'
 import type { Trash } from '../../registry/trash.ts'
+import { allowed } from './allowed.ts'
 import type { ApiDeps } from './api.ts'
 import {
   byTrashId,
@@ -133,12 +134,12 @@ export function addTrash(router: ApiRouter, deps: ApiDeps): void {
     responses: { 200: json(tagRestoredSchema, 'Where it points now, and where it pointed'), ...refusals },
   })
   router.openapi(restoreTag, async (c) => {
-    const { repository, tag, digest } = c.req.valid('json')
+    const { repository, tag, digest, force = false } = c.req.valid('json')
     const { trash } = ask()
     const { actor } = c.env
     const to = digest !== undefined && isDigest(digest) ? digest : undefined
     const bring = async () => {
-      const restored = await trash.restoreTag(repository, tag, to, actor.account)
+      const restored = await allowed(() => trash.restoreTag(repository, tag, to, { actor: actor.account, force }))
       if (restored.kind === 'restored') return restored
       const why =
         restored.kind === 'gone'
@@ -146,7 +147,8 @@ export function addTrash(router: ApiRouter, deps: ApiDeps): void {
           : `${repository}:${tag} never pointed to anything else`
       throw new ChangeError('not-found', why)
     }
-    const restored = await changes.run(actor, `${repository}:${tag}`, 'restored', () => answered(bring))
+    const words = force ? 'restored, by force' : 'restored'
+    const restored = await changes.run(actor, `${repository}:${tag}`, words, () => answered(bring))
     return c.json({ digest: restored.digest, from: restored.from ?? null }, 200)
   })
 }

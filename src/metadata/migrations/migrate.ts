@@ -4,6 +4,7 @@ import { MetadataError } from '../metadata.ts'
 import { accounts } from './accounts.ts'
 import { collection } from './collection.ts'
 import { initial } from './initial.ts'
+import { limits } from './limits.ts'
 import { notifications } from './notifications.ts'
 import { pulls } from './pulls.ts'
 
@@ -29,7 +30,7 @@ export interface Migration {
 }
 
 /** In order; one that was released is never changed. */
-export const MIGRATIONS: readonly Migration[] = [initial, accounts, notifications, collection, pulls]
+export const MIGRATIONS: readonly Migration[] = [initial, accounts, notifications, collection, pulls, limits]
 
 interface MigrationTables {
   migrations: { version: number; name: string; applied_at: number }

@@ -1,0 +1,72 @@
+import { LRUCache } from 'lru-cache'
+import type { Digest } from '../oci/digest.ts'
+import { compileSelector, type Selector } from '../oci/selector.ts'
+import { type Handle, inChunks } from './database.ts'
+import { MetadataError, type TagProtection } from './metadata.ts'
+
+/** Lists of patterns come with each call, for they come from another thread; there are few of them. */
+const selectors = new LRUCache<string, Selector>({ max: 500 })
+
+function selectorOf(patterns: readonly string[]): Selector {
+  const key = JSON.stringify(patterns)
+  const known = selectors.get(key) ?? compileSelector(patterns)
+  selectors.set(key, known)
+  return known
+}
+
+interface Guarded {
+  repositoryId: number
+  repository: string
+  protections?: readonly TagProtection[] | undefined
+}
+
+/**
+ * Before tags are pointed to `digest`: those of them that a rule protects must not exist, or point there already. The caller
+ * holds the repository's lock. @throws MetadataError `denied`
+ */
+export async function refuseToMove(
+  trx: Handle,
+  { repositoryId, repository, protections = [] }: Guarded,
+  names: readonly string[],
+  digest: Digest,
+): Promise<void> {
+  const guarded = names.filter((name) => ruleOf(protections, name) !== undefined)
+  const found = await inChunks(guarded, (chunk) =>
+    trx
+      .selectFrom('tags')
+      .innerJoin('manifests', 'manifests.id', 'tags.manifest_id')
+      .select(['tags.name', 'manifests.digest'])
+      .where('tags.repository_id', '=', repositoryId)
+      .where('tags.name', 'in', chunk)
+      .where('manifests.digest', '!=', digest)
+      .execute(),
+  )
+  refuse(protections, repository, found, digest)
+}
+
+/** Before these tags are deleted. @throws MetadataError `denied` when a rule protects one of them */
+export function refuseToDelete(
+  { repository, protections = [] }: Omit<Guarded, 'repositoryId'>,
+  tags: readonly { name: string; digest: Digest }[],
+): void {
+  refuse(protections, repository, tags, undefined)
+}
+
+function refuse(
+  protections: readonly TagProtection[],
+  repository: string,
+  tags: readonly { name: string; digest: Digest }[],
+  asked: Digest | undefined,
+): void {
+  for (const { name: tag, digest } of tags) {
+    const rule = ruleOf(protections, tag)
+    if (rule === undefined) continue
+    throw new MetadataError('denied', `${repository}:${tag} is immutable by ${rule}`, undefined, {
+      ...{ kind: 'immutable', rule, repository, tag, digest, asked },
+    })
+  }
+}
+
+function ruleOf(protections: readonly TagProtection[], tag: string): string | undefined {
+  return protections.find(({ tags }) => selectorOf(tags).matches(tag))?.rule
+}
