@@ -76,7 +76,9 @@ function whoOf({ credential }: ClientFacts): string {
 function byRule(ruling: Ruling | undefined): string {
   if (ruling === undefined) return ''
   const comment = ruling.comment === undefined || ruling.comment === '' ? '' : ` (${ruling.comment})`
-  return ruling.rule === undefined ? ': no rule speaks of it' : `: the rule ${ruling.rule}${comment} decides`
+  return ruling.rule === undefined
+    ? ': no rule speaks of it'
+    : `: the ${/^rule /.test(ruling.rule) ? '' : 'rule '}${ruling.rule}${comment} decides`
 }
 
 function ruleFixes(

@@ -36,7 +36,7 @@ function checkAccess({ directory, unwritable, user, exists }: DataFacts, setting
   const reason = isReadOnly
     ? 'is on a file system that is mounted read-only'
     : `may not be written by this user (${user ?? 'unknown'})`
-  const message = `${path} ${reason}${exists ? '' : `, so ${directory} cannot be made`}: pushes fail with "500 Internal Server Error"`
+  const message = `${path} ${reason}${exists ? '' : `, so ${directory} cannot be made`}: pushes fail with \`500 Internal Server Error\``
   const fix = isReadOnly
     ? `mount -o remount,rw ${shellText(path)}`
     : `chown -R ${user ?? 'USER'} ${shellText(path)}  (the user that the registry runs as)`
@@ -60,9 +60,9 @@ function checkSpace({ directory, free }: DataFacts, settings: ServerFacts['setti
   ]
   const of = `${sizeText(free.bytes)} of ${sizeText(free.total)} are free on the disk of ${directory}`
   if (free.bytes < FULL)
-    return [fault('disk-full', directory, `${of}: pushes fail with "no space left on device"`, ...fix)]
+    return [fault('disk-full', directory, `${of}: pushes fail with \`no space left on device\``, ...fix)]
   if (free.files !== undefined && free.files < FEW_FILES) {
-    const message = `the disk of ${directory} can take ${free.files} more files (inodes): pushes fail with "no space left on device"`
+    const message = `the disk of ${directory} can take ${free.files} more files (inodes): pushes fail with \`no space left on device\``
     return [fault('disk-full', directory, message, ...fix)]
   }
   const isScarce = free.bytes < SCARCE || free.bytes < free.total * SCARCE_SHARE

@@ -92,7 +92,10 @@ export const isFault = ({ severity }: Finding): boolean => severity === 'fault'
 /** What files and questions both show is said once: by the files, which know the line, unless only the question showed that it hurts. */
 export function merged(server: readonly Finding[], client: readonly Finding[]): Finding[] {
   const isSame = (a: Finding, b: Finding) => a.id === b.id && SHARED.has(a.id)
-  const known = client.filter((one) => !server.some((other) => isSame(one, other) && isFault(other)))
+  const isExplained = server.some((one) => isFault(one) && REASONS.has(one.id))
+  const known = client
+    .filter((one) => !server.some((other) => isSame(one, other) && isFault(other)))
+    .filter((one) => one.id !== 'token-refused' || !isExplained)
   return [
     ...server.filter((one) => isFault(one) || !known.some((other) => isSame(one, other) && isFault(other))),
     ...known,
@@ -105,4 +108,10 @@ const SHARED: ReadonlySet<string> = new Set<FindingId>([
   'realm-invalid',
   'realm-plain-http',
   'realm-unreachable',
+])
+/** Why a registry refuses tokens, as files show it. */
+const REASONS: ReadonlySet<string> = new Set<FindingId>([
+  'issuer-mismatch',
+  'untrusted-key',
+  'token-certificate-expired',
 ])

@@ -151,12 +151,12 @@ export function createAuthorization({
     isOffline = false,
   ): Promise<Token> {
     const scopes = scope === '' ? [] : scope.split(' ')
-    const realmHost = new URL(realm).host
+    // docker trusts the token server by the registry's own folder of certificates (moby, registry/auth.go).
     let response: Response
     try {
       response =
         credential?.kind === 'identity-token'
-          ? await transport.send(realmHost, {
+          ? await transport.send(registry, {
               method: 'POST',
               url: realm,
               headers: { 'Content-Type': 'application/x-www-form-urlencoded' },
@@ -170,7 +170,7 @@ export function createAuthorization({
                 }).toString(),
               repeatable: true,
             })
-          : await transport.send(realmHost, {
+          : await transport.send(registry, {
               method: 'GET',
               url: withQuery(realm, service, scopes, credential, isOffline),
               ...(credential?.kind === 'password' ? { headers: { Authorization: basic(credential) } } : {}),

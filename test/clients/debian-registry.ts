@@ -39,6 +39,22 @@ export async function startDebianRegistry(
   const folder = mkdtempSync(join(tmpdir(), 'berth-debian-'))
   const port = await freePort()
   const configFile = writeConfig(folder, directory ?? join(folder, 'data'), port, auth, more)
+  try {
+    const registry = await serveConfigured(configFile, `http://127.0.0.1:${port}`)
+    const dispose = async () => {
+      await registry.dispose()
+      rmSync(folder, { recursive: true, force: true })
+    }
+    return { ...registry, dispose }
+  } catch (error) {
+    rmSync(folder, { recursive: true, force: true })
+    throw error
+  }
+}
+
+/** Starts one with a configuration of the test's own, which listens at `url`. @throws Error with its log. */
+export async function serveConfigured(configFile: string, url: string): Promise<DebianRegistry> {
+  const folder = mkdtempSync(join(tmpdir(), 'berth-debian-'))
   const logFile = join(folder, 'log')
   const output = openSync(logFile, 'a')
   const child = Bun.spawn([program('docker-registry'), 'serve', configFile], {
@@ -57,13 +73,12 @@ export async function startDebianRegistry(
     process.off('exit', killIfForgotten)
     rmSync(folder, { recursive: true, force: true })
   }
-  const url = `http://127.0.0.1:${port}`
   for (let waited = 0; waited < READY_TIMEOUT_MS && child.exitCode === null; waited += POLL_MS) {
-    const status = await fetch(`${url}/v2/`).then(
+    const status = await fetch(`${url}/v2/`, { tls: { rejectUnauthorized: false } }).then(
       (answer) => answer.status,
       () => undefined,
     )
-    if (status === (auth === 'none' ? 200 : 401)) return { host: `localhost:${port}`, url, log, dispose }
+    if (status === 200 || status === 401) return { host: `localhost:${new URL(url).port}`, url, log, dispose }
     await Bun.sleep(POLL_MS)
   }
   const text = log()
