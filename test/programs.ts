@@ -18,6 +18,7 @@ export const PACKAGES = {
   'pebble-challtestsrv': 'pebble',
   podman: 'podman',
   postgres: 'postgresql',
+  'qemu-aarch64-static': 'qemu-user-static libc6-arm64-cross libgcc-s1-arm64-cross libstdc++6-arm64-cross',
   skopeo: 'skopeo',
   slapd: 'slapd',
   strace: 'strace',

@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { cleanEnvironment } from './programs.ts'
 
-export const BERTH = join(import.meta.dir, '../bin/berth')
+/** The program under test: another one where the single-file executable is tried (`executable.test.ts`). */
+export const BERTH = process.env.BERTH_TEST_PROGRAM ?? join(import.meta.dir, '../bin/berth')
 
 const READY_TIMEOUT_MS = 30_000
 const STOP_TIMEOUT_MS = 30_000

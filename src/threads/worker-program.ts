@@ -8,17 +8,15 @@ export const WORKER_PROGRAMS = [
 
 export type WorkerProgram = (typeof WORKER_PROGRAMS)[number]
 
-/** Set when `build/bundle.ts` puts the program together: the address of the folder in which it is. */
+/**
+ * Set when the program is put together (`build/bundle.ts`, `build/executable.ts`): the address of the folder in which the entry
+ * points keep their places. `import.meta` is the source's there, if it says anything.
+ */
 declare const BUNDLE: string | undefined
 
-/**
- * Where a Worker's script is. In a single-file executable every module's address is that of the file's root, and other entry
- * points keep their places in `src` below it.
- */
+/** Where a Worker's script is. */
 export function workerUrl(program: WorkerProgram): URL {
-  if (typeof BUNDLE === 'string') return new URL(`${program}.js`, BUNDLE)
-  const isCompiled = import.meta.dir.startsWith('/$bunfs/')
-  return new URL(`${isCompiled ? './' : '../'}${program}.ts`, import.meta.url)
+  return typeof BUNDLE === 'string' ? new URL(`${program}.js`, BUNDLE) : new URL(`../${program}.ts`, import.meta.url)
 }
 
 const ahead = new Map<WorkerProgram, Worker>()
