@@ -9,7 +9,7 @@ export interface BlobRecord {
   digest: Digest
   size: number
   storage_key: string
-  state: 'live' | 'deleting'
+  state: 'live' | 'deleting' | 'damaged'
 }
 
 const COLUMNS = ['blobs.digest', 'blobs.size', 'blobs.storage_key', 'blobs.state'] as const
@@ -191,7 +191,7 @@ async function makeLive(trx: Handle, bytes: Bytes): Promise<string | undefined> 
     await discard(trx, { key: row.storage_key, digest, size: row.size, kind: 'copy', now })
     return key
   }
-  // The collector may unlink the bytes under its own key at any moment: only bytes under another key count.
+  // The collector may unlink the bytes under its own key at any moment, and damaged ones are moved: only others count.
   if (key === undefined || key === row.storage_key) return undefined
   await discard(trx, { key: row.storage_key, digest, size: row.size, kind: 'copy', now })
   await trx
@@ -199,10 +199,11 @@ async function makeLive(trx: Handle, bytes: Bytes): Promise<string | undefined> 
     .set({ storage_key: key, size, state: 'live', created_at: now })
     .where('digest', '=', digest)
     .execute()
+  if (row.state === 'damaged') await trx.deleteFrom('damaged_blobs').where('digest', '=', digest).execute()
   return key
 }
 
-async function isDiscarded(trx: Handle, key: string): Promise<boolean> {
+export async function isDiscarded(trx: Handle, key: string): Promise<boolean> {
   const object = await trx
     .selectFrom('discarded_objects')
     .select('storage_key')

@@ -115,7 +115,7 @@ export interface Keeper {
 }
 
 export interface Why {
-  blob: { size: number; state: 'live' | 'deleting'; repositories: number } | undefined
+  blob: { size: number; state: 'live' | 'deleting' | 'damaged'; repositories: number } | undefined
   keepers: Keeper[]
   /** Links that wait for their review. */
   reviews: { repository: string; since: number; cause: Cause }[]

@@ -42,6 +42,8 @@ export function contents(database: Database): Contents {
         .selectFrom('manifests')
         .select(['digest', 'size'])
         .where('repository_id', '=', id)
+        // Not those whose bytes are damaged.
+        .where('size', '>', 0)
         .$if(tag !== undefined, (query) =>
           query.where('id', 'in', (from) =>
             from

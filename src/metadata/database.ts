@@ -1,6 +1,6 @@
 import type { ColumnDataType, Expression, Generated, QueryCreator } from 'kysely'
 import type { Digest } from '../oci/digest.ts'
-import type { AuditRow, CollectedKind, EventRow, TokenRow, UploadRow, UserRow } from './metadata.ts'
+import type { AuditRow, CollectedKind, DamageReason, EventRow, TokenRow, UploadRow, UserRow } from './metadata.ts'
 
 /**
  * The rows, as every database has them. Numbers arrive as numbers and bytes as Uint8Array: a driver whose database
@@ -36,6 +36,11 @@ export interface Tables {
   /** How much the collector has taken so far. */
   collected: { kind: CollectedKind; count: number; bytes: number }
   immutable_rules: ImmutableRulesTable
+  /** One for each blob whose state is `damaged`. */
+  damaged_blobs: { digest: Digest; reason: DamageReason; found_at: number }
+  /** The bytes of manifests that have none in their own row. */
+  damaged_manifests: { manifest_id: number; found_at: number; bytes: Uint8Array }
+  scrub: ScrubTable
   users: UsersTable
   groups: { name: string; description: string; created_at: number }
   group_members: { group_name: string; user_name: string }
@@ -51,7 +56,7 @@ interface BlobsTable {
   digest: Digest
   size: number
   storage_key: string
-  state: 'live' | 'deleting'
+  state: 'live' | 'deleting' | 'damaged'
   created_at: number
 }
 
@@ -150,6 +155,17 @@ interface ImmutableRulesTable {
   tags: string
   comment: string
   created_at: number
+}
+
+/** One row, whose id is 1, or none. */
+interface ScrubTable {
+  id: number
+  started_at: number
+  last_digest: Digest | null
+  ended_at: number | null
+  blobs: number
+  bytes: number
+  damaged: number
 }
 
 interface UsersTable {

@@ -7,6 +7,8 @@ export interface Opened {
   metadata: Metadata
   /** Runs a statement on a connection of its own, as another program would; it rejects when the database refuses. */
   execute(sql: string): Promise<void>
+  /** As `execute`, past the foreign keys: what no program does. */
+  damage(sql: string): Promise<void>
   /** Closes the metadata and opens it again. */
   reopen?(): Promise<Metadata>
   close(): Promise<void>

@@ -2,10 +2,10 @@ import type { Digest } from '../oci/digest.ts'
 import { bury } from './burial.ts'
 import { type Database, type Handle, inChunks } from './database.ts'
 import { eventOfTag, queueEvents } from './events.ts'
-import type { ManifestPut, Manifests, Reference, StoredManifest } from './metadata.ts'
+import type { ManifestFacts, ManifestPut, Manifests, Reference, StoredManifest } from './metadata.ts'
 import { refuseToDelete, refuseToMove } from './protection.ts'
 import { ensureRepository, lockRepository, updateListed } from './repositories.ts'
-import { reviewManifests, settleLinks, settleManifests } from './reviews.ts'
+import { freeLinks, reviewManifests, settleLinks, settleManifests } from './reviews.ts'
 import { moveTag } from './tag-history.ts'
 
 export interface ManifestRecord {
@@ -108,7 +108,9 @@ export function manifestByTag(read: Handle, repository: string, tag: string) {
     .where('tags.name', '=', tag)
 }
 
-export function storedManifest(row: ManifestRecord): StoredManifest {
+/** Undefined where its bytes are known to be damaged: whoever pushes it again brings it back. */
+export function storedManifest(row: ManifestRecord): StoredManifest | undefined {
+  if (row.bytes.byteLength === 0) return undefined
   return { digest: row.digest, mediaType: row.media_type, bytes: row.bytes }
 }
 
@@ -134,6 +136,7 @@ async function missingReferences(trx: Handle, { repository, references }: Manife
       .select('digest')
       .where('repository_id', '=', repositoryId)
       .where('digest', 'in', digests)
+      .where('size', '>', 0)
       .execute(),
   )
   const present = {
@@ -145,7 +148,7 @@ async function missingReferences(trx: Handle, { repository, references }: Manife
 
 type Stored = Omit<ManifestPut, 'tags' | 'repository' | 'actor' | 'protections'>
 
-/** The manifest's id. One that is there already stays as it was. The caller holds the repository's lock. */
+/** The manifest's id. One that is there already stays as it was, unless its bytes are damaged. The caller holds the repository's lock. */
 export async function store(trx: Handle, repositoryId: number, put: Stored): Promise<number> {
   const made = await trx
     .insertInto('manifests')
@@ -166,10 +169,14 @@ export async function store(trx: Handle, repositoryId: number, put: Stored): Pro
   if (made === undefined) {
     const known = await trx
       .selectFrom('manifests')
-      .select('id')
+      .select(['id', 'bytes'])
       .where('repository_id', '=', repositoryId)
       .where('digest', '=', put.digest)
       .executeTakeFirstOrThrow()
+    if (Buffer.compare(known.bytes, put.bytes) !== 0) {
+      await restoreBytes(trx, known.id, put)
+      await rewrite(trx, repositoryId, known.id, put)
+    }
     return known.id
   }
   await refer(trx, repositoryId, made.id, put.references)
@@ -177,11 +184,47 @@ export async function store(trx: Handle, repositoryId: number, put: Stored): Pro
   return made.id
 }
 
+/** Gives a manifest whose bytes are damaged those that its digest is made of. */
+export async function restoreBytes(
+  trx: Handle,
+  manifestId: number,
+  { bytes, mediaType }: Pick<StoredManifest, 'bytes' | 'mediaType'>,
+): Promise<void> {
+  await trx
+    .updateTable('manifests')
+    .set({ bytes, size: bytes.byteLength, media_type: mediaType })
+    .where('id', '=', manifestId)
+    .execute()
+  await trx.deleteFrom('damaged_manifests').where('manifest_id', '=', manifestId).execute()
+}
+
+/** Writes anew what the rows of a manifest tell beside its bytes. What only it held waits for the collector. */
+export async function rewrite(
+  trx: Handle,
+  repositoryId: number,
+  manifestId: number,
+  facts: ManifestFacts & { now: number },
+): Promise<void> {
+  await trx
+    .updateTable('manifests')
+    .set({
+      subject_digest: facts.subject ?? null,
+      artifact_type: facts.artifactType ?? null,
+      annotations: facts.annotations === undefined ? null : JSON.stringify(facts.annotations),
+    })
+    .where('id', '=', manifestId)
+    .execute()
+  await freeLinks(trx, manifestId, facts.now)
+  await trx.deleteFrom('manifest_blobs').where('manifest_id', '=', manifestId).execute()
+  await trx.deleteFrom('manifest_references').where('manifest_id', '=', manifestId).execute()
+  await refer(trx, repositoryId, manifestId, facts.references)
+}
+
 async function refer(
   trx: Handle,
   repositoryId: number,
   manifestId: number,
-  references: readonly Reference[],
+  references: ManifestFacts['references'],
 ): Promise<void> {
   const blobs = digestsOf(references, 'blob')
   const rows = [
@@ -222,6 +265,6 @@ async function refer(
   await settleManifests(trx, childIds)
 }
 
-function digestsOf(references: readonly Reference[], kind: Reference['kind']): Digest[] {
+function digestsOf(references: ManifestFacts['references'], kind: Reference['kind']): Digest[] {
   return [...new Set(references.filter((reference) => reference.kind === kind).map(({ digest }) => digest))]
 }

@@ -29,6 +29,7 @@ import { statusSuite } from './status.suite.ts'
 import { tokensSuite } from './tokens.suite.ts'
 import { uploadsSuite } from './uploads.suite.ts'
 import { usersSuite } from './users.suite.ts'
+import { verificationSuite } from './verification.suite.ts'
 
 /** What every adapter of `Metadata` must do. `open` gives an empty database each time. */
 export function metadataSuite(name: string, open: Open): void {
@@ -57,6 +58,7 @@ export function metadataSuite(name: string, open: Open): void {
     auditSuite(() => opened)
     eventsSuite(() => opened)
     statusSuite(() => opened)
+    verificationSuite(() => opened)
 
     test('what was acknowledged is there after a restart', async () => {
       if (opened.reopen === undefined) return

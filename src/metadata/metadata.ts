@@ -8,6 +8,7 @@ import type { Events, NewEvent } from './event-types.ts'
 import type { Denial, ImmutableRules, TagProtection } from './limit-types.ts'
 import type { Pulls } from './pull-types.ts'
 import type { Status } from './status-types.ts'
+import type { Verification } from './verification-types.ts'
 
 export type * from './account-types.ts'
 export type * from './adoption-types.ts'
@@ -17,6 +18,7 @@ export type * from './event-types.ts'
 export type * from './limit-types.ts'
 export type * from './pull-types.ts'
 export type * from './status-types.ts'
+export type * from './verification-types.ts'
 
 /**
  * Rows: what the registry knows about the bytes in storage. Every adapter passes `metadata.suite.ts`.
@@ -45,6 +47,7 @@ export interface Metadata {
   events: Events
   adoption: Adoption
   status: Status
+  verification: Verification
   close(): Promise<void>
 }
 
@@ -63,13 +66,16 @@ export interface Repositories {
   exists(name: string): Promise<boolean>
 }
 
-/** A blob's row. `live` can be read and mounted; `deleting` is in the hands of the collector and invisible to clients. */
+/**
+ * A blob's row. `live` can be read and mounted; `deleting` is in the hands of the collector, and the bytes of one that is `damaged` are
+ * known to be bad: both are invisible to clients.
+ */
 export interface StoredBlob {
   digest: Digest
   /** Bytes. */
   size: number
   key: string
-  state: 'live' | 'deleting'
+  state: 'live' | 'deleting' | 'damaged'
 }
 
 export interface Blobs {
@@ -81,7 +87,7 @@ export interface Blobs {
    * Ends an upload: makes sure that the digest has a live row, links it in the repository, removes the upload's row.
    *
    * `key` is where the caller's bytes are. A live row keeps its own key, unless that is `replaces` (the caller found
-   * its bytes missing or damaged). A row that is `deleting` is taken over under `key`.
+   * its bytes missing or damaged). A row that is `deleting` or `damaged` is taken over under `key`.
    * Resolves to the key that holds from now on; or to undefined, having changed nothing, when `key` is the key of a
    * row that is `deleting`, or discarded (the caller must seal under another one), or when `key` is undefined (the caller has no
    * bytes of its own, for it saw a live row) and there is no live row any more.

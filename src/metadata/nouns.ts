@@ -19,6 +19,7 @@ import { tokens } from './tokens.ts'
 import { trash } from './trash.ts'
 import { uploads } from './uploads.ts'
 import { users } from './users.ts'
+import { verification } from './verification.ts'
 
 export type Nouns = Omit<Metadata, 'close'>
 
@@ -44,5 +45,6 @@ export function nouns(database: Database): Nouns {
     events: events(database),
     adoption: adoption(database),
     status: status(database),
+    verification: verification(database),
   }
 }

@@ -22,6 +22,10 @@ describeWith(['postgres'], 'a PostgreSQL', () => {
     const opened = {
       metadata: await make(),
       execute: (statement: string) => database.execute(statement),
+      damage: (statement: string) =>
+        database.execute(
+          `SET session_replication_role = replica; ${statement}; SET session_replication_role = DEFAULT`,
+        ),
       async reopen() {
         await opened.metadata.close()
         opened.metadata = await make()

@@ -18,6 +18,8 @@ export function referrers(database: Database): Referrers {
         .select(['digest', sql<number>`coalesce(octet_length(annotations), 0)`.as('bytes')])
         .where('repository_id', '=', known.id)
         .where('subject_digest', '=', subject)
+        // Not those whose bytes are damaged.
+        .where('size', '>', 0)
         .$if(artifactType !== undefined, (query) => query.where('artifact_type', '=', artifactType ?? ''))
         .$if(last !== undefined, (query) => query.where('digest', '>', (last ?? '') as Digest))
         .orderBy('digest')

@@ -127,7 +127,7 @@ export async function discardUnheld(trx: Handle, digest: Digest, now: number): P
     .selectFrom('blobs')
     .select(['size', 'storage_key'])
     .where('digest', '=', digest)
-    .where('state', '=', 'live')
+    .where('state', '!=', 'deleting')
     .where(({ not, exists, selectFrom }) =>
       not(exists(selectFrom('repository_blobs').select('digest').where('repository_blobs.digest', '=', digest))),
     )

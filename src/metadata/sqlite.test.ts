@@ -20,6 +20,12 @@ async function openTemporary(): Promise<Required<Opened> & { path: string }> {
       database.run('PRAGMA busy_timeout = 5000')
       database.run(sql)
     },
+    async damage(sql: string) {
+      using database = new Database(path)
+      database.run('PRAGMA foreign_keys = OFF')
+      database.run('PRAGMA busy_timeout = 5000')
+      database.run(sql)
+    },
     async reopen() {
       await opened.metadata.close()
       opened.metadata = await openSqlite({ path, now: () => 2 })
@@ -252,14 +258,14 @@ describe('a full disk', () => {
     })
   })
 
-  /** Runs `body` with a file system of 1 MiB; undefined where this process may not mount one. */
+  /** Runs `body` with a file system of 2 MiB; undefined where this process may not mount one. */
   function withSmallDisk<T>(body: (directory: string) => T | Promise<T>): Promise<T> | undefined {
     const directory = mkdtempSync(join(tmpdir(), 'berth-full-'))
     const unmount = () => {
       run('umount', directory)
       rmdirSync(directory)
     }
-    if (!run('mount', '-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', directory)) {
+    if (!run('mount', '-t', 'tmpfs', '-o', 'size=2m', 'tmpfs', directory)) {
       rmdirSync(directory)
       return undefined
     }

@@ -210,6 +210,22 @@ export async function openSqlite({
       totals: method('read', 'status', 'totals'),
       write: method('relaxed', 'status', 'write'),
     },
+    verification: {
+      blobs: method('read', 'verification', 'blobs'),
+      uploads: method('read', 'verification', 'uploads'),
+      rows: method('read', 'verification', 'rows'),
+      manifests: method('read', 'verification', 'manifests'),
+      mend: method('durable', 'verification', 'mend'),
+      rederive: method('durable', 'verification', 'rederive'),
+      mendManifest: method('durable', 'verification', 'mendManifest'),
+      damage: method('durable', 'verification', 'damage'),
+      revive: method('durable', 'verification', 'revive'),
+      damaged: method('read', 'verification', 'damaged'),
+      affected: method('read', 'verification', 'affected'),
+      countDamaged: method('read', 'verification', 'countDamaged'),
+      scrub: method('read', 'verification', 'scrub'),
+      setScrub: method('relaxed', 'verification', 'setScrub'),
+    },
     async close() {
       // The connection that writes is the last to go: it empties and removes the write-ahead log.
       reader.close()

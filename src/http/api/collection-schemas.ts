@@ -70,7 +70,11 @@ export const whySchema = z
   .object({
     digest: z.string(),
     blob: z
-      .object({ size: z.number().int(), state: z.enum(['live', 'deleting']), repositories: z.number().int() })
+      .object({
+        size: z.number().int(),
+        state: z.enum(['live', 'deleting', 'damaged']),
+        repositories: z.number().int(),
+      })
       .nullable(),
     keepers: z.array(
       z.object({

@@ -275,7 +275,7 @@ export const contentMovesSchema = z
   .openapi('ContentMoves')
 export const contentBlobsSchema = z
   .object({
-    blobs: z.array(z.object({ digest, size: count, key: z.string(), state: z.enum(['live', 'deleting']) })),
+    blobs: z.array(z.object({ digest, size: count, key: z.string(), state: z.enum(['live', 'deleting', 'damaged']) })),
   })
   .openapi('ContentBlobs')
 export const byName = z.object({ name })

@@ -7,6 +7,7 @@ import { initial } from './initial.ts'
 import { limits } from './limits.ts'
 import { notifications } from './notifications.ts'
 import { pulls } from './pulls.ts'
+import { verification } from './verification.ts'
 
 type Row = Record<string, string | number | null>
 
@@ -30,7 +31,15 @@ export interface Migration {
 }
 
 /** In order; one that was released is never changed. */
-export const MIGRATIONS: readonly Migration[] = [initial, accounts, notifications, collection, pulls, limits]
+export const MIGRATIONS: readonly Migration[] = [
+  initial,
+  accounts,
+  notifications,
+  collection,
+  pulls,
+  limits,
+  verification,
+]
 
 interface MigrationTables {
   migrations: { version: number; name: string; applied_at: number }
