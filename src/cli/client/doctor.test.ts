@@ -149,3 +149,29 @@ test('text has what is well first, the faults last, and no colour in a pipe', as
   )
   expect(bad.out).not.toContain('\u001b')
 })
+
+describe('explain', () => {
+  test('says what a text means, in words and for programs, also out of a log on standard input', async () => {
+    const text = 'http: server gave HTTP response to HTTPS client'
+    const words = await shell.run('doctor', 'explain', ...text.split(' '))
+    expect({ code: words.code, error: words.error }).toEqual({ code: 0, error: '' })
+    expect(words.out).toMatch(
+      /^http: server gave .*\n {2}said by docker\n {2}The registry has no TLS\..*\n {2}fix: berth serve --tls auto\n/,
+    )
+    const log = await shell.runWith(`before\n${text}\nafter`, 'doctor', 'explain', '-')
+    expect(log.out).toBe(words.out)
+    const json = await shell.run('doctor', 'explain', text, '--format', 'json')
+    expect(JSON.parse(json.out).explanations[0]).toMatchObject({
+      texts: [text],
+      finds: expect.arrayContaining(['insecure-registry-needed']),
+    })
+  })
+
+  test('lists the texts that it knows, and says so of others', async () => {
+    expect((await shell.run('doctor', 'explain')).out.split('\n').length).toBeGreaterThan(20)
+    const { code, out, error } = await shell.run('doctor', 'explain', 'the cat \u001b[31m sat')
+    expect({ code, out }).toEqual({ code: 2, out: '' })
+    expect(error).toMatch(/^berth: nothing is known of .*\nHint: berth doctor explain lists the texts .*\n$/)
+    expect(error).not.toContain('\u001b')
+  })
+})

@@ -11,10 +11,11 @@ import { CommandError } from '../error.ts'
 import { printable, printableJson } from '../table.ts'
 import { type ConnectionFlags, connectionOptions, upstreamOptions } from './connection.ts'
 import type { ClientContext } from './context.ts'
+import { explainText } from './doctor-explain.ts'
 import { readServer, rulingsFor, type Server, type ServerFlags, subjectOf } from './doctor-server.ts'
 
 interface DoctorFlags extends ServerFlags, ConnectionFlags {
-  format: 'text' | 'json'
+  format: 'text' | 'json' | 'markdown'
   user?: string
   passwordStdin?: true
   for?: readonly string[]
@@ -30,7 +31,8 @@ const MAX_PASSWORD = 64 * 1024
 
 export function doctorCommand(context: ClientContext): Command {
   const command = new Command('doctor')
-    .argument('[target]', "HOST[:PORT], an image there, or the registry's config.yml")
+    .argument('[target]', "HOST[:PORT], an image there, or the registry's config.yml; explain for an error text")
+    .argument('[text...]', 'after explain: the text; - reads it from standard input')
     .option('-u, --user <name>', 'ask as this user, in place of who is logged in here')
     .option('--password-stdin', "read the user's password from standard input")
     .option(
@@ -48,9 +50,14 @@ export function doctorCommand(context: ClientContext): Command {
     .option('--data <dir>', "the server's data directory")
     .option('--root <dir>', "look for docker's files below another folder, such as that of an image", '/')
     .addOption(
-      new Option('-f, --format <format>', 'text, or json for programs').choices(['text', 'json']).default('text'),
+      new Option('-f, --format <format>', 'text, or json for programs')
+        .choices(['text', 'json', 'markdown'])
+        .default('text'),
     )
-  return connectionOptions(command).action(async (target: string | undefined, flags: DoctorFlags) => {
+  return connectionOptions(command).action(async (target: string | undefined, words: string[], flags: DoctorFlags) => {
+    if (target === 'explain') return await explainText(context, words.join(' '), flags.format)
+    if (words.length > 0) throw new UpstreamError('usage', 'one registry or image at a time')
+    if (flags.format === 'markdown') throw new UpstreamError('usage', '--format markdown is for explain alone')
     const isFile = target !== undefined && YAML.test(target)
     if (isFile && flags.config !== undefined) throw new UpstreamError('usage', 'there are two configurations: name one')
     const files: ServerFlags = isFile ? { ...flags, config: target } : flags
