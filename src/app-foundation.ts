@@ -24,6 +24,7 @@ export interface Foundation {
     current: () => Pick<Identity, 'login' | 'chain' | 'server' | 'own'>,
     registry?: Pick<ApiDeps, 'notifications' | 'collection' | 'trash' | 'trashWindow' | 'immutable'> & {
       snapshots: () => ApiDeps['snapshots']
+      repositories: () => ApiDeps['repositories']
     },
   ): Api | undefined
   /** After a tool has moved the audit file away. */
@@ -106,6 +107,9 @@ export async function openFoundation(options: FoundationDeps): Promise<Foundatio
             },
             collection: registry?.collection,
             trash: registry?.trash,
+            get repositories() {
+              return registry?.repositories()
+            },
             trashWindow: registry?.trashWindow,
             immutable: registry?.immutable,
             audit: metadata.audit,

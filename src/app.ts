@@ -39,6 +39,7 @@ import { createImmutableTags } from './registry/immutable.ts'
 import { createManifests } from './registry/manifests.ts'
 import { createPullCounts } from './registry/pull-counts.ts'
 import { createReferrers } from './registry/referrers.ts'
+import { createRepositories } from './registry/repositories.ts'
 import { createTags } from './registry/tags.ts'
 import { createTrash } from './registry/trash.ts'
 import { createTurns } from './registry/turns.ts'
@@ -164,6 +165,9 @@ export async function createApp(
       })
     let upkeep = startUpkeep()
     owned.closers.push(() => upkeep.stop())
+    const repositories = createRepositories({
+      ...{ metadata, manifests, blobs, uploads, pulls, immutable, events, onFreed, now, newId },
+    })
     const tags = createTags({ metadata })
     const referrers = createReferrers({ metadata })
     const catalog = createCatalog({ metadata })
@@ -200,7 +204,8 @@ export async function createApp(
           throw new ChangeError('conflict', 'images are still being adopted; try again when that has ended')
         return upkeep.runs
       }),
-      trash: createTrash({ metadata, manifests, onFreed, immutable, now, newId }),
+      trash: createTrash({ metadata, manifests, immutable, now }),
+      repositories: () => (isAdopting ? undefined : repositories),
       immutable,
       trashWindow: () => settings.trash.windowMs,
     })

@@ -16,7 +16,9 @@ export interface Ran {
 }
 
 /** Commands on the API over rows in memory, as a shell would see them. */
-export async function openShell(options: { password?: string; api?: Parameters<typeof openApi>[0] } = {}) {
+export async function openShell(
+  options: { password?: string; answer?: string; api?: Parameters<typeof openApi>[0] } = {},
+) {
   const opened = await openApi(options.api)
   let open = 0
 
@@ -49,6 +51,10 @@ export async function openShell(options: { password?: string; api?: Parameters<t
         if (options.password === undefined) throw new CommandError('no password on standard input')
         ran.error += `${prompt}\n`
         return options.password
+      },
+      async ask(question) {
+        ran.error += `${question}\n`
+        return options.answer
       },
       now: opened.now,
     }

@@ -16,6 +16,7 @@ import { immutableCommand } from './immutable.ts'
 import { keyCommand } from './key.ts'
 import { notifyCommand } from './notify.ts'
 import { registryCommand } from './registry.ts'
+import { repositoryCommand } from './repository.ts'
 import { restoreCommand } from './restore.ts'
 import { robotCommand } from './robot.ts'
 import { serveCommand } from './serve.ts'
@@ -57,6 +58,7 @@ function berthCommand(): Command {
     .addCommand(auditCommand())
     .addCommand(certCommand())
     .addCommand(gcCommand())
+    .addCommand(repositoryCommand())
     .addCommand(tagCommand())
     .addCommand(trashCommand())
     .addCommand(immutableCommand())

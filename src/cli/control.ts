@@ -6,6 +6,7 @@ import type { Control } from '../run-control.ts'
 import { CommandError } from './error.ts'
 import { configOf } from './load.ts'
 import { readPassword } from './password-prompt.ts'
+import { askLine } from './question.ts'
 
 export interface AdminFlags {
   data?: string
@@ -24,6 +25,8 @@ export interface AdminContext {
   setExitCode(code: number): void
   /** @throws CommandError */
   readPassword(prompt: string): Promise<string>
+  /** Asks on the terminal; undefined where there is none. @throws CommandError when the question is interrupted */
+  ask(question: string): Promise<string | undefined>
   /** Milliseconds since the epoch. */
   now(): number
 }
@@ -41,6 +44,10 @@ export const ofProcess: AdminContext = {
     process.exitCode = code
   },
   readPassword,
+  async ask(question) {
+    const isAnybodyThere = process.stdin.isTTY === true && process.stderr.isTTY === true
+    return isAnybodyThere ? await askLine(question, new AbortController().signal) : undefined
+  },
   now: Date.now,
 }
 

@@ -107,8 +107,9 @@ export async function takeManifest(
   due: Due,
   destination: Destination,
 ): Promise<Outcome> {
-  const { id, repositoryId, digest } = manifest
-  if (!(await lockRepositoryNow(trx, repositoryId))) return BUSY
+  const { id, repositoryId, repository, digest } = manifest
+  // Under another name than the one that the candidate was found by, memory would still answer for it.
+  if (!(await lockRepositoryNow(trx, repositoryId, repository))) return BUSY
   const review = await trx
     .selectFrom('manifest_reviews')
     .select(['since', 'freed'])
@@ -184,11 +185,12 @@ export async function purge(trx: Handle, { id, digest }: TrashCandidate, now: nu
   return { kind: 'taken', discarded, freed: [] }
 }
 
-async function lockRepositoryNow(trx: Handle, id: number): Promise<boolean> {
+async function lockRepositoryNow(trx: Handle, id: number, name?: string): Promise<boolean> {
   const locked = await trx
     .selectFrom('repositories')
     .select('id')
     .where('id', '=', id)
+    .$if(name !== undefined, (query) => query.where('name', '=', name ?? ''))
     .forUpdate()
     .skipLocked()
     .executeTakeFirst()

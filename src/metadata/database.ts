@@ -9,7 +9,14 @@ import type { AuditRow, CollectedKind, DamageReason, EventRow, TokenRow, UploadR
 export interface Tables {
   /** Steps of the schema that were taken. */
   migrations: { version: number; name: string; applied_at: number }
-  repositories: { id: Generated<number>; name: string; listed: number; created_at: number }
+  /** `removed_at` is set from the deletion of the whole on, until something is pushed or restored. */
+  repositories: {
+    id: Generated<number>
+    name: string
+    listed: number
+    created_at: number
+    removed_at: Generated<number | null>
+  }
   blobs: BlobsTable
   repository_blobs: { repository_id: number; digest: Digest; created_at: number }
   uploads: UploadsTable

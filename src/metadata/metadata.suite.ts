@@ -24,6 +24,7 @@ import { immutableSuite } from './immutable.suite.ts'
 import { listsSuite } from './lists.suite.ts'
 import { manifestsSuite } from './manifests.suite.ts'
 import { pullsSuite } from './pulls.suite.ts'
+import { repositoriesSuite } from './repositories.suite.ts'
 import { rulesSuite } from './rules.suite.ts'
 import { statusSuite } from './status.suite.ts'
 import { tokensSuite } from './tokens.suite.ts'
@@ -45,6 +46,7 @@ export function metadataSuite(name: string, open: Open): void {
     blobsSuite(() => opened)
     collectionSuite(() => opened)
     pullsSuite(() => opened)
+    repositoriesSuite(() => opened)
     adoptionSuite(() => opened)
     uploadsSuite(() => opened)
     manifestsSuite(() => opened)

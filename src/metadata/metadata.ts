@@ -7,6 +7,7 @@ import type { Cause, Change, Collection, TagMove, TagRestored, Trash } from './c
 import type { Events, NewEvent } from './event-types.ts'
 import type { Denial, ImmutableRules, TagProtection } from './limit-types.ts'
 import type { Pulls } from './pull-types.ts'
+import type { DeletedPortion, DeletionProgress, Renamed, RepositoryChange } from './repository-types.ts'
 import type { Status } from './status-types.ts'
 import type { Verification } from './verification-types.ts'
 
@@ -17,6 +18,7 @@ export type * from './collection-types.ts'
 export type * from './event-types.ts'
 export type * from './limit-types.ts'
 export type * from './pull-types.ts'
+export type * from './repository-types.ts'
 export type * from './status-types.ts'
 export type * from './verification-types.ts'
 
@@ -62,8 +64,23 @@ export interface Repositories {
   list(page: Page): Promise<string[]>
   /** Whether it has a manifest. */
   isListed(name: string): Promise<boolean>
-  /** Whether anything was ever pushed there, even if all is deleted now. */
+  /** Whether anything was ever pushed there, even if all is deleted now; not after the repository was deleted whole. */
   exists(name: string): Promise<boolean>
+  /**
+   * Moves a portion of the repository's manifests to the trash, as part of `batch`. Undefined when there is no repository, at the first portion.
+   * With the last portion the repository itself is gone, unless something was pushed since the first; the events are
+   * written then.
+   */
+  delete(
+    name: string,
+    deletion: RepositoryChange & { batch: string; progress: DeletionProgress | undefined; limit: number },
+  ): Promise<DeletedPortion | undefined>
+  /**
+   * Gives the repository another name: manifests, tags, links, trash, history and pulls follow; uploads under way go on under the
+   * old name. Changes nothing where that name is taken: by a repository (`exists`), one that was deleted and lies in the
+   * trash (`in-trash`), or blobs that wait for a manifest or the collector (`in-use`).
+   */
+  rename(from: string, to: string, change: RepositoryChange): Promise<Renamed>
 }
 
 /**
@@ -167,6 +184,8 @@ export interface Uploads {
   exists(id: string): Promise<boolean>
   /** Resolves to whether there was one. */
   remove(id: string): Promise<boolean>
+  /** Those of a repository that began at `startedBy` or earlier. */
+  of(repository: string, startedBy: number, limit: number): Promise<UploadRow[]>
   /** Uploads that were last touched before `before`, oldest first. */
   stale(before: number, limit: number): Promise<UploadRow[]>
 }

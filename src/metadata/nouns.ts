@@ -12,6 +12,7 @@ import type { Metadata } from './metadata.ts'
 import { pulls } from './pulls.ts'
 import { referrers } from './referrers.ts'
 import { repositories } from './repositories.ts'
+import { repositoryChanges } from './repository-changes.ts'
 import { rules } from './rules.ts'
 import { status } from './status.ts'
 import { tags } from './tags.ts'
@@ -26,7 +27,7 @@ export type Nouns = Omit<Metadata, 'close'>
 /** Every noun over one database. */
 export function nouns(database: Database): Nouns {
   return {
-    repositories: repositories(database),
+    repositories: { ...repositories(database), ...repositoryChanges(database) },
     blobs: blobs(database),
     uploads: uploads(database),
     manifests: manifests(database),

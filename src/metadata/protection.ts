@@ -52,6 +52,30 @@ export function refuseToDelete(
   refuse(protections, repository, tags, undefined)
 }
 
+/** Before all tags of the repository go, whose lock the caller holds. @throws MetadataError `denied` when a rule protects one of them */
+export async function refuseToDeleteAll(
+  trx: Handle,
+  { repositoryId, repository, protections = [] }: Guarded,
+): Promise<void> {
+  for (let last = ''; protections.length > 0; ) {
+    const tags = await trx
+      .selectFrom('tags')
+      .innerJoin('manifests', 'manifests.id', 'tags.manifest_id')
+      .select(['tags.name', 'manifests.digest'])
+      .where('tags.repository_id', '=', repositoryId)
+      .where('tags.name', '>', last)
+      .orderBy('tags.name')
+      .limit(LOOK)
+      .execute()
+    refuse(protections, repository, tags, undefined)
+    if (tags.length < LOOK) return
+    last = tags.at(-1)?.name ?? last
+  }
+}
+
+/** Tags of one look. */
+const LOOK = 1000
+
 function refuse(
   protections: readonly TagProtection[],
   repository: string,

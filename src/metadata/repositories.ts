@@ -1,7 +1,7 @@
 import type { Database, Handle } from './database.ts'
 import type { Repositories } from './metadata.ts'
 
-export function repositories(database: Database): Repositories {
+export function repositories(database: Database): Omit<Repositories, 'delete' | 'rename'> {
   return {
     async list({ last, limit }) {
       const rows = await database.read
@@ -26,6 +26,7 @@ export function repositories(database: Database): Repositories {
         .selectFrom('repositories')
         .select('id')
         .where('name', '=', name)
+        .where('removed_at', 'is', null)
         .executeTakeFirst()
       return row !== undefined
     },
@@ -43,8 +44,17 @@ export async function lockRepository(trx: Handle, name: string): Promise<number 
  * manifests of one repository come one after the other, so that neither overlooks what the other has just written.
  */
 export async function ensureRepository(trx: Handle, name: string, now: number): Promise<number> {
-  const known = await lockRepository(trx, name)
-  if (known !== undefined) return known
+  const known = await trx
+    .selectFrom('repositories')
+    .select(['id', 'removed_at'])
+    .where('name', '=', name)
+    .forUpdate()
+    .executeTakeFirst()
+  if (known?.removed_at === null) return known.id
+  if (known !== undefined) {
+    await trx.updateTable('repositories').set({ removed_at: null }).where('id', '=', known.id).execute()
+    return known.id
+  }
   await trx
     .insertInto('repositories')
     .values({ name, listed: 0, created_at: now })
@@ -70,7 +80,7 @@ export async function updateListed(trx: Handle, repositoryId: number): Promise<v
   const listed = manifest === undefined ? 0 : 1
   await trx
     .updateTable('repositories')
-    .set({ listed })
+    .set(listed === 1 ? { listed, removed_at: null } : { listed })
     .where('id', '=', repositoryId)
     .where('listed', '!=', listed)
     .execute()

@@ -67,6 +67,8 @@ export async function openSqlite({
       list: (page) => (isShort(page) ? here.repositories.list : long.repositories)(page),
       isListed: here.repositories.isListed,
       exists: here.repositories.exists,
+      delete: method('durable', 'repositories', 'delete'),
+      rename: method('durable', 'repositories', 'rename'),
     },
     blobs: {
       find: hot.blobs.find,
@@ -84,6 +86,7 @@ export async function openSqlite({
       advance: method('relaxed', 'uploads', 'advance'),
       exists: here.uploads.exists,
       remove: method('durable', 'uploads', 'remove'),
+      of: method('read', 'uploads', 'of'),
       stale: long.uploads,
     },
     manifests: {

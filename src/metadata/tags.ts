@@ -12,7 +12,12 @@ export function tags(database: Database): Tags {
   return {
     async list(repository, { last, limit }) {
       const { read } = database
-      const known = await read.selectFrom('repositories').select('id').where('name', '=', repository).executeTakeFirst()
+      const known = await read
+        .selectFrom('repositories')
+        .select('id')
+        .where('name', '=', repository)
+        .where('removed_at', 'is', null)
+        .executeTakeFirst()
       if (known === undefined) return undefined
       const rows = await read
         .selectFrom('tags')

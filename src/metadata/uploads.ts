@@ -65,6 +65,18 @@ export function uploads(database: Database): Uploads {
       )
     },
 
+    async of(repository, startedBy, limit) {
+      const rows = await database.read
+        .selectFrom('uploads')
+        .selectAll()
+        .where('repository', '=', repository)
+        .where('started_at', '<=', startedBy)
+        .orderBy('id')
+        .limit(limit)
+        .execute()
+      return rows.map(uploadRow)
+    },
+
     async stale(before, limit) {
       const rows = await database.read
         .selectFrom('uploads')

@@ -26,6 +26,9 @@ export function isManifestMediaType(text: string): text is ManifestMediaType {
   return MANIFEST_TYPES.has(text)
 }
 
+/** Those of manifests that name other manifests. */
+export const INDEX_MEDIA_TYPES: readonly string[] = [MEDIA_TYPES.ociIndex, MEDIA_TYPES.dockerList]
+
 export function isIndexMediaType(text: string): boolean {
   return text === MEDIA_TYPES.ociIndex || text === MEDIA_TYPES.dockerList
 }

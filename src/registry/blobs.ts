@@ -35,6 +35,8 @@ export interface Blobs {
   readonly wantsPulls: boolean
   /** Forgets what memory holds of a blob whose key, or whose standing with the collector, changed. */
   forget(digest: Digest): void
+  /** Forgets what memory holds of the repository's blobs: another one may have its name from now on. */
+  forgetRepository(repository: string): void
   /**
    * Runs a step of the collector that may take the blob away. Nothing about the blob is answered from memory, or remembered,
    * from before its first change until it has ended. One step a blob at a time.
@@ -136,6 +138,11 @@ export function createBlobs(deps: {
   return {
     forget,
     open,
+
+    forgetRepository(repository) {
+      deletions++
+      for (const links of known.values()) links.delete(repository)
+    },
 
     async hold(repository, digest) {
       const object = await open(repository, digest)

@@ -39,6 +39,8 @@ export interface Manifests {
   sent(repository: string, reference: string, manifest: StoredManifest): void
   /** Forgets what memory holds under these tags and digests: they changed otherwise than by a call here. */
   forget(repository: string, references: readonly string[]): void
+  /** Forgets what memory holds of the repository: another one may have its name from now on. */
+  forgetRepository(repository: string): void
   /** Runs a step of the collector that may take the manifest away: nothing of it is answered from memory meanwhile. */
   collecting<T>(repository: string, digest: Digest, step: () => Promise<T>): Promise<T>
 }
@@ -109,6 +111,11 @@ export function createManifests(deps: {
 
   return {
     forget,
+
+    forgetRepository(repository) {
+      changes++
+      for (const key of [...cache.keys()]) if (key.startsWith(`${repository} `)) cache.delete(key)
+    },
 
     async collecting(repository, digest, step) {
       const cacheKey = `${repository} ${digest}`

@@ -6,6 +6,8 @@ import type { Log } from '../telemetry/log.ts'
 export interface PullCounts {
   /** A manifest was sent to somebody who asked for `reference`, a tag or its digest. Never waits, and never throws. */
   add(repository: string, reference: string, manifest: StoredManifest): void
+  /** What waits for its write belongs to a repository that has another name now. */
+  moved(from: string, to: string): void
   /** Writes what is there. */
   flush(): Promise<void>
   /** As `flush`; nothing is written by itself after that. */
@@ -120,6 +122,10 @@ export function createPullCounts(deps: {
       }
       sum.pulls++
       sum.lastAt = now()
+    },
+    moved(from, to) {
+      for (const sum of waiting) if (sum.repository === from) sum.repository = to
+      for (const tally of unwritten) if (tally.repository === from) tally.repository = to
     },
     async flush() {
       // What a write under way did not take with it.

@@ -23,22 +23,15 @@ export interface Trash {
     to: Digest | undefined,
     by: { actor: string; force: boolean },
   ): Promise<TagRestored>
-  /** Moves all manifests of a repository to the trash, as one batch; resolves to how many there were. */
-  deleteRepository(repository: string, actor: string): Promise<{ batch: string; manifests: number }>
 }
-
-/** Manifests of one look. */
-const PORTION = 100
 
 export function createTrash(deps: {
   metadata: Metadata
   manifests: Pick<Manifests, 'forget'>
   immutable?: Pick<ImmutableTags, 'of'>
-  onFreed: (digests: readonly Digest[]) => void
   now: () => number
-  newId: () => string
 }): Trash {
-  const { metadata, manifests, onFreed, now, newId, immutable = NOTHING_IMMUTABLE } = deps
+  const { metadata, manifests, now, immutable = NOTHING_IMMUTABLE } = deps
   return {
     list: (repository, page) => metadata.trash.list({ repository }, page),
     history: (repository, tag, page) => metadata.tags.history(repository, tag, page),
@@ -68,24 +61,6 @@ export function createTrash(deps: {
       )
       manifests.forget(repository, [tag])
       return restored
-    },
-
-    async deleteRepository(repository, actor) {
-      const batch = newId()
-      let count = 0
-      for (;;) {
-        const page = await metadata.manifests.list(repository, { limit: PORTION })
-        if (page.length === 0) return { batch, manifests: count }
-        for (const digest of page) {
-          const deleted = await withFaults(() =>
-            metadata.manifests.delete(repository, digest, { now: now(), actor, batch }),
-          )
-          manifests.forget(repository, [digest, ...(deleted?.tags ?? [])])
-          if (deleted === undefined) continue
-          onFreed(deleted.freed)
-          count++
-        }
-      }
     },
   }
 }

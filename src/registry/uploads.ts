@@ -50,6 +50,8 @@ export interface Uploads {
   cancel(repository: string, id: string): Promise<void>
   /** Ends the uploads that nobody touched since `before` (milliseconds since the epoch); resolves to how many. */
   expire(before: number): Promise<number>
+  /** Ends the uploads of a repository that began at `startedBy` or earlier; resolves to how many. */
+  endAll(repository: string, startedBy: number): Promise<number>
   /** How many `expire` would end; past a thousand, it stops counting. */
   countStale(before: number): Promise<number>
   /** Removes what storage keeps of an upload that has no row. Resolves to whether it did. */
@@ -196,6 +198,24 @@ export function createUploads(deps: UploadsDeps): Uploads {
         if (rows.length < EXPIRED_AT_ONCE) return ended
       }
     },
+
+    endAll: (repository, startedBy) =>
+      withFaults(async () => {
+        let ended = 0
+        for (;;) {
+          const rows = await metadata.uploads.of(repository, startedBy, EXPIRED_AT_ONCE)
+          for (const { id } of rows) {
+            await sessions.exclusive(id, async () => {
+              // It may have become a blob while this waited.
+              const current = await metadata.uploads.find(repository, id)
+              if (current === undefined) return
+              await discard(current)
+              ended++
+            })
+          }
+          if (rows.length < EXPIRED_AT_ONCE) return ended
+        }
+      }),
 
     async countStale(before) {
       return (await metadata.uploads.stale(before, 1000)).length

@@ -1,9 +1,9 @@
 import { writeSync } from 'node:fs'
 import { homedir } from 'node:os'
-import { createInterface } from 'node:readline'
 import { CommandError } from '../error.ts'
 import { readPassword } from '../password-prompt.ts'
 import type { Terminal } from '../progress.ts'
+import { askLine } from '../question.ts'
 
 /** What the client's verbs need of the process, as arguments for tests. */
 export interface ClientContext {
@@ -66,23 +66,6 @@ function writeAll(file: number, bytes: Uint8Array): void {
       if (code !== 'EAGAIN') throw error
       Bun.sleepSync(FULL)
     }
-  }
-}
-
-async function askLine(question: string, signal: AbortSignal): Promise<string> {
-  const lines = createInterface({ input: process.stdin, output: process.stderr })
-  const { promise, resolve, reject } = Promise.withResolvers<string>()
-  const interrupted = () => reject(new CommandError('interrupted; nothing is changed', 130))
-  lines.question(question, resolve)
-  lines.once('SIGINT', interrupted)
-  lines.once('close', interrupted)
-  signal.addEventListener('abort', interrupted, { once: true })
-  try {
-    return await promise
-  } finally {
-    signal.removeEventListener('abort', interrupted)
-    lines.off('close', interrupted)
-    lines.close()
   }
 }
 

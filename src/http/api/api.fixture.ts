@@ -38,6 +38,7 @@ export async function openApi(more: Partial<ApiDeps> = {}, basePath = '/api/v1')
     snapshots: undefined,
     collection: undefined,
     trash: undefined,
+    repositories: undefined,
     trashWindow: undefined,
     immutable: undefined,
     contents: {

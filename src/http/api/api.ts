@@ -12,6 +12,7 @@ import type { CollectionRuns } from '../../registry/collect-runs.ts'
 import type { Contents } from '../../registry/contents.ts'
 import type { ImmutableTags } from '../../registry/immutable.ts'
 import type { Notifications } from '../../registry/notifications.ts'
+import type { Repositories } from '../../registry/repositories.ts'
 import type { Snapshots } from '../../registry/snapshots.ts'
 import type { Trash } from '../../registry/trash.ts'
 import type { Log } from '../../telemetry/log.ts'
@@ -89,6 +90,8 @@ export interface ApiDeps {
   /** Undefined where no registry runs; `trashWindow` in milliseconds. */
   collection: CollectionRuns | undefined
   trash: Trash | undefined
+  /** Undefined where no registry runs, or none that is whole. */
+  repositories: Repositories | undefined
   trashWindow: (() => number) | undefined
   immutable: ImmutableTags | undefined
   /** For the operator alone: keys of blobs concern nobody who may not read the data directory. */

@@ -15,6 +15,7 @@ import { addMe } from './me.ts'
 import { addNotifications } from './notifications.ts'
 import { isForeign } from './origin-check.ts'
 import { ProblemError, problem, problemOf } from './problem.ts'
+import { addRepositories } from './repositories.ts'
 import { addRobots } from './robots.ts'
 import { MOUNT } from './route.ts'
 import { addSnapshots } from './snapshots.ts'
@@ -117,6 +118,7 @@ function createRoutes(deps: ApiDeps) {
     addKeys,
     addCollection,
     addTrash,
+    addRepositories,
     addImmutable,
     addNotifications,
     addContents,

@@ -3,11 +3,14 @@ import type { Migration } from './migrate.ts'
 /**
  * How often, and when last, manifests and tags were pulled: beside their rows, for those of manifests hold bytes that an update
  * would write again. They go with what was pulled; what goes to the trash takes them along (`tag` is `''` for the manifest itself).
+ *
+ * `repositories.removed_at` is set while a repository is deleted whole: its row stays for what its trash and its history say.
  */
 export const pulls: Migration = {
   version: 5,
   name: 'pulls',
   async up(schema, type) {
+    await schema.alterTable('repositories').addColumn('removed_at', type.integer).execute()
     await schema
       .createTable('manifest_pulls')
       .addColumn('manifest_id', type.integer, (column) =>

@@ -1,0 +1,78 @@
+import { Command } from 'commander'
+import type { RepositoryDeletedView } from '../http/api/repository-schemas.ts'
+import { type AdminContext, type AdminFlags, adminOptions, ofProcess, segment, withApi } from './control.ts'
+import { CommandError } from './error.ts'
+import { tell } from './table.ts'
+
+interface DeleteFlags extends AdminFlags {
+  yes?: true
+  purge?: true
+  force?: true
+}
+
+export function repositoryCommand(context: AdminContext = ofProcess): Command {
+  const command = new Command('repository').alias('repo').description('delete whole repositories, or rename them')
+
+  adminOptions(
+    command
+      .command('delete')
+      .alias('rm')
+      .description('move everything in a repository to the trash, from which one command brings it back')
+      .argument('<name>'),
+  )
+    .option('-y, --yes', 'do not ask')
+    .option('--purge', 'for good, and give the space back at once')
+    .option('--force', 'even where tags are immutable')
+    .action(async (name: string, flags: DeleteFlags) => {
+      if (!flags.yes) await confirm(context, name, flags)
+      await withApi(context, flags, async (ask) => {
+        const query = { purge: flags.purge && 'true', force: flags.force && 'true' }
+        const answer = await ask<RepositoryDeletedView>('DELETE', `/repositories/${segment(name)}`, { query })
+        tell(context, flags, answer, deletedText(name, answer.json, flags))
+      })
+    })
+
+  adminOptions(
+    command
+      .command('rename')
+      .alias('mv')
+      .description('give a repository another name, with its tags, trash, history and pulls; no bytes move')
+      .argument('<name>')
+      .argument('<new-name>'),
+  )
+    .option('--force', 'even where tags are immutable')
+    .action(async (name: string, to: string, flags: AdminFlags & { force?: true }) => {
+      await withApi(context, flags, async (ask) => {
+        const body = { to, force: flags.force }
+        const answer = await ask('POST', `/repositories/${segment(name)}/rename`, { body })
+        tell(context, flags, answer, `${name} is ${to} now; pulls and pushes by the old name do not find it.`)
+      })
+    })
+  return command
+}
+
+/** Who deletes a whole repository types its name. @throws CommandError */
+async function confirm(context: AdminContext, name: string, { purge }: DeleteFlags): Promise<void> {
+  const what = purge ? 'and its images are gone for good' : 'which the trash can bring back until its window ends'
+  const answer = await context.ask(`This deletes all of ${name}, ${what}. Type its name to go on: `)
+  if (answer === undefined)
+    throw new CommandError('there is no terminal to ask on: add --yes to delete it without a question', 2)
+  if (answer.trim() !== name) throw new CommandError('nothing was deleted')
+}
+
+function deletedText(
+  name: string,
+  { batch, manifests, tags, uploads, purged }: RepositoryDeletedView,
+  { purge }: DeleteFlags,
+): string {
+  const ended =
+    uploads === 0 ? '' : `, and ${counted(uploads, 'upload')} under way ${uploads === 1 ? 'was' : 'were'} ended`
+  const went = `${name} is deleted: ${counted(manifests, 'manifest')} with ${counted(tags, 'tag')}${ended}.`
+  if (purge) return `${went} Gone for good: ${counted(purged, 'manifest')}.`
+  if (manifests === 0) return went
+  return `${went} To have it back: berth trash restore ${name} --batch ${batch}`
+}
+
+function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`
+}

@@ -1,0 +1,120 @@
+import { randomUUID } from 'node:crypto'
+import { createRoute } from '@hono/zod-openapi'
+import type { Context } from 'hono'
+import { ChangeError, notFound } from '../../auth/administration.ts'
+import type { EventCause } from '../../registry/events.ts'
+import type { Renamed, Repositories } from '../../registry/repositories.ts'
+import { allowed } from './allowed.ts'
+import type { ApiDeps } from './api.ts'
+import type { ApiEnv, ApiRouter } from './context.ts'
+import { ProblemError } from './problem.ts'
+import { byRepository, deletionQuery, renamingSchema, repositoryDeletedSchema } from './repository-schemas.ts'
+import { body, json, nothing, refusals } from './route.ts'
+
+const tags = ['repositories']
+
+/** Whole repositories: see registry/repositories.ts. */
+export function addRepositories(router: ApiRouter, deps: ApiDeps): void {
+  const { changes } = deps
+  const ask = (): Repositories => {
+    if (deps.repositories === undefined) {
+      throw new ProblemError(409, 'no registry runs here, or its images are still being adopted')
+    }
+    return deps.repositories
+  }
+
+  const remove = createRoute({
+    operationId: 'deleteRepository',
+    tags,
+    method: 'delete',
+    path: '/repositories/{name}',
+    description:
+      'Moves all manifests to the trash, from which one request restores them, and ends uploads under way. What is pushed from then on makes the repository anew.',
+    request: { params: byRepository, query: deletionQuery },
+    responses: { 200: json(repositoryDeletedSchema, 'What went'), ...refusals },
+  })
+  router.openapi(remove, async (c) => {
+    const { name } = c.req.valid('param')
+    const { purge = false, force = false } = c.req.valid('query')
+    const repositories = ask()
+    const { actor } = c.env
+    const go = async () => {
+      const deleted = await allowed(() =>
+        repositories.delete(name, { actor: actor.account, force, cause: () => causeOf(c) }),
+      )
+      if (deleted === undefined) throw notFound(`repository ${name}`)
+      return { ...deleted, purged: purge ? await purgeBatch(deps, name, deleted.batch) : 0 }
+    }
+    const words = `deleted${purge ? ' for good' : ''}${force ? ', by force' : ''}`
+    // It may take long: nobody else's change waits for it.
+    const done = await changes.prepared(actor, `repository ${name}`, words, go, async (deleted) => deleted)
+    return c.json(done, 200)
+  })
+
+  const rename = createRoute({
+    operationId: 'renameRepository',
+    tags,
+    method: 'post',
+    path: '/repositories/{name}/rename',
+    description:
+      'Gives a repository another name, with its tags, trash, history and pulls; no bytes move. The old name is unknown from then on.',
+    request: { params: byRepository, body: body(renamingSchema) },
+    responses: { 204: nothing, ...refusals },
+  })
+  router.openapi(rename, async (c) => {
+    const { name } = c.req.valid('param')
+    const { to, force = false } = c.req.valid('json')
+    const repositories = ask()
+    const { actor } = c.env
+    const go = async () => {
+      const by = { actor: actor.account, force, cause: () => causeOf(c) }
+      const outcome = await allowed(() => repositories.rename(name, to, by))
+      if (outcome === 'unknown') throw notFound(`repository ${name}`)
+      if (outcome !== 'renamed') throw new ChangeError('conflict', refusalOf(outcome, to))
+    }
+    await changes.run(actor, `repository ${name}`, `renamed to ${to}${force ? ', by force' : ''}`, go)
+    return c.body(null, 204)
+  })
+}
+
+function refusalOf(outcome: Exclude<Renamed, 'renamed' | 'unknown'>, to: string): string {
+  switch (outcome) {
+    case 'exists':
+      return `there is a repository ${to} already; repositories are not merged: delete it, or rename it first`
+    case 'in-trash':
+      return `a repository ${to} was deleted and can be restored from the trash still; take it out for good first (berth trash list --repository ${to}, berth trash purge ID)`
+    case 'in-use':
+      return `${to} has blobs that wait for their manifest, or for garbage collection; try again when that has ended (berth gc status)`
+    default:
+      return outcome satisfies never
+  }
+}
+
+/** Resolves to how many manifests are gone for good. */
+async function purgeBatch({ trash, collection }: ApiDeps, repository: string, batch: string): Promise<number> {
+  let purged = 0
+  for (let before: number | undefined; ; ) {
+    const rows = (await trash?.list(repository, { before, limit: PAGE })) ?? []
+    for (const { id } of rows.filter((row) => row.batch === batch)) if (await collection?.purge(id)) purged++
+    if (rows.length < PAGE) return purged
+    before = rows.at(-1)?.id
+  }
+}
+
+const PAGE = 100
+
+/** What notifications say of the request behind the change. */
+function causeOf(c: Context<ApiEnv>): EventCause {
+  const { actor } = c.env
+  return {
+    actor: actor.account,
+    base: '/',
+    request: {
+      id: randomUUID(),
+      addr: actor.address === '' ? undefined : actor.address,
+      host: c.req.header('host'),
+      method: c.req.method,
+      useragent: c.req.header('user-agent') ?? '',
+    },
+  }
+}
