@@ -1,10 +1,11 @@
 import { accessSync, constants, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import { restoreAdvice } from './app-damage.ts'
 import { refuseUnfinishedRestore } from './backup/marker.ts'
-import type { Metadata } from './metadata/metadata.ts'
+import { type Metadata, MetadataError } from './metadata/metadata.ts'
 import { lockDirectory, refuseNetworkFileSystem } from './metadata/owner-lock.ts'
 import { openSqlite } from './metadata/sqlite.ts'
-import type { CallMeter, NoSpace } from './metadata/sqlite-client.ts'
+import type { ClientOptions } from './metadata/sqlite-client.ts'
 import { makeDirectories } from './storage/durable.ts'
 
 export interface OwnedData {
@@ -22,11 +23,20 @@ export interface OwnedData {
  */
 export async function openData(
   data: { directory: string; metadata: string },
-  { meter, onNoSpace, onOwned }: { meter?: CallMeter; onNoSpace?: NoSpace; onOwned?: () => void } = {},
+  { onOwned, ...options }: ClientOptions & { onOwned?: () => void } = {},
 ): Promise<OwnedData> {
   const closers: (() => Promise<void>)[] = []
   const close = async () => {
-    for (const closer of closers.reverse()) await closer()
+    let failure: { error: unknown } | undefined
+    // One that fails (a disk that broke) keeps none of the others from giving back what it has.
+    for (const closer of closers.splice(0).reverse()) {
+      try {
+        await closer()
+      } catch (error) {
+        failure ??= { error }
+      }
+    }
+    if (failure !== undefined) throw failure.error
   }
   const database = resolve(data.metadata)
   const directories = new Set([resolve(data.directory), database])
@@ -45,12 +55,15 @@ export async function openData(
     const path = join(database, 'berth.db')
     const lastUse = lastWrite(path)
     onOwned?.()
-    const metadata = await openSqlite({ path, meter, onNoSpace })
+    const metadata = await openSqlite({ path, ...options })
     closers.push(() => metadata.close())
     return { metadata, lastUse, closers, close }
   } catch (error) {
     await close()
-    throw error
+    if (!(error instanceof MetadataError) || error.fault !== 'corrupt') throw error
+    throw new Error(`${error.message}. The database is damaged, and left as it is. ${restoreAdvice(database)}`, {
+      cause: error,
+    })
   }
 }
 

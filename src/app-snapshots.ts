@@ -6,6 +6,8 @@ import type { Config } from './config/config.ts'
 import { bytesOfLimit, freeSpace } from './files/free-space.ts'
 import { type DatabaseCopies, startCopyingDatabase } from './jobs/copy-database.ts'
 import type { Periodic } from './jobs/periodic.ts'
+import type { Damage } from './metadata/damage.ts'
+import { MetadataError } from './metadata/metadata.ts'
 import { writeSnapshot } from './metadata/snapshot.ts'
 import { SNAPSHOTS_FOLDER } from './metadata/snapshot-file.ts'
 import { createSnapshots, type Snapshots } from './registry/snapshots.ts'
@@ -15,14 +17,17 @@ const HELD = 'backup-'
 const DAILY = /^daily-(\d{4}-\d\d-\d\dT\d{6}\.\d{3}Z)\.db$/
 
 /** Snapshots for backups. Those of a process that was killed go: the caller owns the data directory. */
-export function openSnapshots(data: Config['data'], { log, now, newId }: Clock & { log: Log }): Snapshots {
+export function openSnapshots(
+  data: Config['data'],
+  { log, now, newId, damage }: Clock & { log: Log; damage?: Damage },
+): Snapshots {
   const database = resolve(data.metadata)
   const folder = join(database, SNAPSHOTS_FOLDER)
   removeLeftovers(folder)
   return createSnapshots({
     pathOf: (id) => join(folder, `${HELD}${id}.db`),
     async write(path) {
-      await write(database, path)
+      await write(database, path, damage)
     },
     remove: (path) => rm(path, { force: true }),
     onError: (error) => log.error('a snapshot of the database could not be written or removed', { error }),
@@ -36,10 +41,12 @@ export function startDailyCopies(deps: {
   data: Config['data']
   config: () => Pick<Config, 'backup' | 'trash'>
   background: boolean
+  /** Hears of a damage that is found meanwhile; no copy is made of it. */
+  damage?: Damage
   log: Log
   now: Clock['now']
 }): Periodic {
-  const { data, config, background, log, now } = deps
+  const { data, config, background, damage, log, now } = deps
   const database = resolve(data.metadata)
   const folder = join(database, SNAPSHOTS_FOLDER)
   // ISO 8601 without colons, which some file systems do not take.
@@ -48,7 +55,7 @@ export function startDailyCopies(deps: {
     async list() {
       return namesIn(folder).flatMap((name) => timeOf(name) ?? [])
     },
-    write: (at) => write(database, pathOf(at)),
+    write: (at) => write(database, pathOf(at), damage),
     remove: (at) => rm(pathOf(at), { force: true }),
   }
   return startCopyingDatabase({
@@ -62,9 +69,14 @@ export function startDailyCopies(deps: {
   })
 }
 
-async function write(database: string, path: string): Promise<void> {
+async function write(database: string, path: string, damage: Damage | undefined): Promise<void> {
   mkdirSync(join(database, SNAPSHOTS_FOLDER), { recursive: true, mode: 0o700 })
-  await writeSnapshot(join(database, 'berth.db'), path)
+  try {
+    await writeSnapshot(join(database, 'berth.db'), path)
+  } catch (error) {
+    if (error instanceof MetadataError) damage?.report(error)
+    throw error
+  }
 }
 
 function timeOf(name: string): number | undefined {

@@ -96,7 +96,7 @@ function timing({ intervalMs, threshold }: { intervalMs: number; threshold: numb
  */
 export function startOwnChecks(
   { health }: Watch,
-  { metadata, room }: { metadata: Metadata; room: { finding(): string | undefined } },
+  { metadata, room, damaged }: { metadata: Metadata; room: Finder; damaged: Finder },
 ): { stop(): void } {
   return startChecks(
     [
@@ -106,7 +106,10 @@ export function startOwnChecks(
         threshold: 1,
         everyMs: DATABASE_EVERY_MS,
         timeoutMs: TIMEOUT_MS,
-        look: () => metadata.status.write(),
+        async look() {
+          refuse(damaged.finding())
+          await metadata.status.write()
+        },
       },
       {
         name: 'disk',
@@ -115,11 +118,18 @@ export function startOwnChecks(
         everyMs: DISK_EVERY_MS,
         timeoutMs: TIMEOUT_MS,
         async look() {
-          const finding = room.finding()
-          if (finding !== undefined) throw new Error(finding)
+          refuse(room.finding())
         },
       },
     ],
     health,
   )
+}
+
+interface Finder {
+  finding(): string | undefined
+}
+
+function refuse(finding: string | undefined): void {
+  if (finding !== undefined) throw new Error(finding)
 }

@@ -3,10 +3,12 @@ import { version } from '../package.json' with { type: 'json' }
 import { type AdoptionReport, type AdoptionWishes, adoptTree, guardTree, hasTree } from './app-adoption.ts'
 import type { Clock } from './app-clock.ts'
 import { createUpkeep, runsOf, type Upkeep } from './app-collection.ts'
+import { createDamageWatch } from './app-damage.ts'
 import { openData } from './app-data.ts'
 import { bootId } from './app-files.ts'
 import { openFoundation } from './app-foundation.ts'
 import { createIdentity, DEFAULTS, type Identity } from './app-identity.ts'
+import { removeLeftovers } from './app-leftovers.ts'
 import { disksOf, observeApp } from './app-metrics.ts'
 import { openNotifications } from './app-notifications.ts'
 import { databaseMeter, observedStorage, tracedMetadata } from './app-observed.ts'
@@ -106,8 +108,10 @@ export async function createApp(
   let settings = config
   const room = createRoom({ data: config.data, config: () => settings, log, metrics })
   const { space } = room
+  const damaged = createDamageWatch({ data: config.data, log })
+  const { damage } = damaged
   const owned = await openData(config.data, {
-    ...{ meter: databaseMeter(watch), onNoSpace: room.relieve, onOwned: room.relieveIfFull },
+    ...{ meter: databaseMeter(watch), onNoSpace: room.relieve, onOwned: room.relieveIfFull, damage },
   })
   try {
     const metadata = tracedMetadata(owned.metadata, watch)
@@ -148,10 +152,10 @@ export async function createApp(
       immutable,
     })
     let isAdopting = hasTree(config)
-    const snapshots = openSnapshots(config.data, { log, now, newId })
+    const snapshots = openSnapshots(config.data, { log, now, newId, damage })
     owned.closers.push(() => snapshots.stop())
     const copying = startDailyCopies({
-      ...{ data: config.data, config: () => settings, background: deps.background ?? true, log, now },
+      ...{ data: config.data, config: () => settings, background: deps.background ?? true, damage, log, now },
     })
     owned.closers.push(() => copying.stop())
     const startUpkeep = () =>
@@ -256,10 +260,16 @@ export async function createApp(
     // Not for a command that only has a question.
     const isServing = deps.watch !== undefined
     if (isServing) {
-      const own = startOwnChecks(watch, { metadata, room })
+      const own = startOwnChecks(watch, { metadata, room, damaged })
       owned.closers.push(async () => own.stop())
       const keeping = room.start()
       owned.closers.push(() => keeping.stop())
+      const checking = damaged.start()
+      owned.closers.push(() => checking.stop())
+      if (!isAdopting) {
+        const leftovers = await removeLeftovers({ metadata, storage, uploads, log })
+        owned.closers.push(() => leftovers.done)
+      }
     }
     let checks = isServing ? startConfiguredChecks(config.health, watch, storage) : undefined
     owned.closers.push(async () => checks?.stop())

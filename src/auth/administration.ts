@@ -145,6 +145,7 @@ export function createChanges(options: { now: () => number; record: (row: AuditR
 const FAULTS = {
   'no-space': 'the database has no space left on its disk',
   'read-only': 'the database cannot be written',
+  io: 'the disk of the database reports errors',
   corrupt: 'the database is damaged',
   failed: 'the database does not answer',
   denied: 'the change is not allowed',

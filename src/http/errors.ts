@@ -1,6 +1,7 @@
 import { UnavailableError } from '../auth/authenticator.ts'
 import { ThrottledError } from '../auth/login.ts'
 import { type ErrorCode, RegistryError } from '../oci/error.ts'
+import { answerToFault } from '../registry/faults.ts'
 import { InterruptedUpload } from '../registry/uploads.ts'
 import { InterruptedBody } from './body.ts'
 
@@ -65,7 +66,7 @@ export function asRegistryError(error: unknown): RegistryError {
     const detail = `${error.message} (in ${error.seconds} s)`
     return new RegistryError('TOOMANYREQUESTS', { detail, cause: error })
   }
-  return new RegistryError('UNKNOWN', { cause: error })
+  return answerToFault(error) ?? new RegistryError('UNKNOWN', { cause: error })
 }
 
 export function errorResponse(error: unknown, headers: Record<string, string> = {}): Response {

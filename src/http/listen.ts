@@ -241,7 +241,11 @@ async function openSocketPath(path: string): Promise<{ path: string; remove: () 
   return {
     path: short.path,
     remove() {
-      rmSync(path, { force: true })
+      try {
+        rmSync(path, { force: true })
+      } catch {
+        // A disk that has become read-only must not keep the server from ending; the next start finds that nobody listens.
+      }
       short.close()
     },
   }

@@ -346,8 +346,11 @@ export interface Contents {
   blobs(repository: string, filter: { digest?: Digest | undefined }, page: Page): Promise<StoredBlob[]>
 }
 
-/** `denied`: a limit of the registry's owner forbids it. */
-export type MetadataFault = 'no-space' | 'read-only' | 'corrupt' | 'failed' | 'denied'
+/**
+ * `io`: the disk itself reports an error. `corrupt`: what it gives is no whole database. `denied`: a limit of the registry's
+ * owner forbids it.
+ */
+export type MetadataFault = 'no-space' | 'read-only' | 'io' | 'corrupt' | 'failed' | 'denied'
 
 /** The database could not do it, or must not; nothing of the call has happened. */
 export class MetadataError extends Error {

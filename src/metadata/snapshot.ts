@@ -11,9 +11,22 @@ import { connect, translated } from './sqlite-connection.ts'
 /**
  * Writes all that was committed when it began to a database file of its own, `to`, which is on the disk when this resolves
  * (or not there at all). Works in a thread and on a connection of its own: neither reads nor writes wait for it.
- * @throws MetadataError
+ * @throws MetadataError `corrupt` where the database is damaged: nothing is written then
  */
 export async function writeSnapshot(from: string, to: string): Promise<void> {
+  await inThread({ from, to })
+}
+
+/**
+ * Reads the whole database and looks at its structure (SQLite's quick_check), and `thorough`ly at its indexes (integrity_check),
+ * in a thread and on a connection of its own.
+ * @throws MetadataError `corrupt` where it is damaged
+ */
+export async function checkDatabase(path: string, check: 'quick' | 'thorough'): Promise<void> {
+  await inThread({ from: path, to: { check } })
+}
+
+async function inThread(request: SnapshotRequest): Promise<void> {
   const worker = new Worker(workerUrl('metadata/snapshot-worker'))
   try {
     const answer = await new Promise<SnapshotAnswer>((resolve, reject) => {
@@ -22,7 +35,7 @@ export async function writeSnapshot(from: string, to: string): Promise<void> {
         event.preventDefault()
         reject(new MetadataError('failed', `the thread that writes a snapshot failed: ${event.message}`))
       }
-      worker.postMessage({ from, to } satisfies SnapshotRequest)
+      worker.postMessage(request)
     })
     if (!answer.ok) throw fromFault(answer.error)
   } finally {

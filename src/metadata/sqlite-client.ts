@@ -1,4 +1,5 @@
 import { startWorker } from '../threads/worker-program.ts'
+import { createDamage, type Damage } from './damage.ts'
 import { MetadataError } from './metadata.ts'
 import type { Nouns } from './nouns.ts'
 import { type Call, type FromWorker, fromFault, type Mode, type Result, type ToWorker } from './sqlite-calls.ts'
@@ -25,6 +26,12 @@ export interface CallMeter {
  */
 export type NoSpace = () => boolean
 
+export interface ClientOptions {
+  meter?: CallMeter | undefined
+  onNoSpace?: NoSpace | undefined
+  damage?: Damage | undefined
+}
+
 /** A batch is one transaction: bounded, so that its first caller does not wait for ever longer ones. */
 const BATCH_CALLS = 256
 const BATCH_BYTES = 16 * 1024 * 1024
@@ -44,7 +51,7 @@ interface Waiting {
 export async function startClient(
   path: string,
   now: number,
-  { meter, onNoSpace = () => false }: { meter?: CallMeter | undefined; onNoSpace?: NoSpace | undefined } = {},
+  { meter, onNoSpace = () => false, damage = createDamage() }: ClientOptions = {},
 ): Promise<Client> {
   const worker = startWorker('metadata/sqlite-worker')
   const waiting: Waiting[] = []
@@ -90,8 +97,13 @@ export async function startClient(
       return
     }
     if (call !== undefined) measure(call, !result.ok && result.error.fault !== 'denied')
-    if (result.ok) call?.resolve(result.value)
-    else call?.reject(fromFault(result.error))
+    if (result.ok) {
+      call?.resolve(result.value)
+      return
+    }
+    const error = fromFault(result.error)
+    damage.report(error)
+    call?.reject(error)
   }
 
   function measure({ call, madeAt }: Waiting, failed: boolean): void {
@@ -129,6 +141,7 @@ export async function startClient(
     if (state !== 'open') {
       return Promise.reject(state === 'closing' ? new MetadataError('failed', 'the database is closed') : state)
     }
+    if (mode !== 'read' && damage.found !== undefined) return Promise.reject(damage.found)
     const { promise, resolve, reject } = Promise.withResolvers<unknown>()
     if (meter !== undefined) meter.waiting++
     const madeAt = meter === undefined ? 0 : performance.now()

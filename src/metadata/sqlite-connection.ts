@@ -39,8 +39,8 @@ export const SQLITE_TYPES: ColumnTypes = { id: 'integer', integer: 'integer', te
 /** Statements kept prepared for one connection; lists of values make a few shapes of each query. */
 const PREPARED = 200
 
-/** @throws MetadataError */
-export function connect(path: string, mode: 'read' | 'write'): SqliteConnection {
+/** `onError` hears of what later queries (`query`) meet. @throws MetadataError */
+export function connect(path: string, mode: 'read' | 'write', onError?: OnError): SqliteConnection {
   return translated(`cannot open the database ${path}`, () => {
     const options = mode === 'read' ? { readonly: true, strict: true } : { readwrite: true, strict: true }
     const database = new Database(path, options)
@@ -54,11 +54,11 @@ export function connect(path: string, mode: 'read' | 'write'): SqliteConnection 
       database.close()
       throw error
     }
-    return keepPrepared(database)
+    return keepPrepared(database, onError)
   })
 }
 
-function keepPrepared(database: Database): SqliteConnection {
+function keepPrepared(database: Database, onError: OnError | undefined): SqliteConnection {
   const pinned: { finalize(): void }[] = []
   const prepared = new LRUCache<string, Prepared>({ max: PREPARED, dispose: (statement) => statement.finalize() })
   const prepare = (sql: string): Prepared => {
@@ -82,7 +82,7 @@ function keepPrepared(database: Database): SqliteConnection {
     step(sql) {
       prepare(sql).run()
     },
-    query: (guard) => queryOver(prepare, guard),
+    query: (guard) => queryOver(prepare, guard, onError),
     close() {
       // A connection with statements left lives on, and with it the write-ahead log that the last one removes.
       prepared.clear()
@@ -92,17 +92,21 @@ function keepPrepared(database: Database): SqliteConnection {
   }
 }
 
-function queryOver(prepare: (sql: string) => Prepared, guard: () => void): Query {
+function queryOver(prepare: (sql: string) => Prepared, guard: () => void, onError: OnError | undefined): Query {
   return queryBuilder(
     async <R>({ sql, parameters }: CompiledQuery): Promise<QueryResult<R>> => {
       guard()
-      return translated('the database refused a query', () => {
-        const statement = prepare(sql)
-        const values = parameters as SQLQueryBindings[]
-        if (statement.columnNames.length > 0) return { rows: statement.all(...values) as R[] }
-        const { changes, lastInsertRowid } = statement.run(...values)
-        return { rows: [], numAffectedRows: BigInt(changes), insertId: BigInt(lastInsertRowid) }
-      })
+      return translated(
+        'the database refused a query',
+        () => {
+          const statement = prepare(sql)
+          const values = parameters as SQLQueryBindings[]
+          if (statement.columnNames.length > 0) return { rows: statement.all(...values) as R[] }
+          const { changes, lastInsertRowid } = statement.run(...values)
+          return { rows: [], numAffectedRows: BigInt(changes), insertId: BigInt(lastInsertRowid) }
+        },
+        onError,
+      )
     },
     {
       createQueryCompiler: () => new SingleWriterCompiler(),
@@ -121,12 +125,16 @@ class SingleWriterCompiler extends SqliteQueryCompiler {
   }
 }
 
+export type OnError = (error: MetadataError) => void
+
 /** Runs `body`, turning what SQLite throws into a MetadataError that says what was being done. */
-export function translated<T>(doing: string, body: () => T): T {
+export function translated<T>(doing: string, body: () => T, onError?: OnError): T {
   try {
     return body()
   } catch (error) {
-    throw metadataError(doing, error)
+    const translated = metadataError(doing, error)
+    onError?.(translated)
+    throw translated
   }
 }
 
@@ -146,6 +154,7 @@ function faultOf(code: string): MetadataFault {
   // Growing the index of the write-ahead log fails with SHMSIZE where writing the log would say FULL.
   if (code === 'SQLITE_FULL' || code === 'SQLITE_IOERR_SHMSIZE' || code === 'ENOSPC') return 'no-space'
   if (code.startsWith('SQLITE_READONLY') || code === 'SQLITE_PERM' || code === 'EROFS') return 'read-only'
+  if (code.startsWith('SQLITE_IOERR') || code === 'EIO') return 'io'
   if (code.startsWith('SQLITE_CORRUPT') || code === 'SQLITE_NOTADB') return 'corrupt'
   return 'failed'
 }

@@ -14,7 +14,7 @@ import {
   type Uploads,
   type Users,
 } from './metadata.ts'
-import { connect, type SqliteConnection, translated } from './sqlite-connection.ts'
+import { connect, type OnError, type SqliteConnection, translated } from './sqlite-connection.ts'
 import { type TokenRecord, tokenByHash, tokenRow } from './tokens.ts'
 import { type UploadRecord, uploadById, uploadRow } from './uploads.ts'
 import { type UserRecord, userByName, userRow } from './users.ts'
@@ -24,6 +24,11 @@ export interface Reader {
   readonly database: Database
   readonly hot: HotReads
   close(): void
+}
+
+interface Source {
+  connection: SqliteConnection
+  onError: OnError | undefined
 }
 
 /** The reads that every pull, push and login makes. */
@@ -36,9 +41,9 @@ export interface HotReads {
   tokens: Pick<Tokens, 'findByHash'>
 }
 
-/** The database must be open for writing already. @throws MetadataError */
-export function openReader(path: string): Reader {
-  const connection = connect(path, 'read')
+/** The database must be open for writing already. `onError` hears of what queries meet. @throws MetadataError */
+export function openReader(path: string, onError?: OnError): Reader {
+  const connection = connect(path, 'read', onError)
   const read = connection.query(() => {})
   const database: Database = {
     read,
@@ -46,37 +51,31 @@ export function openReader(path: string): Reader {
       throw new MetadataError('failed', 'this connection only reads')
     },
   }
-  return { database, hot: hotReads(connection, database), close: () => connection.close() }
+  return { database, hot: hotReads({ connection, onError }, database), close: () => connection.close() }
 }
 
 /**
  * The nouns' own queries, compiled once: building and compiling one costs several times what SQLite needs to answer
  * it from its cache. Each is built with the names of its arguments in the place of their values.
  */
-function hotReads(connection: SqliteConnection, { read }: Database): HotReads {
+function hotReads(source: Source, { read }: Database): HotReads {
   const digest = 'digest' as Digest
-  const manifest = once<ManifestRecord>(connection, manifestByDigest(read, 'repository', digest).compile(), [
+  const manifest = once<ManifestRecord>(source, manifestByDigest(read, 'repository', digest).compile(), [
     'repository',
     'digest',
   ])
-  const tagged = once<ManifestRecord>(connection, manifestByTag(read, 'repository', 'tag').compile(), [
-    'repository',
-    'tag',
-  ])
-  const linked = once<BlobRecord>(connection, linkedBlob(read, 'repository', digest).compile(), [
-    'repository',
-    'digest',
-  ])
-  const blob = once<BlobRecord>(connection, blobByDigest(read, digest).compile(), ['digest'])
+  const tagged = once<ManifestRecord>(source, manifestByTag(read, 'repository', 'tag').compile(), ['repository', 'tag'])
+  const linked = once<BlobRecord>(source, linkedBlob(read, 'repository', digest).compile(), ['repository', 'digest'])
+  const blob = once<BlobRecord>(source, blobByDigest(read, digest).compile(), ['digest'])
   const review = once<{ since: number | null; freed: number | null }>(
-    connection,
+    source,
     linkReview(read, 'repository', digest).compile(),
     ['repository', 'digest'],
   )
-  const upload = once<UploadRecord>(connection, uploadById(read, 'repository', 'id').compile(), ['repository', 'id'])
-  const user = once<UserRecord>(connection, userByName(read, 'name').compile(), ['name'])
-  const memberships = pinned<{ group_name: string }>(connection, groupsOfUser(read, 'user').compile(), ['user'])
-  const token = once<TokenRecord>(connection, tokenByHash(read, 'hash').compile(), ['hash'])
+  const upload = once<UploadRecord>(source, uploadById(read, 'repository', 'id').compile(), ['repository', 'id'])
+  const user = once<UserRecord>(source, userByName(read, 'name').compile(), ['name'])
+  const memberships = pinned<{ group_name: string }>(source, groupsOfUser(read, 'user').compile(), ['user'])
+  const token = once<TokenRecord>(source, tokenByHash(read, 'hash').compile(), ['hash'])
   return {
     manifests: {
       async find(repository, digest) {
@@ -128,11 +127,11 @@ function hotReads(connection: SqliteConnection, { read }: Database): HotReads {
   }
 }
 
-function once<Row>(connection: SqliteConnection, query: CompiledQuery, names: readonly string[]) {
-  return pinned<Row>(connection, query, names).first
+function once<Row>(source: Source, query: CompiledQuery, names: readonly string[]) {
+  return pinned<Row>(source, query, names).first
 }
 
-function pinned<Row>(connection: SqliteConnection, { sql, parameters }: CompiledQuery, names: readonly string[]) {
+function pinned<Row>({ connection, onError }: Source, { sql, parameters }: CompiledQuery, names: readonly string[]) {
   const statement = connection.pin<Row>(sql)
   const places = parameters.map((parameter) => names.indexOf(String(parameter)))
   const bind = (values: readonly string[]) =>
@@ -140,7 +139,7 @@ function pinned<Row>(connection: SqliteConnection, { sql, parameters }: Compiled
   const doing = 'the database refused a query'
   return {
     first: (...values: string[]): Row | undefined =>
-      translated(doing, () => statement.get(...bind(values))) ?? undefined,
-    all: (...values: string[]): Row[] => translated(doing, () => statement.all(...bind(values))),
+      translated(doing, () => statement.get(...bind(values)), onError) ?? undefined,
+    all: (...values: string[]): Row[] => translated(doing, () => statement.all(...bind(values)), onError),
   }
 }

@@ -1,7 +1,7 @@
 import { resolve } from 'node:path'
 import type { Audit, Metadata, Page } from './metadata.ts'
 import { nouns } from './nouns.ts'
-import { type CallMeter, type NoSpace, startClient } from './sqlite-client.ts'
+import { type ClientOptions, startClient } from './sqlite-client.ts'
 import { openReader } from './sqlite-reader.ts'
 
 /** Rows that a list may have on the thread that answers requests; a longer one is read by the worker. */
@@ -16,16 +16,10 @@ const SHORT_PAGE = 1000
 export async function openSqlite({
   path,
   now = Date.now,
-  meter,
-  onNoSpace,
-}: {
-  path: string
-  now?: () => number
-  meter?: CallMeter | undefined
-  onNoSpace?: NoSpace | undefined
-}): Promise<Metadata> {
+  ...options
+}: ClientOptions & { path: string; now?: () => number }): Promise<Metadata> {
   const file = resolve(path)
-  const client = await startClient(file, now(), { meter, onNoSpace })
+  const client = await startClient(file, now(), options)
   const { method } = client
   const reader = await openReaderOrClose()
   const { hot } = reader
@@ -33,7 +27,7 @@ export async function openSqlite({
 
   async function openReaderOrClose() {
     try {
-      return openReader(file)
+      return openReader(file, options.damage?.report)
     } catch (error) {
       await client.close()
       throw error

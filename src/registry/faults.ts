@@ -6,23 +6,29 @@ import { denied } from './denial.ts'
 const ANSWERS = {
   'no-space': 'the registry has no space left on its disk; nothing was stored',
   'read-only': 'the registry cannot write to its disk',
+  io: 'the disk of the registry reports errors; its operator has to look at it',
+  corrupt: 'the database of the registry is damaged, or its disk reports errors; its operator has to look at it',
 } as const
 
 /**
- * Runs a use case; a full or read-only disk becomes an answer that a client can show (UNAVAILABLE), with the cause for the log.
- * What a limit
- * forbids becomes DENIED, with the limit. Anything else passes as it is.
+ * What a client is told of a fault of the disk or the database: UNAVAILABLE (no client caused it), with the cause for the log;
+ * and of what a limit forbids: DENIED, with the limit. Undefined: it is another error.
+ */
+export function answerToFault(error: unknown): RegistryError | undefined {
+  if (error instanceof MetadataError && error.denial !== undefined) return denied(error.denial)
+  if (!(error instanceof StorageError || error instanceof MetadataError)) return undefined
+  if (error.fault === 'failed' || error.fault === 'denied') return undefined
+  return new RegistryError('UNAVAILABLE', { message: ANSWERS[error.fault], cause: error })
+}
+
+/**
+ * Runs a use case; a fault of the disk or the database, and what a limit forbids, become an answer that a client can show.
+ * Anything else passes as it is.
  */
 export async function withFaults<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work()
   } catch (error) {
-    if (error instanceof MetadataError && error.denial !== undefined) throw denied(error.denial)
-    if (error instanceof StorageError || error instanceof MetadataError) {
-      if (error.fault === 'no-space' || error.fault === 'read-only') {
-        throw new RegistryError('UNAVAILABLE', { message: ANSWERS[error.fault], cause: error })
-      }
-    }
-    throw error
+    throw answerToFault(error) ?? error
   }
 }

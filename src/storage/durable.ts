@@ -10,6 +10,7 @@ import {
   renameSync,
   rmdirSync,
   rmSync,
+  statSync,
   unlinkSync,
 } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -103,10 +104,17 @@ function moved(from: string, target: string): boolean {
     renameSync(from, target)
     return true
   } catch (error) {
-    if (errnoOf(error) !== 'ENOENT') throw error
+    const code = errnoOf(error)
+    // EEXIST: it was there, and gone again when mkdir looked what it is.
+    const hasVanished = code === 'ENOENT' || (code === 'EEXIST' && !isFile(dirname(target)))
+    if (!hasVanished) throw error
     if (!existsSync(from)) throw gone(error)
     return false
   }
+}
+
+function isFile(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isFile() === true
 }
 
 function syncDirectories(target: string, root: string): void {

@@ -1,6 +1,6 @@
 import { StorageError, type StorageFault } from './storage.ts'
 
-const FAULTS: Record<string, StorageFault> = { ENOSPC: 'no-space', EDQUOT: 'no-space', EROFS: 'read-only' }
+const FAULTS: Record<string, StorageFault> = { ENOSPC: 'no-space', EDQUOT: 'no-space', EROFS: 'read-only', EIO: 'io' }
 
 /** A `StorageError` as it crosses from a Worker, where classes do not survive. */
 export interface Fault {

@@ -163,7 +163,8 @@ export type StoredObject =
   | { kind: 'file'; path: string; size: number }
   | { kind: 'stream'; size: number; read(start: number, end: number): AsyncIterable<Uint8Array> }
 
-export type StorageFault = 'no-space' | 'read-only' | 'failed'
+/** `io`: the disk itself reports an error. */
+export type StorageFault = 'no-space' | 'read-only' | 'io' | 'failed'
 
 export class StorageError extends Error {
   readonly fault: StorageFault

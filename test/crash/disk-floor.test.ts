@@ -7,6 +7,7 @@ import { must } from '../programs.ts'
 import { BERTH, type Berth, startBerth } from '../start-berth.ts'
 import { audit, auditDirectory } from './audit.ts'
 import { createLedger, type Ledger } from './ledger.ts'
+import { logged } from './logged.ts'
 import { answerIn, connect, head } from './raw-connection.ts'
 import { fill, isRoot, mountSmallDisk, push, pushUntilRefused, type SmallDisk } from './small-disk.ts'
 import { strays } from './strays.ts'
@@ -164,11 +165,6 @@ describe.skipIf(!isRoot)(`a disk that fills up${isRoot ? '' : ' [needs root, to 
     TIMEOUT,
   )
 })
-
-async function logged(berth: Berth, text: string): Promise<void> {
-  for (let attempt = 0; attempt < 1000 && !berth.log().includes(text); attempt++) await Bun.sleep(20)
-  expect(berth.log()).toContain(text)
-}
 
 /** 403 DENIED with the figures, which clients print. */
 async function expectRefusal(answer: Response | undefined, least = '12 MiB'): Promise<void> {
