@@ -32,7 +32,7 @@ export interface BodyTarget {
 export async function probeBodies(target: BodyTarget, timeoutMs: number): Promise<BodyFacts | undefined> {
   const began = performance.now()
   if ((await statusFor(target, 0, timeoutMs)) === undefined) return undefined
-  const patience = Math.min(timeoutMs, Math.max(1500, 10 * (performance.now() - began)))
+  const patience = Math.min(timeoutMs, Math.max(2500, 10 * (performance.now() - began)))
   const largest = await statusFor(target, LARGEST, patience)
   if (largest !== 413) return { limit: undefined, isBuffered: largest === undefined }
   let refused = LARGEST

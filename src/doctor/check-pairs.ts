@@ -66,7 +66,7 @@ function namesFor(
 
 function unusable(file: Extract<FileOf<unknown>, { fault: string }>, { settings }: ServerFacts): Finding {
   const about = whereIs(settings, file.key) ?? file.path
-  const message = `${nameOf(file.key)} names ${file.path}, which ${file.fault}`
+  const message = `${nameOf(settings, file.key)} names ${file.path}, which ${file.fault}`
   return fault('file-unusable', about, message, change(settings, file.key, 'a file that the server may read'))
 }
 

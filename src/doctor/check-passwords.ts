@@ -17,7 +17,7 @@ export function checkPasswords({ passwords, settings }: ServerFacts): Finding[] 
         make(
           'file-unusable',
           about,
-          `${nameOf(key)} names ${file}, which ${reason}: nobody can log in`,
+          `${nameOf(settings, key)} names ${file}, which ${reason}: nobody can log in`,
           fix,
           change(settings, key, 'the file of users'),
         ),
@@ -27,7 +27,7 @@ export function checkPasswords({ passwords, settings }: ServerFacts): Finding[] 
     if (wrong.length === 0) {
       return users.length === 0
         ? []
-        : [fine('passwords', file ?? nameOf(key), `all ${users.length} passwords are bcrypt hashes`)]
+        : [fine('passwords', file ?? nameOf(settings, key), `all ${users.length} passwords are bcrypt hashes`)]
     }
     return wrong.map(({ name, kind, where }) => {
       const how = kind === 'unknown' ? 'is no hash that is known (plain text?)' : `is hashed with ${kind}`

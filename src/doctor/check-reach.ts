@@ -1,4 +1,4 @@
-import type { ClientFacts } from './client-facts.ts'
+import type { ClientFacts, RealmFacts } from './client-facts.ts'
 import { type Finding, fault, fine, warning } from './finding.ts'
 import { isLoopbackHost } from './host.ts'
 import { change, type Settings } from './settings.ts'
@@ -9,7 +9,8 @@ const REALM = ['auth', 'token', 'realm']
 export function checkReach(facts: ClientFacts, settings: Settings | undefined): Finding[] {
   const { registry, probe, entry, base, challenges } = facts
   if (probe.kind === 'unreachable') {
-    const message = `${registry} cannot be reached from here: ${probe.reason}`
+    const around = facts.proxy === undefined ? '' : `. ${facts.proxy} is set: the way through that proxy was not tried`
+    const message = `${registry} cannot be reached from here: ${probe.reason}${around}`
     return [
       fault(
         'registry-unreachable',
@@ -67,13 +68,14 @@ function checkRealm(
         realm,
         message,
         change(settings, REALM, isHere ? withHost(url, hostname) : example),
+        `or start the token server that is to listen at ${url.host}: berth auth auth_config.yml`,
         `where Berth makes the realm from the request, a proxy that rewrites Host misleads it: http.host: ${base}`,
       ),
     )
     return found
   }
-  const isAnswer = answer !== undefined && 'status' in answer
-  if (!isAnswer || !isTokenServer(answer)) {
+  if (!isTokenServer(answer)) {
+    const isAnswer = answer !== undefined && 'status' in answer
     const what = !isAnswer
       ? `with nothing that is HTTP (${answer?.fault ?? 'nothing'})`
       : `${answer.status} (${answer.contentType || 'no type'})`
@@ -92,8 +94,10 @@ function checkRealm(
   return [...found, fine('token-server', realm, 'answers')]
 }
 
-/** docker_auth's 401 is a plain text. */
-function isTokenServer({ status, contentType }: { status: number; contentType: string }): boolean {
+/** By what it answers to somebody without credentials. docker_auth's 401 is a plain text. */
+export function isTokenServer(answer: RealmFacts['answer']): boolean {
+  if (answer === undefined || 'fault' in answer) return false
+  const { status, contentType } = answer
   if (status === 200) return contentType.startsWith('application/json')
   return [400, 401, 403, 405, 429, 503].includes(status)
 }

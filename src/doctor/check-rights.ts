@@ -113,7 +113,19 @@ function ruleFixes(
 function checkImage({ image, registry, repository, reference, wanted }: ClientFacts): Finding[] {
   if (image === undefined || reference === undefined) return []
   const name = `${registry}/${repository}${reference.includes(':') ? '@' : ':'}${reference}`
-  if ('fault' in image) return [note('image', name, image.fault)]
+  if ('fault' in image) {
+    const isBroken = image.status !== undefined && image.status >= 500
+    return [
+      isBroken
+        ? fault(
+            'registry-failing',
+            name,
+            image.fault,
+            "the registry's log has the reason; on its machine: berth doctor --config config.yml",
+          )
+        : note('image', name, image.fault),
+    ]
+  }
   if (image.found) return [fine('image', name, 'is there')]
   const message = 'there is no such image: `manifest unknown`'
   const make = wanted === undefined || wanted.includes('pull') ? fault : warning

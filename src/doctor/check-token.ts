@@ -2,6 +2,7 @@ import { X509Certificate } from 'node:crypto'
 import { type KeyIdForm, keyIds } from '../auth/keys.ts'
 import { issuerOf, leadsTo, subjectOf } from './certificate.ts'
 import { checkClocks } from './check-clocks.ts'
+import { isTokenServer } from './check-reach.ts'
 import type { ClientFacts, Grant, TokenFacts } from './client-facts.ts'
 import { type Finding, fault, fine, note } from './finding.ts'
 import type { ServerFacts } from './server-facts.ts'
@@ -26,7 +27,7 @@ export function checkToken(facts: ClientFacts, server: ServerFacts | undefined):
     ]
   }
   if (outcome.kind === 'failed') {
-    return [note('token', registry, `no token could be asked for: ${outcome.message}`)]
+    return [failed(facts, outcome)]
   }
   const clocks = checkClocks(facts)
   if (verdict === undefined || verdict.status < 400) {
@@ -57,6 +58,27 @@ export function checkToken(facts: ClientFacts, server: ServerFacts | undefined):
   }
   const reasons = [...reasonsOf(facts, outcome.token, server), ...clocks.filter(({ severity }) => severity === 'fault')]
   return reasons.length > 0 ? reasons : [unexplained(facts, outcome.token, first)]
+}
+
+/** What stands in the way of asking, other checks have said: an address, a certificate, a realm without TLS. */
+function failed(
+  { registry, realm }: ClientFacts,
+  { fault: kind, message, hint }: Extract<Grant['outcome'], { kind: 'failed' }>,
+): Finding {
+  const isSaid =
+    kind === 'tls' ||
+    realm === undefined ||
+    realm.url === undefined ||
+    realm.probe?.kind === 'unreachable' ||
+    !isTokenServer(realm.answer)
+  if (isSaid) return note('token', registry, `no token could be asked for: ${message}`)
+  const fix = hint ?? 'the log of the token server has the reason'
+  return fault(
+    kind === 'network' ? 'realm-unreachable' : 'realm-invalid',
+    realm.realm,
+    `no token could be had: ${message}`,
+    fix,
+  )
 }
 
 const LOG = "the registry's log has the reason; berth doctor explain 'TEXT OF THE LOG' says what it means"

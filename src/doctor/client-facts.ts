@@ -1,5 +1,6 @@
 import type { Access } from '../oci/scope.ts'
 import type { Challenge } from '../upstream/challenge.ts'
+import type { UpstreamFault } from '../upstream/error.ts'
 import type { BodyFacts } from './body-probe.ts'
 import type { DockerFacts } from './docker-files.ts'
 import type { DockerView } from './docker-view.ts'
@@ -15,6 +16,8 @@ export interface ClientFacts {
   reference: string | undefined
   /** What must be possible; undefined: what usually is (pull, push), and nothing is a fault that may be meant. */
   wanted: readonly string[] | undefined
+  /** The variable that names a proxy for requests, which other programs go through; undefined: none is set. */
+  proxy: string | undefined
   /** PEM file that was given to trust. */
   caFile: string | undefined
   docker: DockerFacts
@@ -33,7 +36,7 @@ export interface ClientFacts {
   withheld: string | undefined
   /** One for each question, the one without any scope first. */
   grants: readonly Grant[]
-  image: { found: boolean } | { fault: string } | undefined
+  image: { found: boolean } | { fault: string; status: number | undefined } | undefined
   upload: { location: string } | undefined
   bodies: BodyFacts | undefined
 }
@@ -71,7 +74,7 @@ export type Outcome =
   /** No token is needed: Basic, or an open registry. */
   | { kind: 'none' }
   | { kind: 'refused'; message: string; hint: string | undefined }
-  | { kind: 'failed'; message: string; hint: string | undefined }
+  | { kind: 'failed'; fault: UpstreamFault; message: string; hint: string | undefined }
 
 /** What a token says of itself, unchecked; undefined where it is no JWT. Never the token. */
 export interface TokenFacts {

@@ -27,6 +27,7 @@ export const MEANINGS = {
   'scope-insufficient': 'a token grants less than was asked for (insufficient_scope)',
   'catalog-denied': 'listing repositories needs registry:catalog:*, which is not granted',
   'push-without-pull': 'push is granted without pull, and a push needs both',
+  'registry-failing': 'the registry answers with an error of its own (5xx)',
   'image-missing': 'there is no such image',
   'proxy-rewrites-host': 'a proxy hides the name or the scheme that clients use, and uploads are sent elsewhere',
   'proxy-limits-body': 'a proxy refuses large layers',

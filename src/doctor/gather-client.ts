@@ -31,7 +31,7 @@ const REALM_PATIENCE = 10_000
 /** Where docker's hub has its registry. */
 const HUB_ADDRESS = 'registry-1.docker.io'
 
-/** Asks the registry and its token server, as a client would. A password goes only where it would go with docker. Never throws. */
+/** Asks the registry and its token server, as a client would. A password goes only where it would go with docker. @throws what interrupts it, and nothing else */
 export async function gatherClient(input: ClientInput): Promise<ClientFacts> {
   const { registry, repository, reference, wanted, root, timeoutMs } = input
   const address = registry === DOCKER_HUB ? HUB_ADDRESS : registry
@@ -51,6 +51,9 @@ export async function gatherClient(input: ClientInput): Promise<ClientFacts> {
     reference,
     wanted,
     caFile: input.upstream.caFile,
+    proxy: ['HTTPS_PROXY', 'https_proxy', 'HTTP_PROXY', 'http_proxy', 'ALL_PROXY', 'all_proxy'].find(
+      (name) => input.upstream.env[name],
+    ),
     docker,
     view: viewOf(registry, addresses, docker),
     isLocal: addresses.some(isLoopbackAddress),
@@ -199,7 +202,8 @@ async function imageOf(
   try {
     return { found: (await upstream.head(place, reference)) !== undefined }
   } catch (error) {
-    return { fault: error instanceof Error ? error.message : String(error) }
+    const status = error instanceof UpstreamError ? error.status : undefined
+    return { fault: error instanceof Error ? error.message : String(error), status }
   }
 }
 

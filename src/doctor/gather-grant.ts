@@ -26,12 +26,10 @@ export async function askGrant(
     outcome = isBearer ? { kind: 'token', token: readToken(header?.slice('Bearer '.length) ?? '') } : { kind: 'none' }
   } catch (error) {
     if (!(error instanceof UpstreamError)) throw error
-    const { message, hint } = error
-    return {
-      asked,
-      outcome: { kind: error.fault === 'unauthorized' ? 'refused' : 'failed', message, hint },
-      verdict: undefined,
-    }
+    const { fault, message, hint } = error
+    const failure: Outcome =
+      fault === 'unauthorized' ? { kind: 'refused', message, hint } : { kind: 'failed', fault, message, hint }
+    return { asked, outcome: failure, verdict: undefined }
   }
   return { asked, outcome, verdict: url === undefined ? undefined : await verdictOf(line, registry, url, header) }
 }

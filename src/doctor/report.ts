@@ -44,7 +44,10 @@ export function formatReport({ subject, findings }: Report, { colour, width }: L
 export function summary(findings: readonly Finding[]): string {
   const faults = findings.filter(isFault).length
   const warnings = findings.filter(({ severity }) => severity === 'warning').length
-  if (faults === 0 && warnings === 0) return 'All is well.'
+  if (faults === 0 && warnings === 0) {
+    const notes = findings.filter(({ severity }) => severity === 'note').length
+    return notes === 0 ? 'All is well.' : `Nothing wrong was found; ${notes} could not be looked at.`
+  }
   const parts = [
     ...(faults === 0 ? [] : [`${faults} ${faults === 1 ? 'fault' : 'faults'}`]),
     ...(warnings === 0 ? [] : [`${warnings} ${warnings === 1 ? 'warning' : 'warnings'}`]),

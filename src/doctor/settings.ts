@@ -17,9 +17,10 @@ export function textAt(settings: Settings | undefined, path: Path): string | und
   return node?.kind === 'scalar' && node.text !== '' ? node.text : undefined
 }
 
-/** The key as its own file calls it: `auth.token.realm`, and `token.issuer` for the token server's. */
-export function nameOf(path: Path): string {
-  return describePath(path[0] === 'tokenserver' && path.length > 1 ? path.slice(1) : path)
+/** The key as its own file calls it: `auth.token.realm`; the token server's is `token.issuer` in a file of its own. */
+export function nameOf(settings: Settings | undefined, path: Path): string {
+  const isWithin = settings !== undefined && settings.authFile === undefined
+  return describePath(path[0] === 'tokenserver' && path.length > 1 && !isWithin ? path.slice(1) : path)
 }
 
 /** `config.yml:12`, `REGISTRY_HTTP_ADDR`; undefined where the key is not given. */
@@ -39,8 +40,8 @@ export function change(settings: Settings | undefined, path: Path, value: string
   if (settings === undefined || (isAuth && nodeAt(settings.root, ['tokenserver']) === undefined)) {
     const place = isAuth ? ELSEWHERE.auth : ELSEWHERE.registry
     return isAuth
-      ? `${place}: ${nameOf(path)}: ${yamlText(value)}`
-      : `${place}: ${nameOf(path)}: ${yamlText(value)} (or ${variableOf(path)}=${shellText(value)})`
+      ? `${place}: ${nameOf(settings, path)}: ${yamlText(value)}`
+      : `${place}: ${nameOf(settings, path)}: ${yamlText(value)} (or ${variableOf(path)}=${shellText(value)})`
   }
   const node = nodeAt(settings.root, path)
   const at = sourceAt(settings.root, path)
@@ -49,7 +50,7 @@ export function change(settings: Settings | undefined, path: Path, value: string
   const where = described(at)
   if (node !== undefined && where !== undefined) return `${where}: ${line}`
   if (!isAuth && (at.kind === 'environment' || at.kind === 'default')) return `${variableOf(path)}=${shellText(value)}`
-  return `${where ?? ELSEWHERE.auth}: add ${nameOf(path)}: ${yamlText(value)}`
+  return `${where ?? ELSEWHERE.auth}: add ${nameOf(settings, path)}: ${yamlText(value)}`
 }
 
 function described(source: Source): string | undefined {

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, expect, test } from 'bun:test'
 import { chmodSync, copyFileSync, mkdirSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { makePair } from '../certificates.ts'
 import { describeWith } from '../programs.ts'
 import { freePort } from '../start-berth.ts'
@@ -152,6 +152,37 @@ describeWith(['docker-registry', 'openssl'], 'berth doctor at a client finds', (
     await clinic.startRegistry(wrong)
     const says = /answers 404 .*a token server answers with a token, or 401/
     expectFound(await clinic.asAdmin([wrong.registry]), { severity: 'fault', id: 'realm-invalid', says })
+  })
+
+  test.each<[string, () => Response, RegExp]>([
+    [
+      'fails',
+      () => new Response('database is down\n', { status: 500 }),
+      /^no token could be had: .* answers 500: database is down$/,
+    ],
+    ['gives no token', () => Response.json({}), /^no token could be had: .* answers without a token$/],
+  ])('a token server that %s once somebody asks by name', async (_, answer, says) => {
+    const asked = (request: Request) =>
+      request.headers.has('authorization') ? answer() : new Response('no', { status: 401 })
+    const plan = await clinic.plan({ realm: `http://localhost:${serve(asked)}/auth` })
+    await clinic.startRegistry(plan)
+    const examined = await clinic.asAdmin([plan.registry])
+    expectOnly(examined, 'realm-invalid')
+    expectFound(examined, { severity: 'fault', id: 'realm-invalid', says, about: plan.realm })
+  })
+
+  test('a registry that fails by itself', async () => {
+    const site = await clinic.start()
+    const link = join(
+      site.configFile,
+      '../data/docker/registry/v2/repositories/team/app/_manifests/tags/v1/current/link',
+    )
+    mkdirSync(dirname(link), { recursive: true })
+    writeFileSync(link, 'sha256:damaged')
+    const examined = await clinic.asAdmin([`${site.registry}/team/app:v1`])
+    expectOnly(examined, 'registry-failing')
+    const about = `${site.registry}/team/app:v1`
+    expectFound(examined, { severity: 'fault', id: 'registry-failing', says: /answers 500|UNKNOWN/, about })
   })
 
   test('a realm without TLS behind a registry with it, to which no password goes', async () => {
