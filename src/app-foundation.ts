@@ -22,7 +22,7 @@ export interface Foundation {
   /** The admin API, which asks the identity of the moment; undefined without a database. */
   api(
     current: () => Pick<Identity, 'login' | 'chain' | 'server' | 'own'>,
-    registry?: Pick<ApiDeps, 'notifications' | 'collection' | 'trash' | 'trashWindow' | 'immutable'> & {
+    registry?: Pick<ApiDeps, 'notifications' | 'collection' | 'trash' | 'trashWindow' | 'immutable' | 'retention'> & {
       snapshots: () => ApiDeps['snapshots']
       repositories: () => ApiDeps['repositories']
     },
@@ -112,6 +112,7 @@ export async function openFoundation(options: FoundationDeps): Promise<Foundatio
             },
             trashWindow: registry?.trashWindow,
             immutable: registry?.immutable,
+            retention: registry?.retention,
             audit: metadata.audit,
             contents: metadata.contents,
             whoIs: createWhoIs({ login: () => current().login, now, record }),

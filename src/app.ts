@@ -14,6 +14,7 @@ import { openNotifications } from './app-notifications.ts'
 import { databaseMeter, observedStorage, tracedMetadata } from './app-observed.ts'
 import { OPERATOR_CALLER } from './app-operator.ts'
 import { policyOf } from './app-policy.ts'
+import { openRetention, type Retaining } from './app-retention.ts'
 import { openSnapshots, startDailyCopies } from './app-snapshots.ts'
 import { createRoom } from './app-space.ts'
 import { API_PATH, GRACE } from './app-token.ts'
@@ -65,6 +66,8 @@ export interface App {
   /** Whether users of the database may log in. */
   hasAccounts: boolean
   upkeep: Upkeep
+  /** Carries the rules of retention out if a run is due; it happens by itself, too. */
+  retaining: Pick<Retaining, 'retain' | 'look'>
   /** Copies the database if the last copy is a day old; it happens by itself, too. */
   copyDatabase(): Promise<void>
   /** Removes notifications that were delivered or given up long ago; it happens by itself every minute. */
@@ -172,6 +175,15 @@ export async function createApp(
     const repositories = createRepositories({
       ...{ metadata, manifests, blobs, uploads, pulls, immutable, events, onFreed, now, newId },
     })
+    const retaining = openRetention({
+      ...{ metadata, storage, manifests, immutable, events, onFreed, log, now, newId },
+      config: () => settings,
+      flushPulls: pulls.flush,
+      isAdopting: () => isAdopting,
+      background: deps.background ?? true,
+      lastUse: owned.lastUse,
+    })
+    owned.closers.push(retaining.stop)
     const tags = createTags({ metadata })
     const referrers = createReferrers({ metadata })
     const catalog = createCatalog({ metadata })
@@ -211,6 +223,7 @@ export async function createApp(
       trash: createTrash({ metadata, manifests, immutable, now }),
       repositories: () => (isAdopting ? undefined : repositories),
       immutable,
+      retention: retaining.retention,
       trashWindow: () => settings.trash.windowMs,
     })
 
@@ -287,6 +300,7 @@ export async function createApp(
       get upkeep() {
         return upkeep
       },
+      retaining,
       copyDatabase: copying.run,
       pruneNotifications: told.prune,
       async reconfigure(next) {

@@ -15,9 +15,11 @@ import { htpasswdCommand } from './htpasswd.ts'
 import { immutableCommand } from './immutable.ts'
 import { keyCommand } from './key.ts'
 import { notifyCommand } from './notify.ts'
+import { pruneCommand } from './prune.ts'
 import { registryCommand } from './registry.ts'
 import { repositoryCommand } from './repository.ts'
 import { restoreCommand } from './restore.ts'
+import { retentionCommand } from './retention.ts'
 import { robotCommand } from './robot.ts'
 import { serveCommand } from './serve.ts'
 import { tagCommand } from './tag.ts'
@@ -59,6 +61,8 @@ function berthCommand(): Command {
     .addCommand(certCommand())
     .addCommand(gcCommand())
     .addCommand(repositoryCommand())
+    .addCommand(retentionCommand())
+    .addCommand(pruneCommand())
     .addCommand(tagCommand())
     .addCommand(trashCommand())
     .addCommand(immutableCommand())

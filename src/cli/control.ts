@@ -12,7 +12,7 @@ export interface AdminFlags {
   data?: string
   config?: string
   authConfig?: string
-  format?: 'table' | 'json'
+  format?: 'table' | 'json' | 'ndjson'
 }
 
 /** What the commands need of the process, as arguments for tests. */
@@ -62,14 +62,14 @@ function configOfFlags({ config: file, data, authConfig }: AdminFlags): Config {
   return config
 }
 
-export function adminOptions(command: Command): Command {
+export function adminOptions(command: Command, formats: readonly string[] = ['table', 'json']): Command {
   return command
     .option('--data <dir>', "the server's data directory")
     .option('--config <config.yml>', "the server's configuration file, which names the data directory")
     .option('--auth-config <file>', "the token server's configuration file, where the server has one")
     .addOption(
-      new Option('--format <format>', "table, or json: the API's own answer")
-        .choices(['table', 'json'])
+      new Option('--format <format>', `${formats.slice(0, -1).join(', ')}, or ${formats.at(-1)}: the API's own answer`)
+        .choices(formats)
         .default('table'),
     )
 }
@@ -100,11 +100,14 @@ export interface AskOptions {
 /** @throws CommandError with the server's own words when it refuses. */
 export type Ask = <T>(method: string, path: string, options?: AskOptions) => Promise<Answer<T>>
 
+/** Asks for an answer of lines of JSON, and has each when it comes. @throws CommandError */
+export type Stream = <T>(method: string, path: string, options?: AskOptions) => AsyncGenerator<T>
+
 /** Opens the API for a command, and closes it however the command ends. */
 export async function withApi(
   context: AdminContext,
   flags: AdminFlags,
-  work: (ask: Ask) => Promise<void>,
+  work: (ask: Ask, stream: Stream) => Promise<void>,
 ): Promise<void> {
   const control = await context.open(context.configOf(flags))
   try {
@@ -117,27 +120,15 @@ export async function withApi(
       }
       return answer
     }
-    await work(ask)
+    await work(ask, (...question) => linesOf(control, ...question))
   } finally {
     await control.close()
   }
 }
 
-async function askOnce<T>(
-  control: Control,
-  method: string,
-  path: string,
-  { query = {}, body, headers = {} }: AskOptions = {},
-): Promise<Answer<T>> {
-  const given = new URLSearchParams()
-  for (const [name, value] of Object.entries(query)) if (value !== undefined) given.set(name, value)
-  const search = given.size === 0 ? '' : `?${given}`
-  const json = body === undefined ? {} : { body: JSON.stringify(body) }
-  const type: Record<string, string> = body === undefined ? {} : { 'Content-Type': 'application/json' }
-  const url = `http://berth/api/v1${path}${search}`
-  const response = await control.fetch(new Request(url, { method, headers: { ...type, ...headers }, ...json }))
+async function askOnce<T>(control: Control, ...question: Parameters<Ask>): Promise<Answer<T>> {
+  const response = await request(control, ...question)
   const text = await response.text()
-  if (!response.ok) throw new CommandError(refusal(response.status, text))
   const next = /^<[^>]*\?([^>]*)>; rel="next"$/.exec(response.headers.get('link') ?? '')?.[1]
   return {
     text,
@@ -145,6 +136,35 @@ async function askOnce<T>(
     next: next === undefined ? undefined : new URLSearchParams(next),
     notice: response.headers.get('berth-notice') ?? undefined,
   }
+}
+
+async function* linesOf<T>(control: Control, ...question: Parameters<Ask>): AsyncGenerator<T> {
+  const response = await request(control, ...question)
+  const decoder = new TextDecoder()
+  let rest = ''
+  for await (const chunk of response.body ?? []) {
+    const lines = (rest + decoder.decode(chunk, { stream: true })).split('\n')
+    rest = lines.pop() ?? ''
+    for (const line of lines) yield JSON.parse(line) as T
+  }
+}
+
+/** @throws CommandError */
+async function request(
+  control: Control,
+  method: string,
+  path: string,
+  { query = {}, body, headers = {} }: AskOptions = {},
+): Promise<Response> {
+  const given = new URLSearchParams()
+  for (const [name, value] of Object.entries(query)) if (value !== undefined) given.set(name, value)
+  const search = given.size === 0 ? '' : `?${given}`
+  const json = body === undefined ? {} : { body: JSON.stringify(body) }
+  const type: Record<string, string> = body === undefined ? {} : { 'Content-Type': 'application/json' }
+  const url = `http://berth/api/v1${path}${search}`
+  const response = await control.fetch(new Request(url, { method, headers: { ...type, ...headers }, ...json }))
+  if (!response.ok) throw new CommandError(refusal(response.status, await response.text()))
+  return response
 }
 
 /** The words of a problem (RFC 9457), and each further error on a line of its own. */

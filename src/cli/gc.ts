@@ -94,12 +94,12 @@ function runText(run: RunView): string {
 function statusTable(status: CollectionStatusView): string[][] {
   const { settings, queue, garbage, trash, uploads, discarded, collected } = status
   const count = (what: { count: number; bytes: number }) => [String(what.count), bytesText(what.bytes)]
-  const untagged = settings.untaggedMs === null ? 'kept' : `collected after ${span(settings.untaggedMs)}`
+  const untagged = settings.untaggedMs === null ? 'kept' : `collected after ${spanText(settings.untaggedMs)}`
   return [
     ['', 'COUNT', 'BYTES', ''],
-    ['garbage now', ...count(garbage), `goes ${span(settings.delayMs)} after its last use`],
+    ['garbage now', ...count(garbage), `goes ${spanText(settings.delayMs)} after its last use`],
     ['being unlinked', ...count(discarded), ''],
-    ['trash', ...count(trash), `kept for ${span(settings.windowMs)}; oldest ${timeCell(trash.oldest)}`],
+    ['trash', ...count(trash), `kept for ${spanText(settings.windowMs)}; oldest ${timeCell(trash.oldest)}`],
     ['uploads under way', ...count(uploads), `oldest ${timeCell(uploads.oldest)}`],
     ['links to review', String(queue.links), '', ''],
     ['manifests to review', String(queue.manifests), '', `untagged ones are ${untagged}`],
@@ -137,7 +137,7 @@ function whyText(why: WhyView): string {
 }
 
 /** `36h`, `90m`, `5s`: the largest unit that divides it. */
-function span(ms: number): string {
+export function spanText(ms: number): string {
   for (const [unit, size] of [
     ['h', 3_600_000],
     ['m', 60_000],

@@ -1,3 +1,5 @@
+import type { RetentionRule } from '../oci/retention-rule.ts'
+
 /** How long things that nobody needs are kept, and how much room there has to be. Part of `Config`. */
 
 export interface GcConfig {
@@ -31,4 +33,13 @@ export interface SpaceConfig {
 export interface BackupConfig {
   /** Daily copies of the database; `keep`: how many. */
   database: { enabled: boolean; keep: number }
+}
+
+export interface RetentionConfig {
+  /** Whether the rules are carried out by themselves. */
+  enabled: boolean
+  intervalMs: number
+  /** What images say of their own end, under these annotations and labels. */
+  expiry: { enabled: boolean; names: string[] }
+  rules: RetentionRule[]
 }

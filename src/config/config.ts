@@ -1,4 +1,4 @@
-import type { BackupConfig, GcConfig, SpaceConfig, TrashConfig } from './config-collection.ts'
+import type { BackupConfig, GcConfig, RetentionConfig, SpaceConfig, TrashConfig } from './config-collection.ts'
 
 export type * from './config-collection.ts'
 
@@ -42,6 +42,7 @@ export interface Config {
   space: SpaceConfig
   backup: BackupConfig
   immutable: ImmutableConfig[]
+  retention: RetentionConfig
 }
 
 /** Tags that do not move. Patterns are those of `oci/selector.ts`. */

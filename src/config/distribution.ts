@@ -5,6 +5,7 @@ import { health } from './distribution-health.ts'
 import { immutableSchema } from './distribution-limits.ts'
 import { compatibility, policy, validation } from './distribution-manifests.ts'
 import { notifications } from './distribution-notifications.ts'
+import { retentionSchema } from './distribution-retention.ts'
 import { middleware, proxy, redis, reporting } from './distribution-services.ts'
 import { dockerAuthSchema } from './docker-auth.ts'
 import { anything, duration, flag, integer, path, secret, section, text, texts } from './schema.ts'
@@ -197,6 +198,7 @@ export const distributionSchema = z.object({
   space: spaceSchema,
   backup: backupSchema,
   immutable: immutableSchema,
+  retention: retentionSchema,
   uploads: section(
     {
       chunkminlength: z

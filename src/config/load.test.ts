@@ -93,6 +93,12 @@ const bare: Config = {
   space: { minFree: { bytes: 256 * 1024 ** 2 }, reserveBytes: 64 * 1024 ** 2 },
   backup: { database: { enabled: true, keep: 3 } },
   immutable: [],
+  retention: {
+    enabled: true,
+    intervalMs: 3_600_000,
+    expiry: { enabled: true, names: ['berth.expires-after'] },
+    rules: [],
+  },
 }
 
 const everywhere = { kind: 'tcp', hostname: '::', port: 5000 } as const

@@ -114,6 +114,11 @@ backup:
   database:
     enabled: true # default
     keep: 3 # default
+retention:
+  enabled: true # default
+  interval: 1h # default
+  expiry:
+    enabled: true # default
 uploads:
   chunkminlength: 0 # default
 `)

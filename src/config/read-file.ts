@@ -29,7 +29,7 @@ export function readConfigFile(
     findings.problem({ where, path: '', message })
     return undefined
   }
-  const text = readText(file)
+  const text = readConfigText(file)
   if (text instanceof Error) return refuse(file, text.message)
   const reading = readYaml(text, (line) => ({ kind: 'file', file, line }))
   for (const { at, message } of reading.errors) refuse(describeSource(at), message)
@@ -64,7 +64,8 @@ function readUpTo(file: string, limit: number): Uint8Array {
   }
 }
 
-function readText(file: string): string | Error {
+/** The text of a file of moderate size, or what is wrong with it. */
+export function readConfigText(file: string): string | Error {
   try {
     if (statSync(file).isDirectory()) return new Error('is a directory, not a file')
     const bytes = readUpTo(file, MAX_SIZE + 1)

@@ -7,6 +7,7 @@ import { resolveGc, resolveSpace, resolveTrash } from './resolve-collection.ts'
 import { resolveHealth } from './resolve-health.ts'
 import { resolveImmutable } from './resolve-limits.ts'
 import { resolveLog } from './resolve-log.ts'
+import { resolveRetention } from './resolve-retention.ts'
 
 /** distribution's default for a page of the catalog and of a list of tags. */
 const PAGE = 1000
@@ -35,6 +36,7 @@ type Rest = Pick<
   | 'space'
   | 'backup'
   | 'immutable'
+  | 'retention'
   | 'health'
 >
 
@@ -63,6 +65,7 @@ export function resolveRegistry(raw: Distribution, places: Places): Rest {
     space: resolveSpace(raw.space, trash, places),
     backup: raw.backup,
     immutable: resolveImmutable(raw.immutable, places),
+    retention: resolveRetention(raw.retention, places),
   }
 }
 

@@ -15,7 +15,7 @@ export interface UnknownKeyRule {
 
 /** Top-level keys that must not be passed over. */
 const DECISIVE = ['auth', 'storage', 'tokenserver']
-const OWN_SECTIONS = ['tokenserver', 'metadata', 'uploads', 'immutable', 'quotas']
+const OWN_SECTIONS = ['tokenserver', 'metadata', 'uploads', 'immutable', 'quotas', 'retention']
 /** Sections of docker_auth's format in which a misspelt limit would let everybody in. */
 const SIGN_IN = ['google_auth', 'github_auth', 'gitlab_auth', 'oidc_auth']
 /** Its own sections there, `users`, and LDAP, where a misspelt `tls` would send passwords in clear. */

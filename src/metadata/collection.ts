@@ -139,7 +139,12 @@ function burialTime(destination: Destination, since: number, now: number): numbe
   return from + destination.window <= now ? undefined : from
 }
 
-async function isNeeded(trx: Handle, { id, repositoryId, digest }: ManifestCandidate): Promise<boolean> {
+/** Whether a tag, an index or a subject of the repository needs the manifest; `tags aside`: one of the latter two. */
+export async function isNeeded(
+  trx: Handle,
+  { id, repositoryId, digest }: Pick<ManifestCandidate, 'id' | 'repositoryId' | 'digest'>,
+  what: 'by anything' | 'tags aside' = 'by anything',
+): Promise<boolean> {
   const tag = trx.selectFrom('tags').select('name').where('manifest_id', '=', id)
   const parent = trx
     .selectFrom('manifest_references')
@@ -156,7 +161,8 @@ async function isNeeded(trx: Handle, { id, repositoryId, digest }: ManifestCandi
     .select('subject.id')
     .where('me.id', '=', id)
     .whereRef('subject.id', '!=', 'me.id')
-  for (const query of [tag.limit(1), parent.limit(1), subject.limit(1)]) {
+  const queries = [...(what === 'tags aside' ? [] : [tag.limit(1)]), parent.limit(1), subject.limit(1)]
+  for (const query of queries) {
     if ((await query.execute()).length > 0) return true
   }
   return false

@@ -1,6 +1,16 @@
 import type { ColumnDataType, Expression, Generated, QueryCreator } from 'kysely'
 import type { Digest } from '../oci/digest.ts'
-import type { AuditRow, CollectedKind, DamageReason, EventRow, TokenRow, UploadRow, UserRow } from './metadata.ts'
+import type {
+  AuditRow,
+  CollectedKind,
+  DamageReason,
+  EventRow,
+  RetentionCause,
+  RetentionRun,
+  TokenRow,
+  UploadRow,
+  UserRow,
+} from './metadata.ts'
 
 /**
  * The rows, as every database has them. Numbers arrive as numbers and bytes as Uint8Array: a driver whose database
@@ -48,6 +58,12 @@ export interface Tables {
   /** The bytes of manifests that have none in their own row. */
   damaged_manifests: { manifest_id: number; found_at: number; bytes: Uint8Array }
   scrub: ScrubTable
+  /** What manifests say of their own end, of those that were looked at. */
+  image_expiries: { manifest_id: number; asked: string; after: number | null; at: number | null }
+  /** One row, whose id is 1. */
+  retention_list: { id: number; revision: number }
+  retention_rules: { name: string; position: number; rule: string }
+  retention_runs: RetentionRunsTable
   users: UsersTable
   groups: { name: string; description: string; created_at: number }
   group_members: { group_name: string; user_name: string }
@@ -173,6 +189,23 @@ interface ScrubTable {
   blobs: number
   bytes: number
   damaged: number
+}
+
+interface RetentionRunsTable {
+  id: Generated<number>
+  cause: RetentionCause
+  actor: string
+  state: RetentionRun['state']
+  started_at: number
+  /** When it was last known to go on. */
+  seen_at: number
+  ended_at: number | null
+  repositories: number
+  tags: number
+  manifests: number
+  bytes: number
+  skipped: number
+  error: string | null
 }
 
 interface UsersTable {

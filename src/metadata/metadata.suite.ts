@@ -25,6 +25,7 @@ import { listsSuite } from './lists.suite.ts'
 import { manifestsSuite } from './manifests.suite.ts'
 import { pullsSuite } from './pulls.suite.ts'
 import { repositoriesSuite } from './repositories.suite.ts'
+import { retentionSuite } from './retention.suite.ts'
 import { rulesSuite } from './rules.suite.ts'
 import { statusSuite } from './status.suite.ts'
 import { tokensSuite } from './tokens.suite.ts'
@@ -47,6 +48,7 @@ export function metadataSuite(name: string, open: Open): void {
     collectionSuite(() => opened)
     pullsSuite(() => opened)
     repositoriesSuite(() => opened)
+    retentionSuite(() => opened)
     adoptionSuite(() => opened)
     uploadsSuite(() => opened)
     manifestsSuite(() => opened)

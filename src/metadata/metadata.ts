@@ -8,6 +8,7 @@ import type { Events, NewEvent } from './event-types.ts'
 import type { Denial, ImmutableRules, TagProtection } from './limit-types.ts'
 import type { Pulls } from './pull-types.ts'
 import type { DeletedPortion, DeletionProgress, Renamed, RepositoryChange } from './repository-types.ts'
+import type { Retention } from './retention-types.ts'
 import type { Status } from './status-types.ts'
 import type { Verification } from './verification-types.ts'
 
@@ -19,6 +20,7 @@ export type * from './event-types.ts'
 export type * from './limit-types.ts'
 export type * from './pull-types.ts'
 export type * from './repository-types.ts'
+export type * from './retention-types.ts'
 export type * from './status-types.ts'
 export type * from './verification-types.ts'
 
@@ -41,6 +43,7 @@ export interface Metadata {
   trash: Trash
   pulls: Pulls
   immutable: ImmutableRules
+  retention: Retention
   users: Users
   groups: Groups
   tokens: Tokens

@@ -13,6 +13,7 @@ import { pulls } from './pulls.ts'
 import { referrers } from './referrers.ts'
 import { repositories } from './repositories.ts'
 import { repositoryChanges } from './repository-changes.ts'
+import { retention } from './retention.ts'
 import { rules } from './rules.ts'
 import { status } from './status.ts'
 import { tags } from './tags.ts'
@@ -38,6 +39,7 @@ export function nouns(database: Database): Nouns {
     trash: trash(database),
     pulls: pulls(database),
     immutable: immutable(database),
+    retention: retention(database),
     users: users(database),
     groups: groups(database),
     tokens: tokens(database),

@@ -26,7 +26,7 @@ export async function startPostgresDatabase(programs: PostgresPrograms): Promise
     "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'migrations'",
   )
   const tables = names.map((row: { tablename: string }) => `"${row.tablename}"`)
-  const seeded = ['rule_list', 'rules']
+  const seeded = ['rule_list', 'rules', 'retention_list']
   await sql.unsafe('CREATE SCHEMA seeds')
   for (const table of seeded) await sql.unsafe(`CREATE TABLE seeds.${table} AS SELECT * FROM public.${table}`)
   return {

@@ -146,6 +146,22 @@ export async function openSqlite({
       add: method('durable', 'immutable', 'add'),
       remove: method('durable', 'immutable', 'remove'),
     },
+    // Whoever looks at all tags must not hold up requests.
+    retention: {
+      tags: method('read', 'retention', 'tags'),
+      untagged: method('read', 'retention', 'untagged'),
+      examined: method('relaxed', 'retention', 'examined'),
+      places: method('read', 'retention', 'places'),
+      needed: method('read', 'retention', 'needed'),
+      take: method('durable', 'retention', 'take'),
+      rules: here.retention.rules,
+      replaceRules: method('durable', 'retention', 'replaceRules'),
+      begin: method('durable', 'retention', 'begin'),
+      progress: method('relaxed', 'retention', 'progress'),
+      end: method('durable', 'retention', 'end'),
+      runs: method('read', 'retention', 'runs'),
+      lastScheduled: here.retention.lastScheduled,
+    },
     users: {
       find: hot.users.find,
       list: (page, kind) => (isShort(page) ? here.users.list : long.users)(page, kind),

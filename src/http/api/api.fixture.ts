@@ -41,6 +41,7 @@ export async function openApi(more: Partial<ApiDeps> = {}, basePath = '/api/v1')
     repositories: undefined,
     trashWindow: undefined,
     immutable: undefined,
+    retention: undefined,
     contents: {
       repositories: async () => [],
       manifests: async () => ({ manifests: [], more: false }),

@@ -13,6 +13,7 @@ import type { Contents } from '../../registry/contents.ts'
 import type { ImmutableTags } from '../../registry/immutable.ts'
 import type { Notifications } from '../../registry/notifications.ts'
 import type { Repositories } from '../../registry/repositories.ts'
+import type { Retention } from '../../registry/retention.ts'
 import type { Snapshots } from '../../registry/snapshots.ts'
 import type { Trash } from '../../registry/trash.ts'
 import type { Log } from '../../telemetry/log.ts'
@@ -94,6 +95,7 @@ export interface ApiDeps {
   repositories: Repositories | undefined
   trashWindow: (() => number) | undefined
   immutable: ImmutableTags | undefined
+  retention: Retention | undefined
   /** For the operator alone: keys of blobs concern nobody who may not read the data directory. */
   contents: Contents
   /** Undefined where no registry runs, or none that is whole. */

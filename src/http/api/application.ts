@@ -16,6 +16,7 @@ import { addNotifications } from './notifications.ts'
 import { isForeign } from './origin-check.ts'
 import { ProblemError, problem, problemOf } from './problem.ts'
 import { addRepositories } from './repositories.ts'
+import { addRetention } from './retention.ts'
 import { addRobots } from './robots.ts'
 import { MOUNT } from './route.ts'
 import { addSnapshots } from './snapshots.ts'
@@ -120,6 +121,7 @@ function createRoutes(deps: ApiDeps) {
     addTrash,
     addRepositories,
     addImmutable,
+    addRetention,
     addNotifications,
     addContents,
     addSnapshots,

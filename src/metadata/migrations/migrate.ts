@@ -7,6 +7,7 @@ import { initial } from './initial.ts'
 import { limits } from './limits.ts'
 import { notifications } from './notifications.ts'
 import { pulls } from './pulls.ts'
+import { retention } from './retention.ts'
 import { verification } from './verification.ts'
 
 type Row = Record<string, string | number | null>
@@ -39,6 +40,7 @@ export const MIGRATIONS: readonly Migration[] = [
   pulls,
   limits,
   verification,
+  retention,
 ]
 
 interface MigrationTables {
