@@ -10,15 +10,17 @@ export function checkPasswords({ passwords, settings }: ServerFacts): Finding[] 
     if (file !== undefined && reason !== undefined) {
       const about = whereIs(settings, key) ?? file
       const fix = /^has a line/.test(reason)
-        ? `${file}: remove or mend the line; each is NAME:HASH`
-        : `berth htpasswd add ${shellText(file)} USER`
+        ? [`${file}: remove or mend the line; each is NAME:HASH`]
+        : reason === 'is not there'
+          ? [`berth htpasswd add ${shellText(file)} USER`]
+          : []
       const make = reason === 'is not there' ? warning : fault
       return [
         make(
           'file-unusable',
           about,
           `${nameOf(settings, key)} names ${file}, which ${reason}: nobody can log in`,
-          fix,
+          ...fix,
           change(settings, key, 'the file of users'),
         ),
       ]

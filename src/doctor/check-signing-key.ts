@@ -5,13 +5,13 @@ import {
   compatibilityWarning,
   isValidAt,
   type KeyIdForm,
-  keyIds,
   sameKey,
   type VerifyingKey,
   verifyingKey,
 } from '../auth/keys.ts'
 import { judgeDates, leadsTo, subjectOf } from './certificate.ts'
 import { type Finding, fault, fine, warning } from './finding.ts'
+import { idOf } from './key-name.ts'
 import { BUNDLE, belongTogether, type FileOf, type PairFacts, type ServerFacts } from './server-facts.ts'
 import { change, shellText, textAt, whereIs } from './settings.ts'
 
@@ -116,12 +116,4 @@ function againstBundle(
       : 'registry 3 names it (2.x names it otherwise)'
   const how = isCarried ? 'by the certificate that they carry' : `by the key id ${key.ids[keyId]}, as ${generation}`
   return [fine('keys', about, `a registry with this rootcertbundle takes the tokens ${how}`)]
-}
-
-function idOf({ publicKey }: X509Certificate, form: KeyIdForm): string {
-  try {
-    return keyIds(publicKey)[form]
-  } catch {
-    return 'a key that signs no tokens'
-  }
 }

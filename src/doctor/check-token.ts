@@ -1,12 +1,12 @@
-import { X509Certificate } from 'node:crypto'
-import { type KeyIdForm, keyIds } from '../auth/keys.ts'
-import { issuerOf, leadsTo, subjectOf } from './certificate.ts'
+import { subjectOf } from './certificate.ts'
 import { checkClocks } from './check-clocks.ts'
 import { isTokenServer } from './check-reach.ts'
+import { checkTokenKey } from './check-token-key.ts'
 import type { ClientFacts, Grant, TokenFacts } from './client-facts.ts'
-import { type Finding, fault, fine, note } from './finding.ts'
+import { type Finding, fault, fine, note, warning } from './finding.ts'
+import { certificatesOf } from './key-name.ts'
 import type { ServerFacts } from './server-facts.ts'
-import { change, shellText, textAt, whereIs } from './settings.ts'
+import { change, textAt, whereIs } from './settings.ts'
 
 /** Whether the registry takes the tokens of its token server, and if it does not, why, in the order in which registries look. */
 export function checkToken(facts: ClientFacts, server: ServerFacts | undefined): Finding[] {
@@ -17,8 +17,10 @@ export function checkToken(facts: ClientFacts, server: ServerFacts | undefined):
   const { outcome, verdict } = first
   const who = facts.credential === undefined ? 'nobody (no credentials are stored here)' : nameIn(facts)
   if (outcome.kind === 'refused') {
+    // Whoever is not logged in, and asked for nothing, is refused rightly.
+    const isStranger = facts.credential === undefined && facts.wanted === undefined
     return [
-      fault(
+      (isStranger ? warning : fault)(
         'credentials-refused',
         registry,
         `${outcome.message}: \`unauthorized: authentication required\``,
@@ -88,7 +90,7 @@ function nameIn({ credential }: ClientFacts): string {
 }
 
 function reasonsOf(facts: ClientFacts, token: TokenFacts, server: ServerFacts | undefined): Finding[] {
-  return [...issuer(facts, token, server), ...audience(facts, token, server), ...key(facts, token, server)]
+  return [...issuer(facts, token, server), ...audience(facts, token, server), ...checkTokenKey(facts, token, server)]
 }
 
 function issuer({ realm }: ClientFacts, { issuer: is = '' }: TokenFacts, server: ServerFacts | undefined): Finding[] {
@@ -130,54 +132,6 @@ function audience({ realm }: ClientFacts, { audience: is }: TokenFacts, server: 
   ]
 }
 
-/** The key that signed: by its certificate where the token carries one, else by its id, which generations of registries compute differently. */
-function key(
-  { registry, entry, realm }: ClientFacts,
-  { x5c, kid = '' }: TokenFacts,
-  server: ServerFacts | undefined,
-): Finding[] {
-  const bundle = server?.bundle !== undefined && 'value' in server.bundle ? server.bundle : undefined
-  const about = realm?.realm ?? registry
-  const form = formOf(kid)
-  const ids = (wanted: KeyIdForm) =>
-    bundle?.value.map((one) => `${idOf(one, wanted)} (${subjectOf(one)})`).join(', ') ?? ''
-  const addition = bundle && [
-    `cat ${shellText(ownCertificate(server) ?? "the token server's certificate")} >> ${shellText(bundle.path)}  (and restart the registry, which reads it when it starts)`,
-  ]
-  if (x5c !== undefined && x5c.length > 0) {
-    const chain = x5c.flatMap(parsed)
-    const [leaf, ...others] = chain
-    if (bundle === undefined || leaf === undefined || leadsTo(leaf, others, bundle.value)) return []
-    const message = `tokens are signed by the key ${kid} with the certificate of ${issuerOf(leaf)}, and ${bundle.path} has ${ids(form ?? 'libtrust')}: \`token signed by untrusted key with ID: ${JSON.stringify(kid)}\``
-    return [fault('untrusted-key', about, message, ...(addition ?? []))]
-  }
-  // registry 2.x says the charset of its JSON, 3 does not.
-  const generation = entry?.contentType.includes('charset') === true ? 'libtrust' : 'rfc7638'
-  const isKnown =
-    bundle === undefined ? undefined : bundle.value.some((one) => form !== undefined && idOf(one, form) === kid)
-  if (form !== undefined && form !== generation && isKnown !== false) {
-    const [has, wants] = form === 'rfc7638' ? ['as registry 3 does', '2.x'] : ['as registry 2.x does', '3']
-    const message = `tokens name their key ${has} (kid ${kid}) and carry no certificate, and the registry, which seems to be ${wants}, computes the id otherwise: \`token signed by untrusted key with ID: ${JSON.stringify(kid)}\``
-    const settings = server?.settings
-    const fix =
-      settings !== undefined && textAt(settings, ['tokenserver', 'token', 'disable_legacy_key_id']) !== undefined
-        ? change(settings, ['tokenserver', 'token', 'disable_legacy_key_id'], String(generation === 'rfc7638'))
-        : change(settings, ['tokenserver', 'token', 'keyid'], generation)
-    return [
-      fault(
-        'kid-generation',
-        about,
-        message,
-        fix,
-        `or for both: ${change(settings, ['tokenserver', 'token', 'x5c'], 'auto')}  (docker_auth has disable_legacy_key_id alone)`,
-      ),
-    ]
-  }
-  if (isKnown !== false || bundle === undefined) return []
-  const message = `tokens are signed by the key ${kid}, and ${bundle.path} has ${ids(form ?? generation)}: \`token signed by untrusted key with ID: ${JSON.stringify(kid)}\``
-  return [fault('untrusted-key', about, message, ...(addition ?? []))]
-}
-
 function unexplained(
   { registry, realm }: ClientFacts,
   { kid, issuer: is, x5c }: TokenFacts,
@@ -186,7 +140,7 @@ function unexplained(
   const carried =
     x5c === undefined || x5c.length === 0
       ? 'no certificate'
-      : `the certificate of ${x5c.slice(0, 1).flatMap(parsed).map(subjectOf).join('')}`
+      : `the certificate of ${certificatesOf(x5c.slice(0, 1)).map(subjectOf).join('')}`
   const message = `${registry} answers ${verdict?.status} (${verdict?.error ?? 'no reason'}) to a token of ${realm?.realm ?? 'its token server'}, with the key ${kid ?? 'unnamed'}, ${carried} and the issuer ${JSON.stringify(is)}: it does not trust that key, or expects another issuer`
   return fault(
     'token-refused',
@@ -196,30 +150,4 @@ function unexplained(
     `with the registry's rootcertbundle here: berth doctor ${registry} --bundle FILE`,
     LOG,
   )
-}
-
-/** Twelve groups of four are libtrust's fingerprint, 43 characters an RFC 7638 thumbprint. */
-export function formOf(kid: string): KeyIdForm | undefined {
-  if (/^([A-Z2-7]{4}:){11}[A-Z2-7]{4}$/.test(kid)) return 'libtrust'
-  return /^[\w-]{43}$/.test(kid) ? 'rfc7638' : undefined
-}
-
-function idOf({ publicKey }: X509Certificate, form: KeyIdForm): string {
-  try {
-    return keyIds(publicKey)[form]
-  } catch {
-    return 'a key that signs no tokens'
-  }
-}
-
-function parsed(base64: string): X509Certificate[] {
-  try {
-    return [new X509Certificate(Buffer.from(base64, 'base64'))]
-  } catch {
-    return []
-  }
-}
-
-function ownCertificate(server: ServerFacts | undefined): string | undefined {
-  return server?.pairs.find(({ use }) => use === 'tokens')?.certificate.path
 }

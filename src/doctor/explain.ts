@@ -1,5 +1,5 @@
-import { formOf } from './check-token.ts'
 import { ERROR_TEXTS, type ErrorText } from './error-texts.ts'
+import { formOf } from './key-name.ts'
 
 /** What is known of a text, the closest first; of a longer one (a log) every text that stands in it. */
 export function explain(text: string): ErrorText[] {
