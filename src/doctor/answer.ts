@@ -1,4 +1,5 @@
 import { type Challenge, parseChallenges } from '../upstream/challenge.ts'
+import { UpstreamError } from '../upstream/error.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 import type { Answer } from './client-facts.ts'
 
@@ -7,6 +8,22 @@ export interface Line {
   upstream: Upstream
   /** Milliseconds since the epoch. */
   now: () => number
+  /** Milliseconds for each answer, its body included: a body may never end. */
+  timeoutMs: number
+}
+
+/** @throws UpstreamError `network` when it takes longer */
+export async function within<T>(timeoutMs: number, work: Promise<T>, what: string): Promise<T> {
+  const { promise, reject } = Promise.withResolvers<never>()
+  const timer = setTimeout(
+    () => reject(new UpstreamError('network', `${what} begins an answer and does not end it`)),
+    timeoutMs,
+  )
+  try {
+    return await Promise.race([work, promise])
+  } finally {
+    clearTimeout(timer)
+  }
 }
 
 /** Bytes of a body that are looked at. */
@@ -16,8 +33,9 @@ const START = 4096
 export async function answerOf(
   response: Response,
   at: number,
+  timeoutMs: number,
 ): Promise<{ answer: Answer; challenges: Challenge[]; text: string }> {
-  const text = await startOf(response)
+  const text = await startOf(response, timeoutMs)
   const challenges = parseChallenges(response.headers.get('www-authenticate'))
   const contentType = response.headers.get('content-type') ?? ''
   const date = Date.parse(response.headers.get('date') ?? '')
@@ -46,11 +64,12 @@ export function errorIn(challenges: readonly Challenge[]): string | undefined {
   return challenges.find(({ parameters }) => parameters.has('error'))?.parameters.get('error')
 }
 
-async function startOf(response: Response): Promise<string> {
+async function startOf(response: Response, timeoutMs: number): Promise<string> {
   const reader = response.body?.getReader()
   if (reader === undefined) return ''
   let text = ''
   const decoder = new TextDecoder()
+  const timer = setTimeout(() => reader.cancel().catch(() => {}), timeoutMs)
   try {
     while (text.length < START) {
       const { done, value } = await reader.read()
@@ -60,6 +79,7 @@ async function startOf(response: Response): Promise<string> {
   } catch {
     // What came before it broke off is all that there is.
   }
+  clearTimeout(timer)
   await reader.cancel().catch(() => {})
   return text.slice(0, START)
 }

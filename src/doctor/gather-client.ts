@@ -31,6 +31,18 @@ const HUB_ADDRESS = 'registry-1.docker.io'
 
 /** Asks the registry and its token server, as a client would. A password goes only where it would go with docker. @throws what interrupts it, and nothing else */
 export async function gatherClient(input: ClientInput): Promise<ClientFacts> {
+  const end = new AbortController()
+  const { signal } = input.upstream
+  const signals = signal === undefined ? [end.signal] : [signal, end.signal]
+  try {
+    return await gather({ ...input, upstream: { ...input.upstream, signal: AbortSignal.any(signals) } })
+  } finally {
+    // An answer that was given up must not keep the process.
+    end.abort(new Error('enough is known'))
+  }
+}
+
+async function gather(input: ClientInput): Promise<ClientFacts> {
   const { registry, repository, reference, wanted, root, timeoutMs } = input
   const address = registry === DOCKER_HUB ? HUB_ADDRESS : registry
   const { hostname, port } = partsOf(address)
@@ -75,11 +87,12 @@ export async function gatherClient(input: ClientInput): Promise<ClientFacts> {
   const anonymous: Line = {
     upstream: createUpstream({ ...options, insecure: true, headers: {}, as: undefined }),
     now: options.now,
+    timeoutMs,
   }
   const entry = await anonymousEntry(anonymous, facts)
   const withEntry = { ...facts, ...entry }
   if (entry.entry === undefined || !entry.entry.isRegistry) return withEntry
-  const realm = await realmOf(anonymous, withEntry, timeoutMs)
+  const realm = await realmOf(anonymous, withEntry)
   const withheld = withholding(withEntry, input)
   const bodies = await probeBodies(
     {
@@ -93,16 +106,16 @@ export async function gatherClient(input: ClientInput): Promise<ClientFacts> {
   )
   const asked = { ...withEntry, realm, withheld, bodies }
   if (withheld !== undefined) return asked
-  return await askRights({ upstream: createUpstream(options), now: options.now }, asked, input.isReadOnly)
+  return await askRights({ upstream: createUpstream(options), now: options.now, timeoutMs }, asked, input.isReadOnly)
 }
 
 async function anonymousEntry(
-  { upstream, now }: Line,
+  { upstream, now, timeoutMs }: Line,
   { registry, base }: ClientFacts,
 ): Promise<Pick<ClientFacts, 'entry' | 'challenges'>> {
   try {
     const response = await upstream.transport.send(registry, { method: 'GET', url: `${base}/v2/` })
-    const { answer, challenges } = await answerOf(response, now())
+    const { answer, challenges } = await answerOf(response, now(), timeoutMs)
     return { entry: answer, challenges }
   } catch {
     return { entry: undefined, challenges: [] }
@@ -110,9 +123,8 @@ async function anonymousEntry(
 }
 
 async function realmOf(
-  { upstream, now }: Line,
+  { upstream, now, timeoutMs }: Line,
   { registry, challenges }: ClientFacts,
-  timeoutMs: number,
 ): Promise<RealmFacts | undefined> {
   const bearer = challenges.find(({ scheme }) => scheme === 'bearer')
   if (bearer === undefined) return undefined
@@ -130,7 +142,7 @@ async function realmOf(
     const asked = new URL(url)
     if (service !== '') asked.searchParams.set('service', service)
     const response = await upstream.transport.send(registry, { method: 'GET', url: asked.href })
-    answer = (await answerOf(response, now())).answer
+    answer = (await answerOf(response, now(), timeoutMs)).answer
   } catch (error) {
     answer = { fault: error instanceof Error ? error.message : String(error) }
   }

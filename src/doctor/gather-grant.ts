@@ -1,6 +1,6 @@
 import type { Access } from '../oci/scope.ts'
 import { UpstreamError } from '../upstream/error.ts'
-import { answerOf, errorIn, type Line } from './answer.ts'
+import { answerOf, errorIn, type Line, within } from './answer.ts'
 import { type ClientFacts, type Grant, type Outcome, readToken } from './client-facts.ts'
 
 /**
@@ -13,7 +13,7 @@ export async function askGrant(
   asked: readonly Access[],
   url: string | undefined,
 ): Promise<Grant> {
-  const { upstream } = line
+  const { upstream, timeoutMs } = line
   const { registry, repository, challenges } = facts
   const target = { registry, repository, needed: asked }
   const isBearer = challenges.some(({ scheme }) => scheme === 'bearer')
@@ -21,7 +21,7 @@ export async function askGrant(
   let header: string | undefined
   try {
     header = isBearer
-      ? `Bearer ${(await upstream.authorization.token(target)).token}`
+      ? `Bearer ${(await within(timeoutMs, upstream.authorization.token(target), `the token server of ${registry}`)).token}`
       : await upstream.authorization.headerFor(target)
     outcome = isBearer ? { kind: 'token', token: readToken(header?.slice('Bearer '.length) ?? '') } : { kind: 'none' }
   } catch (error) {
@@ -35,7 +35,7 @@ export async function askGrant(
 }
 
 async function verdictOf(
-  { upstream, now }: Line,
+  { upstream, now, timeoutMs }: Line,
   registry: string,
   url: string,
   header: string | undefined,
@@ -43,7 +43,7 @@ async function verdictOf(
   try {
     const headers: Record<string, string> = header === undefined ? {} : { Authorization: header }
     const response = await upstream.transport.send(registry, { method: 'GET', url, headers })
-    const { answer, challenges } = await answerOf(response, now())
+    const { answer, challenges } = await answerOf(response, now(), timeoutMs)
     return { status: answer.status, error: errorIn(challenges), date: answer.date, at: answer.at }
   } catch (error) {
     if (error instanceof UpstreamError) return undefined

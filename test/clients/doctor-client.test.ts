@@ -6,6 +6,7 @@ import { describeWith } from '../programs.ts'
 import { freePort } from '../start-berth.ts'
 import { type Clinic, expectFound, expectOnly, openClinic, type PlanOptions } from './clinic.ts'
 import { USERS } from './first-document.ts'
+import { openVerbShell } from './verb-shell.ts'
 
 /** Where no machine but this one answers, and docker does not know that it is this one. */
 const AFAR = '0.0.0.0'
@@ -169,6 +170,33 @@ describeWith(['docker-registry', 'openssl'], 'berth doctor at a client finds', (
     const examined = await clinic.asAdmin([plan.registry])
     expectOnly(examined, 'realm-invalid')
     expectFound(examined, { severity: 'fault', id: 'realm-invalid', says, about: plan.realm })
+  })
+
+  test('answers that begin and do not end, without waiting for them', async () => {
+    const endless = () =>
+      new ReadableStream({
+        start: (controller) => controller.enqueue(new TextEncoder().encode('{')),
+        pull: () => new Promise(() => {}),
+      })
+    const challenge = { 'WWW-Authenticate': 'Basic realm="x"' }
+    const registry = `localhost:${serve(() => new Response(endless(), { status: 401, headers: challenge }))}`
+    const met = await clinic.doctor([registry, '--for', 'pull', '--timeout', '500ms'])
+    expectOnly(met, 'credentials-refused')
+    const json = { 'Content-Type': 'application/json' }
+    const realm = `http://localhost:${serve(() => new Response(endless(), { headers: json }))}/auth`
+    const plan = await clinic.plan({ realm })
+    await clinic.startRegistry(plan)
+    const examined = await clinic.doctor([plan.registry, '--timeout', '500ms'])
+    expectFound(examined, { severity: 'fault', id: 'realm-unreachable', says: /begins an answer and does not end it/ })
+  })
+
+  test('a registry that would move the cursor of whoever reads what it says of itself', async () => {
+    const headers = { 'WWW-Authenticate': 'Bearer realm="\u009b31mred",service="s"', Server: 'x\u009b2J' }
+    const port = serve(() => new Response('{}', { status: 401, headers }))
+    const { out, error } = await openVerbShell(clinic.folder).run('doctor', `localhost:${port}`, '--root', clinic.root)
+    expect(out).toContain('realm-invalid')
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: none of these may be there.
+    expect(out + error).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/)
   })
 
   test('a registry that fails by itself', async () => {
