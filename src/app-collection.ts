@@ -1,4 +1,6 @@
 import type { Clock } from './app-clock.ts'
+import { createVerification, type Verification } from './app-verify.ts'
+import type { Watch } from './app-watch.ts'
 import type { Config, TrashConfig } from './config/config.ts'
 import { bytesOfLimit, freeSpace } from './files/free-space.ts'
 import { createClockGuard } from './jobs/clock-guard.ts'
@@ -12,6 +14,7 @@ import { type CollectionRuns, createCollectionRuns } from './registry/collect-ru
 import type { Manifests } from './registry/manifests.ts'
 import { createSweep } from './registry/sweep.ts'
 import type { Uploads } from './registry/uploads.ts'
+import type { Policy } from './registry/validation.ts'
 import type { Storage } from './storage/storage.ts'
 import type { Log } from './telemetry/log.ts'
 
@@ -25,6 +28,7 @@ export interface Upkeep {
   collect(): Promise<void>
   /** Looks for bytes without a row; it happens by itself once a day. */
   sweep(): Promise<void>
+  verification: Verification
   stop(): Promise<void>
 }
 
@@ -35,7 +39,9 @@ export function createUpkeep(deps: {
   manifests: Manifests
   uploads: Uploads
   /** The configuration in force. */
-  config: () => Pick<Config, 'gc' | 'trash' | 'uploads' | 'data'>
+  policy: () => Policy
+  config: () => Pick<Config, 'gc' | 'trash' | 'uploads' | 'data' | 'verify'>
+  watch: Pick<Watch, 'metrics' | 'health'>
   /** False: nothing happens by itself. */
   background: boolean
   /** When the database was written last before this start. */
@@ -75,15 +81,17 @@ export function createUpkeep(deps: {
     }),
   ] as const
   const [expiry, collecting, sweeping] = jobs
+  const verification = createVerification({ ...deps, ...deps.watch, clock: clock() })
   return {
     collector,
     runs,
     expireUploads: expiry.run,
     collect: collecting.run,
     sweep: sweeping.run,
+    verification,
     async stop() {
       stopping = true
-      await Promise.all([runs.idle(), ...jobs.map((job) => job.stop())])
+      await Promise.all([runs.idle(), verification.stop(), ...jobs.map((job) => job.stop())])
     },
   }
 }

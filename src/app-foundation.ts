@@ -25,6 +25,8 @@ export interface Foundation {
     registry?: Pick<ApiDeps, 'notifications' | 'collection' | 'trash' | 'trashWindow' | 'immutable' | 'retention'> & {
       snapshots: () => ApiDeps['snapshots']
       repositories: () => ApiDeps['repositories']
+      verification: () => ApiDeps['verification']
+      verifyRate: () => number | undefined
     },
   ): Api | undefined
   /** After a tool has moved the audit file away. */
@@ -105,6 +107,10 @@ export async function openFoundation(options: FoundationDeps): Promise<Foundatio
             get snapshots() {
               return registry?.snapshots()
             },
+            get verification() {
+              return registry?.verification()
+            },
+            verifyRate: registry?.verifyRate,
             collection: registry?.collection,
             trash: registry?.trash,
             get repositories() {

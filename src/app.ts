@@ -163,7 +163,8 @@ export async function createApp(
     owned.closers.push(() => copying.stop())
     const startUpkeep = () =>
       createUpkeep({
-        ...{ metadata, storage, blobs, manifests, uploads, log, now, newId },
+        ...{ metadata, storage, blobs, manifests, uploads, watch, log, now, newId },
+        policy: () => policy,
         config: () => settings,
         // Nothing may be collected of what is not wholly adopted.
         background: (deps.background ?? true) && !isAdopting,
@@ -220,6 +221,8 @@ export async function createApp(
           throw new ChangeError('conflict', 'images are still being adopted; try again when that has ended')
         return upkeep.runs
       }),
+      verifyRate: () => settings.verify.rate,
+      verification: () => (isAdopting ? undefined : upkeep.verification.runs),
       trash: createTrash({ metadata, manifests, immutable, now }),
       repositories: () => (isAdopting ? undefined : repositories),
       immutable,

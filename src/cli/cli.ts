@@ -26,6 +26,7 @@ import { tagCommand } from './tag.ts'
 import { tokenCommand } from './token.ts'
 import { trashCommand } from './trash.ts'
 import { userCommand } from './user.ts'
+import { verifyCommand } from './verify.ts'
 import { VERSION, versionCommand } from './version.ts'
 
 /**
@@ -72,6 +73,7 @@ function berthCommand(): Command {
     .addCommand(exportCommand())
     .addCommand(backupCommand())
     .addCommand(restoreCommand())
+    .addCommand(verifyCommand())
     .addCommand(configCommand())
     .addCommand(versionCommand())
   // For the list of commands alone: `run` has called them before.

@@ -30,6 +30,20 @@ export interface SpaceConfig {
   reserveBytes: number
 }
 
+export interface VerifyConfig {
+  /** Bytes a second; undefined: as many as it can. */
+  rate: number | undefined
+  scrub: {
+    enabled: boolean
+    /** Milliseconds from the beginning of one pass to that of the next. */
+    everyMs: number
+    /** Bytes a second. */
+    rate: number
+  }
+  /** Milliseconds that damaged bytes are kept. */
+  quarantineMs: number
+}
+
 export interface BackupConfig {
   /** Daily copies of the database; `keep`: how many. */
   database: { enabled: boolean; keep: number }

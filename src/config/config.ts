@@ -1,4 +1,11 @@
-import type { BackupConfig, GcConfig, RetentionConfig, SpaceConfig, TrashConfig } from './config-collection.ts'
+import type {
+  BackupConfig,
+  GcConfig,
+  RetentionConfig,
+  SpaceConfig,
+  TrashConfig,
+  VerifyConfig,
+} from './config-collection.ts'
 
 export type * from './config-collection.ts'
 
@@ -41,6 +48,7 @@ export interface Config {
   trash: TrashConfig
   space: SpaceConfig
   backup: BackupConfig
+  verify: VerifyConfig
   immutable: ImmutableConfig[]
   retention: RetentionConfig
 }

@@ -45,6 +45,24 @@ export const backupSchema = section(
   'Own section: what protects from a broken database; berth backup copies everything',
 )
 
+export const verifySchema = section(
+  {
+    rate: text('Bytes a second that berth verify --deep reads, such as 50MiB; 0 for as many as it can').prefault(
+      '50MiB',
+    ),
+    scrub: section(
+      {
+        enabled: flag(true, 'Hash every blob again and again, and quarantine what is damaged'),
+        every: duration('720h', 'Time from the beginning of one pass over all blobs to that of the next'),
+        rate: text('Bytes a second that a pass reads').prefault('10MiB'),
+      },
+      'What looks for damage by itself',
+    ),
+    quarantine: duration('720h', 'How long damaged bytes are kept once their blob is whole again, or gone'),
+  },
+  'Own section: verification of what is stored',
+)
+
 export const uploadPurgingSchema = section(
   {
     enabled: flag(true, 'End uploads that nobody went on with'),

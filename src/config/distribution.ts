@@ -1,6 +1,13 @@
 import { z } from 'zod'
 import { auth } from './distribution-auth.ts'
-import { backupSchema, gcSchema, spaceSchema, trashSchema, uploadPurgingSchema } from './distribution-collection.ts'
+import {
+  backupSchema,
+  gcSchema,
+  spaceSchema,
+  trashSchema,
+  uploadPurgingSchema,
+  verifySchema,
+} from './distribution-collection.ts'
 import { health } from './distribution-health.ts'
 import { immutableSchema } from './distribution-limits.ts'
 import { compatibility, policy, validation } from './distribution-manifests.ts'
@@ -197,6 +204,7 @@ export const distributionSchema = z.object({
   trash: trashSchema,
   space: spaceSchema,
   backup: backupSchema,
+  verify: verifySchema,
   immutable: immutableSchema,
   retention: retentionSchema,
   uploads: section(

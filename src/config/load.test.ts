@@ -92,6 +92,11 @@ const bare: Config = {
   trash: { windowMs: 168 * 3_600_000, minFree: { bytes: 2 * 1024 ** 3 } },
   space: { minFree: { bytes: 256 * 1024 ** 2 }, reserveBytes: 64 * 1024 ** 2 },
   backup: { database: { enabled: true, keep: 3 } },
+  verify: {
+    rate: 50 * 1024 ** 2,
+    scrub: { enabled: true, everyMs: 720 * 3_600_000, rate: 10 * 1024 ** 2 },
+    quarantineMs: 720 * 3_600_000,
+  },
   immutable: [],
   retention: {
     enabled: true,

@@ -114,6 +114,13 @@ backup:
   database:
     enabled: true # default
     keep: 3 # default
+verify:
+  rate: 50MiB # default
+  scrub:
+    enabled: true # default
+    every: 720h # default
+    rate: 10MiB # default
+  quarantine: 720h # default
 retention:
   enabled: true # default
   interval: 1h # default

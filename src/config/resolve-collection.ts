@@ -80,7 +80,8 @@ function resolveFree(value: string, path: Path, zero: string, places: Places): F
   return { bytes: 0 }
 }
 
-function bytesOf(value: string): number | undefined {
+/** `64MiB` in bytes; undefined for what is no size. */
+export function bytesOf(value: string): number | undefined {
   const [, amount = '', unit = ''] = /^(\d+(?:\.\d+)?)\s*([A-Za-z]*)$/.exec(value.trim()) ?? []
   const factor = UNITS[unit]
   return amount === '' || factor === undefined ? undefined : Number(amount) * factor

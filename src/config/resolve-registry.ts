@@ -8,6 +8,7 @@ import { resolveHealth } from './resolve-health.ts'
 import { resolveImmutable } from './resolve-limits.ts'
 import { resolveLog } from './resolve-log.ts'
 import { resolveRetention } from './resolve-retention.ts'
+import { resolveVerify } from './resolve-verify.ts'
 
 /** distribution's default for a page of the catalog and of a list of tags. */
 const PAGE = 1000
@@ -35,6 +36,7 @@ type Rest = Pick<
   | 'trash'
   | 'space'
   | 'backup'
+  | 'verify'
   | 'immutable'
   | 'retention'
   | 'health'
@@ -64,6 +66,7 @@ export function resolveRegistry(raw: Distribution, places: Places): Rest {
     trash,
     space: resolveSpace(raw.space, trash, places),
     backup: raw.backup,
+    verify: resolveVerify(raw.verify, places),
     immutable: resolveImmutable(raw.immutable, places),
     retention: resolveRetention(raw.retention, places),
   }

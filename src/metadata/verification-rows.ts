@@ -277,6 +277,17 @@ const FAULTS: Record<RowFault['kind'], Faults> = {
           ),
         ),
       )
+      // A manifest that names it has lost the link to it, which is another fault.
+      .where(({ not, exists, selectFrom }) =>
+        not(
+          exists(
+            selectFrom('manifest_references')
+              .select('manifest_references.manifest_id')
+              .whereRef('manifest_references.digest', '=', 'blobs.digest')
+              .where('manifest_references.kind', '=', 'blob'),
+          ),
+        ),
+      )
       .execute()
     return rows.map((row) => ({ kind: 'blob-unheld', ...row }))
   },

@@ -41,6 +41,8 @@ export interface Manifests {
   forget(repository: string, references: readonly string[]): void
   /** Forgets what memory holds of the repository: another one may have its name from now on. */
   forgetRepository(repository: string): void
+  /** Forgets all of it. */
+  forgetAll(): void
   /** Runs a step of the collector that may take the manifest away: nothing of it is answered from memory meanwhile. */
   collecting<T>(repository: string, digest: Digest, step: () => Promise<T>): Promise<T>
 }
@@ -115,6 +117,11 @@ export function createManifests(deps: {
     forgetRepository(repository) {
       changes++
       for (const key of [...cache.keys()]) if (key.startsWith(`${repository} `)) cache.delete(key)
+    },
+
+    forgetAll() {
+      changes++
+      cache.clear()
     },
 
     async collecting(repository, digest, step) {

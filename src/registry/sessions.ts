@@ -4,6 +4,8 @@ export interface Sessions {
    * of several that wait, each is followed by the next, in order.
    */
   exclusive<T>(id: string, work: (turn: Turn) => Promise<T>): Promise<T>
+  /** Whether a work runs or waits. */
+  isBusy(id: string): boolean
 }
 
 export interface Turn {
@@ -20,6 +22,7 @@ interface Running {
 export function createSessions(): Sessions {
   const turns = new Map<string, Running>()
   return {
+    isBusy: (id) => turns.has(id),
     async exclusive(id, work) {
       const previous = turns.get(id)
       const controller = new AbortController()

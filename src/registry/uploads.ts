@@ -56,6 +56,8 @@ export interface Uploads {
   countStale(before: number): Promise<number>
   /** Removes what storage keeps of an upload that has no row. Resolves to whether it did. */
   forgetStray(id: string): Promise<boolean>
+  /** Whether a request is at work on it. */
+  isBusy(id: string): boolean
 }
 
 export interface UploadsDeps {
@@ -220,6 +222,8 @@ export function createUploads(deps: UploadsDeps): Uploads {
     async countStale(before) {
       return (await metadata.uploads.stale(before, 1000)).length
     },
+
+    isBusy: sessions.isBusy,
 
     forgetStray: (id) =>
       sessions.exclusive(id, async () => {

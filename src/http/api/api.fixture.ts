@@ -36,6 +36,8 @@ export async function openApi(more: Partial<ApiDeps> = {}, basePath = '/api/v1')
     audit: metadata.audit,
     notifications: undefined,
     snapshots: undefined,
+    verification: undefined,
+    verifyRate: undefined,
     collection: undefined,
     trash: undefined,
     repositories: undefined,

@@ -16,6 +16,7 @@ import type { Repositories } from '../../registry/repositories.ts'
 import type { Retention } from '../../registry/retention.ts'
 import type { Snapshots } from '../../registry/snapshots.ts'
 import type { Trash } from '../../registry/trash.ts'
+import type { VerifyRuns } from '../../registry/verify-runs.ts'
 import type { Log } from '../../telemetry/log.ts'
 
 /** Who calls the API. */
@@ -93,6 +94,9 @@ export interface ApiDeps {
   trash: Trash | undefined
   /** Undefined where no registry runs, or none that is whole. */
   repositories: Repositories | undefined
+  verification: VerifyRuns | undefined
+  /** Bytes a second of a verification that names none; undefined: as many as it can. */
+  verifyRate: (() => number | undefined) | undefined
   trashWindow: (() => number) | undefined
   immutable: ImmutableTags | undefined
   retention: Retention | undefined

@@ -23,6 +23,7 @@ import { addSnapshots } from './snapshots.ts'
 import { addTokens } from './tokens.ts'
 import { addTrash } from './trash.ts'
 import { addUsers } from './users.ts'
+import { addVerification } from './verification.ts'
 
 /** Bytes of a body. */
 const MAX_BODY = 1024 * 1024
@@ -120,6 +121,7 @@ function createRoutes(deps: ApiDeps) {
     addCollection,
     addTrash,
     addRepositories,
+    addVerification,
     addImmutable,
     addRetention,
     addNotifications,
