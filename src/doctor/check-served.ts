@@ -1,4 +1,5 @@
 import type { X509Certificate } from 'node:crypto'
+import { isValidAt } from '../auth/keys.ts'
 import { issuerOf, judgeDates, judgeNames, leadsTo, type Served, subjectOf } from './certificate.ts'
 import type { ClientFacts } from './client-facts.ts'
 import { type Finding, fault, fine, warning } from './finding.ts'
@@ -28,7 +29,7 @@ function checkOne(
   const found = [
     ...judgeDates(leaf, now, served),
     ...judgeNames(leaf, hostname, served),
-    ...checkTrust(facts, leaf, others, about),
+    ...checkTrust(facts, leaf, others, about, now),
   ]
   if (found.length === 0) {
     return [fine('certificate', about, `names ${hostname}, is in force, and docker trusts who signed it`)]
@@ -49,8 +50,10 @@ function checkTrust(
   leaf: X509Certificate,
   others: readonly X509Certificate[],
   about: string,
+  now: number,
 ): Finding[] {
-  if (leadsTo(leaf, others, [...docker.authorities, ...docker.roots])) return []
+  const roots = [...docker.authorities, ...docker.roots].filter((one) => isValidAt(one, now))
+  if (leadsTo(leaf, others, roots)) return []
   const isSelfSigned = leaf.subject === leaf.issuer
   const who = isSelfSigned ? `nobody but itself (${subjectOf(leaf)})` : issuerOf(others.at(-1) ?? leaf)
   const target = `${docker.folder}/ca.crt`
@@ -81,7 +84,9 @@ function checkTrust(
       message,
       install,
       ...(issuerOf(leaf).includes('CN=Berth authority ')
-        ? [`on the server: berth cert trust ${registry} | ssh CLIENT sudo sh`]
+        ? [
+            `berth cert trust ${registry} --from https://${about} --fingerprint SHA256 --for docker --install  (berth cert show on the server says the SHA256)`,
+          ]
         : []),
       `podman, skopeo and buildah: the same file as ${shellText(target.replace('/etc/docker/', '/etc/containers/'))}`,
     ),

@@ -44,7 +44,7 @@ export function contextOfProcess(signal: AbortSignal): ClientContext {
     error: (text) => void stderr.write(text),
     canAsk: stdin.isTTY === true && stderr.isTTY === true,
     outIsTerminal: stdout.isTTY === true,
-    columns: stdout.isTTY === true ? stdout.columns : undefined,
+    columns: stdout.isTTY === true ? stdout.columns || undefined : undefined,
     ask: (question) => askLine(question, signal),
     askPassword: (question) => readPassword(question, { twice: false }),
     readInput,
