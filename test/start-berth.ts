@@ -11,6 +11,8 @@ const READY_TIMEOUT_MS = 30_000
 const STOP_TIMEOUT_MS = 30_000
 
 export interface StartOptions {
+  /** Another program than the `bin/berth` of this checkout. */
+  program?: string
   /** The verb: `serve` unless told. */
   verb?: 'serve' | 'auth'
   /**
@@ -65,7 +67,7 @@ export async function startBerth(options: StartOptions = {}): Promise<Berth> {
   const folder = mkdtempSync(join(tmpdir(), 'berth-'))
   const dataDirectory = options.dataDirectory ?? join(folder, 'data')
   mkdirSync(dataDirectory, { recursive: true })
-  const command = [BERTH, verb, ...operands(options, folder), ...args]
+  const command = [options.program ?? BERTH, verb, ...operands(options, folder), ...args]
   const isGiven = (option: string, variable: string) => args.includes(option) || variable in env
   if (verb === 'serve' && !isGiven('--addr', 'REGISTRY_HTTP_ADDR')) command.push('--addr', '127.0.0.1:0')
   if (verb === 'serve' && !isGiven('--data', 'REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY'))
