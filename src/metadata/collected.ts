@@ -1,9 +1,9 @@
 import type { Handle } from './database.ts'
 import type { CollectedKind, Tally } from './metadata.ts'
+import { statement } from './statement.ts'
 
-/** Adds to what the collector has taken so far. */
-export async function countCollected(trx: Handle, kind: CollectedKind, { count, bytes }: Tally): Promise<void> {
-  await trx
+const add = statement((trx, { kind, count, bytes }: Tally & { kind: CollectedKind }) =>
+  trx
     .insertInto('collected')
     .values({ kind, count, bytes })
     .onConflict((conflict) =>
@@ -11,6 +11,10 @@ export async function countCollected(trx: Handle, kind: CollectedKind, { count, 
         count: eb(ref('collected.count'), '+', count),
         bytes: eb(ref('collected.bytes'), '+', bytes),
       })),
-    )
-    .execute()
+    ),
+)
+
+/** Adds to what the collector has taken so far. */
+export async function countCollected(trx: Handle, kind: CollectedKind, { count, bytes }: Tally): Promise<void> {
+  await add(trx, { kind, count, bytes })
 }

@@ -269,6 +269,23 @@ export function collectionSuite(opened: () => Opened): void {
         expect(await takeManifests(waited(10), NOWHERE)).toEqual(['child: taken', 'signature: taken'])
       })
 
+      test('that was pushed again by itself does not go with its index', async () => {
+        await putManifest(metadata, 'child')
+        await putManifest(metadata, 'index', { references: [manifestReference(digest('child'))] })
+        await putManifest(metadata, 'child', { now: 50 })
+        expect(await takeManifests(waited(10), NOWHERE)).toEqual(['index: taken'])
+        expect(await takeManifests(waited(49), NOWHERE)).toEqual([])
+        expect(await takeManifests(waited(50), NOWHERE)).toEqual(['child: taken'])
+      })
+
+      test('that was pushed again after it was found is kept', async () => {
+        await putManifest(metadata, 'image')
+        const [found] = await metadata.collection.manifests(waited(1), 1)
+        await putManifest(metadata, 'image', { now: 2 })
+        expect(found && (await metadata.collection.takeManifest(found, waited(1), NOWHERE))).toEqual({ kind: 'kept' })
+        expect(await takeManifests(waited(2), NOWHERE)).toEqual(['image: taken'])
+      })
+
       test('that got a tag after it was found is kept', async () => {
         await putManifest(metadata, 'image')
         const [found] = await metadata.collection.manifests(waited(1), 1)

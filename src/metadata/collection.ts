@@ -1,3 +1,4 @@
+import type { Digest } from '../oci/digest.ts'
 import { bury } from './burial.ts'
 import { countCollected } from './collected.ts'
 import { candidates } from './collection-queue.ts'
@@ -14,6 +15,7 @@ import type {
 } from './metadata.ts'
 import { rehearse } from './rehearsal.ts'
 import { causeOf, discardUnheld } from './reviews.ts'
+import { statement } from './statement.ts'
 import { strays } from './strays.ts'
 import { why } from './why.ts'
 
@@ -33,20 +35,11 @@ export function collection(database: Database): Collection {
     forget({ key, digest, size }) {
       return database.transaction(
         async (trx) => {
-          await trx.selectFrom('blobs').select('digest').where('digest', '=', digest).forUpdate().execute()
-          const object = await trx
-            .deleteFrom('discarded_objects')
-            .where('storage_key', '=', key)
-            .returning('kind')
-            .executeTakeFirst()
+          await lockWholeBlob(trx, { digest })
+          const [object] = (await removeDiscarded(trx, { key })).rows
           if (object === undefined) return
-          const row = await trx
-            .deleteFrom('blobs')
-            .where('digest', '=', digest)
-            .where('storage_key', '=', key)
-            .where('state', '=', 'deleting')
-            .executeTakeFirst()
-          const isBlob = object.kind === 'blob' && row.numDeletedRows > 0n
+          const row = await removeMarked(trx, { digest, key })
+          const isBlob = object.kind === 'blob' && (row.numAffectedRows ?? 0n) > 0n
           await countCollected(trx, isBlob ? 'blob' : 'copy', { count: 1, bytes: size })
         },
         { durable: false },
@@ -67,36 +60,66 @@ function isDue(review: { since: number; freed: number }, { before, causes }: Due
   return review.since <= before || causes.includes(causeOf(review.freed))
 }
 
-export async function takeLink(trx: Handle, link: LinkCandidate, due: Due): Promise<Outcome> {
-  const { repositoryId, digest } = link
-  const blob = await trx
-    .selectFrom('blobs')
-    .select('size')
-    .where('digest', '=', digest)
-    .forNoKeyUpdate()
-    .skipLocked()
-    .executeTakeFirst()
-  if (blob === undefined) return BUSY
-  if (!(await lockRepositoryNow(trx, repositoryId))) return BUSY
-  const review = await trx
+/** For as long as the row may go, and so must its holders' keys. */
+const lockWholeBlob = statement((trx, { digest }: { digest: Digest }) =>
+  trx.selectFrom('blobs').select('digest').where('digest', '=', digest).forUpdate(),
+)
+const removeDiscarded = statement((trx, { key }: { key: string }) =>
+  trx.deleteFrom('discarded_objects').where('storage_key', '=', key).returning('kind'),
+)
+const removeMarked = statement((trx, { digest, key }: { digest: Digest; key: string }) =>
+  trx.deleteFrom('blobs').where('digest', '=', digest).where('storage_key', '=', key).where('state', '=', 'deleting'),
+)
+
+interface Link {
+  repositoryId: number
+  digest: Digest
+}
+
+const lockBlobNow = statement((trx, { digest }: { digest: Digest }) =>
+  trx.selectFrom('blobs').select('size').where('digest', '=', digest).forNoKeyUpdate().skipLocked(),
+)
+const lockRepositoryNow = statement((trx, { id }: { id: number }) =>
+  trx.selectFrom('repositories').select('id').where('id', '=', id).forUpdate().skipLocked(),
+)
+const lockNamedNow = statement((trx, { id, name }: { id: number; name: string }) =>
+  trx.selectFrom('repositories').select('id').where('id', '=', id).where('name', '=', name).forUpdate().skipLocked(),
+)
+const lockReview = statement((trx, { repositoryId, digest }: Link) =>
+  trx
     .selectFrom('link_reviews')
     .select(['since', 'freed'])
     .where('repository_id', '=', repositoryId)
     .where('digest', '=', digest)
-    .forUpdate()
-    .executeTakeFirst()
-  if (review === undefined || !isDue(review, due)) return KEPT
-  const need = await trx
+    .forUpdate(),
+)
+const needOf = statement((trx, { repositoryId, digest }: Link) =>
+  trx
     .selectFrom('manifest_blobs')
     .select('manifest_id')
     .where('repository_id', '=', repositoryId)
     .where('digest', '=', digest)
-    .limit(1)
-    .executeTakeFirst()
-  const table = need === undefined ? 'repository_blobs' : 'link_reviews'
-  // The review of a link goes with the link (ON DELETE CASCADE).
-  await trx.deleteFrom(table).where('repository_id', '=', repositoryId).where('digest', '=', digest).execute()
-  if (need !== undefined) return KEPT
+    .limit(1),
+)
+/** The review of a link goes with the link (ON DELETE CASCADE). */
+const removeLink = statement((trx, { repositoryId, digest }: Link) =>
+  trx.deleteFrom('repository_blobs').where('repository_id', '=', repositoryId).where('digest', '=', digest),
+)
+const removeReview = statement((trx, { repositoryId, digest }: Link) =>
+  trx.deleteFrom('link_reviews').where('repository_id', '=', repositoryId).where('digest', '=', digest),
+)
+
+export async function takeLink(trx: Handle, { repositoryId, digest }: LinkCandidate, due: Due): Promise<Outcome> {
+  const link: Link = { repositoryId, digest }
+  if ((await lockBlobNow(trx, { digest })).rows.length === 0) return BUSY
+  if ((await lockRepositoryNow(trx, { id: repositoryId })).rows.length === 0) return BUSY
+  const [review] = (await lockReview(trx, link)).rows
+  if (review === undefined || !isDue(review, due)) return KEPT
+  if ((await needOf(trx, link)).rows.length > 0) {
+    await removeReview(trx, link)
+    return KEPT
+  }
+  await removeLink(trx, link)
   const size = await discardUnheld(trx, digest, due.now)
   return { kind: 'taken', discarded: size === undefined ? [] : [{ digest, size }], freed: [] }
 }
@@ -109,13 +132,8 @@ export async function takeManifest(
 ): Promise<Outcome> {
   const { id, repositoryId, repository, digest } = manifest
   // Under another name than the one that the candidate was found by, memory would still answer for it.
-  if (!(await lockRepositoryNow(trx, repositoryId, repository))) return BUSY
-  const review = await trx
-    .selectFrom('manifest_reviews')
-    .select(['since', 'freed'])
-    .where('manifest_id', '=', id)
-    .forUpdate()
-    .executeTakeFirst()
+  if ((await lockNamedNow(trx, { id: repositoryId, name: repository })).rows.length === 0) return BUSY
+  const [review] = (await lockManifestReview(trx, { id })).rows
   if (review === undefined || !isDue(review, due)) return KEPT
   if (await isNeeded(trx, manifest)) {
     await trx.deleteFrom('manifest_reviews').where('manifest_id', '=', id).execute()
@@ -139,21 +157,24 @@ function burialTime(destination: Destination, since: number, now: number): numbe
   return from + destination.window <= now ? undefined : from
 }
 
-/** Whether a tag, an index or a subject of the repository needs the manifest; `tags aside`: one of the latter two. */
-export async function isNeeded(
-  trx: Handle,
-  { id, repositoryId, digest }: Pick<ManifestCandidate, 'id' | 'repositoryId' | 'digest'>,
-  what: 'by anything' | 'tags aside' = 'by anything',
-): Promise<boolean> {
-  const tag = trx.selectFrom('tags').select('name').where('manifest_id', '=', id)
-  const parent = trx
+const lockManifestReview = statement((trx, { id }: { id: number }) =>
+  trx.selectFrom('manifest_reviews').select(['since', 'freed']).where('manifest_id', '=', id).forUpdate(),
+)
+const tagOf = statement((trx, { id }: { id: number }) =>
+  trx.selectFrom('tags').select('name').where('manifest_id', '=', id).limit(1),
+)
+const parentOf = statement((trx, { id, repositoryId, digest }: Link & { id: number }) =>
+  trx
     .selectFrom('manifest_references')
     .select('manifest_id')
     .where('digest', '=', digest)
     .where('repository_id', '=', repositoryId)
     .where('kind', '=', 'manifest')
     .where('manifest_id', '!=', id)
-  const subject = trx
+    .limit(1),
+)
+const subjectOf = statement((trx, { id }: { id: number }) =>
+  trx
     .selectFrom('manifests as me')
     .innerJoin('manifests as subject', (join) =>
       join.onRef('subject.repository_id', '=', 'me.repository_id').onRef('subject.digest', '=', 'me.subject_digest'),
@@ -161,26 +182,41 @@ export async function isNeeded(
     .select('subject.id')
     .where('me.id', '=', id)
     .whereRef('subject.id', '!=', 'me.id')
-  const queries = [...(what === 'tags aside' ? [] : [tag.limit(1)]), parent.limit(1), subject.limit(1)]
-  for (const query of queries) {
-    if ((await query.execute()).length > 0) return true
-  }
-  return false
+    .limit(1),
+)
+
+/** Whether a tag, an index or a subject of the repository needs the manifest; `tags aside`: one of the latter two. */
+export async function isNeeded(
+  trx: Handle,
+  { id, repositoryId, digest }: Pick<ManifestCandidate, 'id' | 'repositoryId' | 'digest'>,
+  what: 'by anything' | 'tags aside' = 'by anything',
+): Promise<boolean> {
+  const tags = what === 'tags aside' ? 0 : (await tagOf(trx, { id })).rows.length
+  const parents = (await parentOf(trx, { id, repositoryId, digest })).rows.length
+  const subjects = (await subjectOf(trx, { id })).rows.length
+  return tags + parents + subjects > 0
 }
 
-export async function purge(trx: Handle, { id, digest }: TrashCandidate, now: number): Promise<Outcome> {
-  const held = await trx
+const heldBy = statement((trx, { id }: { id: number }) =>
+  trx
     .selectFrom('trash_references')
     .select('held_digest')
     .where('trash_id', '=', id)
     .where('held_digest', 'is not', null)
-    .orderBy('held_digest')
-    .execute()
+    .orderBy('held_digest'),
+)
+const lockBlob = statement((trx, { digest }: { digest: Digest }) =>
+  trx.selectFrom('blobs').select('digest').where('digest', '=', digest).forNoKeyUpdate(),
+)
+const removeTrash = statement((trx, { id }: { id: number }) =>
+  trx.deleteFrom('trash').where('id', '=', id).returning('size'),
+)
+
+export async function purge(trx: Handle, { id, digest }: TrashCandidate, now: number): Promise<Outcome> {
+  const held = (await heldBy(trx, { id })).rows
   const digests = held.flatMap(({ held_digest }) => held_digest ?? [])
-  for (const each of digests) {
-    await trx.selectFrom('blobs').select('digest').where('digest', '=', each).forNoKeyUpdate().execute()
-  }
-  const purged = await trx.deleteFrom('trash').where('id', '=', id).returning('size').executeTakeFirst()
+  for (const each of digests) await lockBlob(trx, { digest: each })
+  const [purged] = (await removeTrash(trx, { id })).rows
   if (purged === undefined) return KEPT
   const discarded: { digest: typeof digest; size: number }[] = []
   for (const each of digests) {
@@ -189,16 +225,4 @@ export async function purge(trx: Handle, { id, digest }: TrashCandidate, now: nu
   }
   await countCollected(trx, 'manifest', { count: 1, bytes: purged.size })
   return { kind: 'taken', discarded, freed: [] }
-}
-
-async function lockRepositoryNow(trx: Handle, id: number, name?: string): Promise<boolean> {
-  const locked = await trx
-    .selectFrom('repositories')
-    .select('id')
-    .where('id', '=', id)
-    .$if(name !== undefined, (query) => query.where('name', '=', name ?? ''))
-    .forUpdate()
-    .skipLocked()
-    .executeTakeFirst()
-  return locked !== undefined
 }

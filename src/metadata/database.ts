@@ -1,4 +1,4 @@
-import type { ColumnDataType, Expression, Generated, QueryCreator } from 'kysely'
+import type { ColumnDataType, Expression, Generated, Kysely, QueryCreator } from 'kysely'
 import type { Digest } from '../oci/digest.ts'
 import type {
   AuditRow,
@@ -275,7 +275,7 @@ interface EventsTable {
 }
 
 /** What builds and runs queries: inside a transaction it belongs to that transaction alone. */
-export type Handle = QueryCreator<Tables>
+export type Handle = QueryCreator<Tables> & Pick<Kysely<Tables>, 'executeQuery'>
 
 /**
  * The port to one database. The files of the nouns hold the SQL once, over this; a driver file implements it.

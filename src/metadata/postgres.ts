@@ -11,7 +11,7 @@ import type { ColumnTypes, Database, Handle, Tables } from './database.ts'
 import { type Metadata, MetadataError, type MetadataFault } from './metadata.ts'
 import { migrate } from './migrations/migrate.ts'
 import { nouns } from './nouns.ts'
-import { queryBuilder } from './query-builder.ts'
+import { queryBuilder, type Spelling } from './query-builder.ts'
 
 export interface PostgresOptions {
   hostname: string
@@ -146,18 +146,17 @@ export async function openPostgres(options: PostgresOptions): Promise<Metadata> 
 type Run = (text: string, values: unknown[]) => Promise<unknown>
 
 function queryOver(run: Run): Kysely<Tables> {
-  return queryBuilder(
-    async <R>({ sql: text, parameters }: CompiledQuery): Promise<QueryResult<R>> => {
-      const result = await run(text, [...parameters])
-      const { count } = result as { count: number }
-      return { rows: (result as Record<string, unknown>[]).map(plain) as R[], numAffectedRows: BigInt(count) }
-    },
-    {
-      createQueryCompiler: () => new PostgresQueryCompiler(),
-      createAdapter: () => new PostgresAdapter(),
-      createIntrospector: (kysely) => new PostgresIntrospector(kysely),
-    },
-  )
+  return queryBuilder(async <R>({ sql: text, parameters }: CompiledQuery): Promise<QueryResult<R>> => {
+    const result = await run(text, [...parameters])
+    const { count } = result as { count: number }
+    return { rows: (result as Record<string, unknown>[]).map(plain) as R[], numAffectedRows: BigInt(count) }
+  }, SPELLING)
+}
+
+const SPELLING: Spelling = {
+  createQueryCompiler: () => new PostgresQueryCompiler(),
+  createAdapter: () => new PostgresAdapter(),
+  createIntrospector: (kysely) => new PostgresIntrospector(kysely),
 }
 
 /** Numbers as numbers, and bytes as a plain array of bytes, as `Tables` says. */

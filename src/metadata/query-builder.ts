@@ -5,6 +5,15 @@ import { MetadataError } from './metadata.ts'
 /** What differs between databases: their SQL, and what they cannot do. */
 export type Spelling = Pick<Dialect, 'createQueryCompiler' | 'createAdapter' | 'createIntrospector'>
 
+const spellings = new WeakMap<object, Spelling>()
+
+/** That of the database which the handle belongs to: the same object for all handles of one kind. */
+export function spellingOf(handle: object): Spelling {
+  const spelling = spellings.get(handle)
+  if (spelling === undefined) throw new MetadataError('failed', 'this handle was not made by the query builder')
+  return spelling
+}
+
 /**
  * Kysely over whatever runs a statement. Transactions are the database port's, which knows their limits, and rows are not
  * streamed: both are refused.
@@ -23,7 +32,7 @@ export function queryBuilder(
   const refuse = async () => {
     throw new MetadataError('failed', 'transactions are begun by the database port, not by the query builder')
   }
-  return new Kysely<Tables>({
+  const builder = new Kysely<Tables>({
     dialect: {
       ...spelling,
       createDriver: () => ({
@@ -37,4 +46,6 @@ export function queryBuilder(
       }),
     },
   })
+  spellings.set(builder, spelling)
+  return builder
 }

@@ -75,6 +75,12 @@ async function run(trx: Handle, plan: RehearsalPlan, limit: number, steps: Steps
 
   const { trashBefore, manifests, links } = plan
   const { now } = links
+  if (trashBefore !== undefined) {
+    await all(
+      (count) => queue.trash(trashBefore, now, count),
+      (trash) => steps.purge(trx, trash, now),
+    )
+  }
   if (manifests !== undefined) {
     await all(
       (count) => queue.manifests(manifests.due, count),
@@ -83,12 +89,6 @@ async function run(trx: Handle, plan: RehearsalPlan, limit: number, steps: Steps
         if (outcome.kind === 'taken') rehearsal.manifests.push(manifest)
         return outcome
       },
-    )
-  }
-  if (trashBefore !== undefined) {
-    await all(
-      (count) => queue.trash(trashBefore, now, count),
-      (trash) => steps.purge(trx, trash, now),
     )
   }
   await all(

@@ -1,6 +1,7 @@
 import type { Digest } from '../oci/digest.ts'
 import { type Handle, inChunks } from './database.ts'
 import type { Cause } from './metadata.ts'
+import { statement } from './statement.ts'
 
 /**
  * The queues of the collector, kept by every transaction that gives or takes a holder. The caller holds the lock of the
@@ -101,7 +102,10 @@ export async function reviewManifests(
     trx
       .insertInto('manifest_reviews')
       .values(chunk.map(({ id }) => ({ manifest_id: id, ...review })))
-      .onConflict((conflict) => conflict.column('manifest_id').doUpdateSet(review))
+      // Never to an earlier time: what goes with its index has waited no longer than since it was pushed again by itself.
+      .onConflict((conflict) =>
+        conflict.column('manifest_id').doUpdateSet(review).where('manifest_reviews.since', '<=', now),
+      )
       .execute(),
   )
 }
@@ -117,13 +121,8 @@ export async function settleManifests(trx: Handle, manifestIds: readonly number[
   )
 }
 
-/**
- * Makes the blob `deleting`, and its bytes something to be unlinked, if nothing holds it any more: no link, and nothing in
- * the trash. One statement asks for both, for a holder of one kind may become one of the other meanwhile. The caller
- * holds the lock of the blob's row. Resolves to the blob's size when it did.
- */
-export async function discardUnheld(trx: Handle, digest: Digest, now: number): Promise<number | undefined> {
-  const blob = await trx
+const unheld = statement((trx, { digest }: { digest: Digest }) =>
+  trx
     .selectFrom('blobs')
     .select(['size', 'storage_key'])
     .where('digest', '=', digest)
@@ -133,23 +132,41 @@ export async function discardUnheld(trx: Handle, digest: Digest, now: number): P
     )
     .where(({ not, exists, selectFrom }) =>
       not(exists(selectFrom('trash_references').select('held_digest').where('held_digest', '=', digest))),
-    )
-    .executeTakeFirst()
+    ),
+)
+const mark = statement((trx, { digest }: { digest: Digest }) =>
+  trx.updateTable('blobs').set({ state: 'deleting' }).where('digest', '=', digest),
+)
+
+/**
+ * Makes the blob `deleting`, and its bytes something to be unlinked, if nothing holds it any more: no link, and nothing in
+ * the trash. One statement asks for both, for a holder of one kind may become one of the other meanwhile. The caller
+ * holds the lock of the blob's row. Resolves to the blob's size when it did.
+ */
+export async function discardUnheld(trx: Handle, digest: Digest, now: number): Promise<number | undefined> {
+  const [blob] = (await unheld(trx, { digest })).rows
   if (blob === undefined) return undefined
-  await trx.updateTable('blobs').set({ state: 'deleting' }).where('digest', '=', digest).execute()
+  await mark(trx, { digest })
   await discard(trx, { key: blob.storage_key, digest, size: blob.size, kind: 'blob', now })
   return blob.size
 }
 
-/** From now on no commit takes the key, and the collector unlinks what is there. */
-export async function discard(
-  trx: Handle,
-  object: { key: string; digest: Digest; size: number; kind: 'blob' | 'copy'; now: number },
-): Promise<void> {
-  const { key, digest, size, kind, now } = object
-  await trx
+interface Discarded {
+  key: string
+  digest: Digest
+  size: number
+  kind: 'blob' | 'copy'
+  now: number
+}
+
+const addDiscarded = statement((trx, { key, digest, size, kind, now }: Discarded) =>
+  trx
     .insertInto('discarded_objects')
     .values({ storage_key: key, digest, size, kind, attempts: 0, due_at: now })
-    .onConflict((conflict) => conflict.column('storage_key').doNothing())
-    .execute()
+    .onConflict((conflict) => conflict.column('storage_key').doNothing()),
+)
+
+/** From now on no commit takes the key, and the collector unlinks what is there. */
+export async function discard(trx: Handle, object: Discarded): Promise<void> {
+  await addDiscarded(trx, object)
 }

@@ -11,7 +11,7 @@ import {
 import { LRUCache } from 'lru-cache'
 import type { ColumnTypes, Tables } from './database.ts'
 import { MetadataError, type MetadataFault } from './metadata.ts'
-import { queryBuilder } from './query-builder.ts'
+import { queryBuilder, type Spelling } from './query-builder.ts'
 
 export type Query = Kysely<Tables>
 type Prepared = Statement<unknown, SQLQueryBindings[]>
@@ -93,27 +93,26 @@ function keepPrepared(database: Database, onError: OnError | undefined): SqliteC
 }
 
 function queryOver(prepare: (sql: string) => Prepared, guard: () => void, onError: OnError | undefined): Query {
-  return queryBuilder(
-    async <R>({ sql, parameters }: CompiledQuery): Promise<QueryResult<R>> => {
-      guard()
-      return translated(
-        'the database refused a query',
-        () => {
-          const statement = prepare(sql)
-          const values = parameters as SQLQueryBindings[]
-          if (statement.columnNames.length > 0) return { rows: statement.all(...values) as R[] }
-          const { changes, lastInsertRowid } = statement.run(...values)
-          return { rows: [], numAffectedRows: BigInt(changes), insertId: BigInt(lastInsertRowid) }
-        },
-        onError,
-      )
-    },
-    {
-      createQueryCompiler: () => new SingleWriterCompiler(),
-      createAdapter: () => new SqliteAdapter(),
-      createIntrospector: (kysely) => new SqliteIntrospector(kysely),
-    },
-  )
+  return queryBuilder(async <R>({ sql, parameters }: CompiledQuery): Promise<QueryResult<R>> => {
+    guard()
+    return translated(
+      'the database refused a query',
+      () => {
+        const statement = prepare(sql)
+        const values = parameters as SQLQueryBindings[]
+        if (statement.columnNames.length > 0) return { rows: statement.all(...values) as R[] }
+        const { changes, lastInsertRowid } = statement.run(...values)
+        return { rows: [], numAffectedRows: BigInt(changes), insertId: BigInt(lastInsertRowid) }
+      },
+      onError,
+    )
+  }, SPELLING)
+}
+
+const SPELLING: Spelling = {
+  createQueryCompiler: () => new SingleWriterCompiler(),
+  createAdapter: () => new SqliteAdapter(),
+  createIntrospector: (kysely) => new SqliteIntrospector(kysely),
 }
 
 const LOCKS = new Set(['ForUpdate', 'ForNoKeyUpdate', 'ForShare', 'ForKeyShare', 'SkipLocked'])

@@ -40,8 +40,12 @@ export interface Ledger {
   /** What was acknowledged, for deletions to find something. */
   readonly pushed: { repository: string; image: Image }[]
   readonly deleted: { repository: string; image: Image }[]
-  /** When the manifest was last put, by repository and digest; time of the clock. */
-  readonly putAt: Map<string, number>
+  /** Something that takes its time from the clock, and happens later. Call the result when it has. */
+  begin(repository: string, at: number): () => void
+  /** A manifest was put at that time of the clock. */
+  put(repository: string, image: Image, at: number): void
+  /** Since when the manifest waits at the earliest, if nothing needs it; undefined when nobody put it. */
+  waitsSince(repository: string, image: Image): number | undefined
   /** Manifests that a client ever asked to delete, by repository and digest. */
   readonly everDeleted: Set<string>
   /** Until when a deleted manifest can be restored, by repository and digest. */
@@ -53,12 +57,13 @@ export const nameOf = (repository: string, { digest }: { digest: Digest }): stri
 export function createLedger(step: () => number): Ledger {
   const writes = new Map<string, Write[]>()
   const places = new Map<Write, string>()
+  const underWay = new Set<{ repository: string; at: number }>()
+  const putAt = new Map<string, number>()
   const disturbances: Disturbance[] = []
 
   return {
     pushed: [],
     deleted: [],
-    putAt: new Map(),
     everDeleted: new Set(),
     restorable: new Map(),
 
@@ -95,7 +100,19 @@ export function createLedger(step: () => number): Ledger {
       disturbances.some(
         (each) => each.repository === repository && each.until >= since && each.digests.includes(digest),
       ),
+    begin(repository, at) {
+      const mine = { repository, at }
+      underWay.add(mine)
+      return () => void underWay.delete(mine)
+    },
+    put(repository, image, at) {
+      // Whoever takes a tag away may have begun before, and come to its row only later.
+      const others = [...underWay].filter((each) => each.repository === repository)
+      putAt.set(nameOf(repository, image), Math.min(at, ...others.map((each) => each.at)))
+    },
+    waitsSince: (repository, image) => putAt.get(nameOf(repository, image)),
     crash() {
+      underWay.clear()
       for (const write of [...writes.values()].flat()) {
         if (write.until === Number.POSITIVE_INFINITY) write.until = step()
       }

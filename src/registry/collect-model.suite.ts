@@ -61,6 +61,7 @@ export function expectBusy(sum: Ran, count: number): void {
 const TAGS = ['v1', 'v2']
 /** Half of all runs do little else than this, so that it meets itself. */
 const CROWDS = [
+  ['push', 'abandon', 'collect'],
   ['push', 'abandon', 'unlink', 'collect'],
   ['push', 'delete', 'restore', 'untag', 'collect'],
 ]
@@ -81,13 +82,17 @@ export async function runModel(world: World, { seed, operations }: Settings): Pr
   const crowd = random() < 0.5 ? pick(CROWDS) : undefined
   const images = crowd === undefined ? all.filter(() => random() < 0.4) : []
   if (images.length === 0) images.push(pick(all))
+  // What refers to something does so as a rule to something that is there.
+  for (const { subject } of [...images]) if (subject !== undefined && random() < 0.7) images.push(subject)
   const repositories = crowd !== undefined || random() < 0.4 ? REPOSITORIES.slice(0, 1) : REPOSITORIES
-  const tempo = pick([
-    [60_000, HOUR / 4, HOUR / 4, HOUR / 2],
-    [HOUR / 4, HOUR / 3],
-    [HOUR / 2, HOUR, HOUR, 2 * HOUR],
-    [2 * HOUR, 7 * HOUR, TERMS.untagged, TERMS.window / 2],
+  /** By how much the clock goes on while nobody does anything: what waits is due then, and meets whoever comes back. */
+  const pauses = pick([
+    [HOUR / 2, HOUR, 2 * HOUR],
+    [HOUR, 7 * HOUR, TERMS.untagged],
+    [TERMS.untagged, TERMS.window / 2, TERMS.window],
   ])
+  /** And while they are at work. */
+  const delays = pick([[60_000], [60_000, HOUR / 4, HOUR / 3], [HOUR / 2, HOUR]])
   // A hurried cycle takes at once what a deletion freed: windows and ages mean nothing then.
   const isHurried = random() < 0.3
   const schedule = createSchedule(random, { byPriority: random() < 0.6, sideBySide: world.keys === 'never' })
@@ -140,6 +145,7 @@ export async function runModel(world: World, { seed, operations }: Settings): Pr
     const made = [...tags, image.digest].map((name) => ledger.write(repository, name, image.digest))
     const from = { at: time, step: schedule.step }
     const put = { repository, reference, tags: others, bytes: image.bytes, contentType: null, actor: 'ann' }
+    const done = ledger.begin(repository, time)
     const stored = await use.manifests.put(put).then(
       () => true,
       (error: unknown) => {
@@ -147,10 +153,11 @@ export async function runModel(world: World, { seed, operations }: Settings): Pr
         return error as Error
       },
     )
+    done()
     if (stored === true) {
       ran.pushed++
       ledger.pushed.push({ repository, image })
-      ledger.putAt.set(nameOf(repository, image), from.at)
+      ledger.put(repository, image, from.at)
       for (const each of made) ledger.finish(each, true)
       return
     }
@@ -175,7 +182,9 @@ export async function runModel(world: World, { seed, operations }: Settings): Pr
 
   async function deleteTag(use: Program, repository: string, tag: string): Promise<void> {
     const made = ledger.write(repository, tag, undefined)
+    const done = ledger.begin(repository, time)
     const gone = await use.manifests.delete(repository, tag, 'eve').then(() => true, unlessUnknown)
+    done()
     if (gone === true) ledger.finish(made, true)
     else ledger.withdraw(made)
   }
@@ -194,7 +203,9 @@ export async function runModel(world: World, { seed, operations }: Settings): Pr
     const name = nameOf(repository, image)
     ledger.everDeleted.add(name)
     const at = time
+    const done = ledger.begin(repository, at)
     const gone = await use.manifests.delete(repository, image.digest, 'eve').then(() => true, unlessUnknown)
+    done()
     freed.until = schedule.step
     if (gone !== true) {
       for (const each of [...ofTags, itself]) ledger.withdraw(each)
@@ -215,7 +226,9 @@ export async function runModel(world: World, { seed, operations }: Settings): Pr
     const name = nameOf(repository, image)
     const until = ledger.restorable.get(name)
     const isAlone = schedule.running === 1
+    const done = ledger.begin(repository, time)
     const restored = await use.metadata.trash.restore(repository, image.digest, { now: time, actor: 'eve' })
+    done()
     use.manifests.forget(repository, [...used.map(({ digest }) => digest), ...TAGS])
     ledger.restorable.delete(name)
     if (restored !== undefined) {
@@ -326,8 +339,8 @@ export async function runModel(world: World, { seed, operations }: Settings): Pr
 
   /** With or without a tag: what is there is there completely, and what is not there was deleted or has had its time. */
   async function checkManifest(use: Program, repository: string, image: Image): Promise<void> {
-    const putAt = ledger.putAt.get(nameOf(repository, image)) ?? Number.NEGATIVE_INFINITY
-    const isOld = isHurried || time - putAt >= TERMS.untagged
+    const since = ledger.waitsSince(repository, image) ?? Number.NEGATIVE_INFINITY
+    const isOld = isHurried || time - since >= TERMS.untagged
     const found = isOld ? await lookUp(use, repository, image.digest) : await checkName(use, repository, image.digest)
     if (found === undefined) return
     expect(ledger.possible(repository, image.digest)).toContain(found)
@@ -435,16 +448,20 @@ export async function runModel(world: World, { seed, operations }: Settings): Pr
   try {
     for (let left = operations; left > 0 || schedule.waiting > 0; schedule.step++) {
       const roll = random()
-      if (left > 0 && schedule.running < 4 && (schedule.waiting === 0 || roll < 0.15)) {
+      if (left > 0 && schedule.waiting === 0) {
+        if (random() < 0.6) time += pick(pauses)
+        for (let together = 1 + below(4); together > 0 && left > 0; together--, left--) begin()
+        await schedule.settle()
+      } else if (left > 0 && schedule.running < 4 && roll < 0.1) {
         left--
         begin()
         await schedule.settle()
-      } else if (roll < 0.24) {
-        time += pick(tempo)
-      } else if (roll < 0.25) {
+      } else if (roll < 0.14) {
+        time += pick(delays)
+      } else if (roll < 0.15) {
         crash()
         await schedule.settle()
-      } else if (roll < 0.26) {
+      } else if (roll < 0.16) {
         await quiet()
       } else await schedule.happen()
     }

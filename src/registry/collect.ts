@@ -115,6 +115,7 @@ export function createCollector(deps: {
     find: () => Promise<C[]>,
     take: (candidate: C) => Promise<Outcome>,
     events: CollectionEvents,
+    afterPortion: () => Promise<void> = async () => {},
   ): Promise<void> {
     while (!isStopping()) {
       const found = await find()
@@ -127,6 +128,7 @@ export function createCollector(deps: {
         }
       }
       await Promise.all(Array.from({ length: Math.min(terms().workers, found.length) }, lane))
+      await afterPortion()
       if (found.length === busy) return
     }
   }
@@ -184,6 +186,14 @@ export function createCollector(deps: {
       // Of a cycle that a crash ended.
       await unlinkAll(events)
       const { trashBefore, manifests: untagged, links } = plan(mode)
+      // Before its children, which a restored index would lack.
+      if (trashBefore !== undefined) {
+        await exhaust<TrashCandidate>(
+          () => collection.trash(trashBefore, links.now, PORTION),
+          (trash) => purge(trash, events),
+          events,
+        )
+      }
       if (untagged !== undefined) {
         await exhaust<ManifestCandidate>(
           () => collection.manifests(untagged.due, PORTION),
@@ -199,13 +209,6 @@ export function createCollector(deps: {
           events,
         )
       }
-      if (trashBefore !== undefined) {
-        await exhaust<TrashCandidate>(
-          () => collection.trash(trashBefore, links.now, PORTION),
-          (trash) => purge(trash, events),
-          events,
-        )
-      }
       await exhaust<LinkCandidate>(
         () => collection.links(links, PORTION),
         async (link) => {
@@ -214,6 +217,8 @@ export function createCollector(deps: {
           return outcome
         },
         events,
+        // However much there is: space comes back from the beginning.
+        () => unlinkAll(events),
       )
       await unlinkAll(events)
       return totals
