@@ -17,18 +17,29 @@ import { adopt } from './part-adopt.ts'
 import { client } from './part-client.ts'
 import { contention } from './part-contention.ts'
 import { flat } from './part-flat.ts'
+import { gc } from './part-gc.ts'
 import { manifests } from './part-manifests.ts'
 import { memory } from './part-memory.ts'
+import { scale } from './part-scale.ts'
 import { start } from './part-start.ts'
 import { tokens } from './part-tokens.ts'
 import { transfer } from './part-transfer.ts'
 import { renderTable } from './table.ts'
 import { openWorkplace } from './workplace.ts'
 
-const PARTS = { client, start, transfer, manifests, contention, tokens, memory, flat, adopt } satisfies Record<
-  string,
-  Part
->
+const PARTS = {
+  client,
+  start,
+  transfer,
+  manifests,
+  contention,
+  tokens,
+  memory,
+  flat,
+  adopt,
+  gc,
+  scale,
+} satisfies Record<string, Part>
 const NAMES = Object.keys(PARTS) as (keyof typeof PARTS)[]
 
 const options = parseOptions(process.argv.slice(2), NAMES)

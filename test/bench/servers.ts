@@ -33,6 +33,8 @@ export interface Start {
   /** Data of an earlier start, to use again; else an empty folder. */
   folder?: string
   keepData?: boolean
+  /** Sections of Berth's own that the configuration has besides. */
+  config?: Record<string, unknown>
 }
 
 const START_TIMEOUT_MS = 60_000
@@ -45,7 +47,7 @@ export async function startServer(workplace: Workplace, credentials: Credentials
   const port = await freePort()
   const dataDirectory = join(folder, 'data')
   const config = join(folder, 'config.yml')
-  writeFileSync(config, registryConfig({ access, dataDirectory, port }, credentials))
+  writeFileSync(config, registryConfig({ access, dataDirectory, port, more: start.config }, credentials))
   const command =
     name === 'peer'
       ? [peerProgram(), 'serve', config]

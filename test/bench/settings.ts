@@ -8,6 +8,8 @@ export interface Settings {
   access: Access
   dataDirectory: string
   port: number
+  /** Sections that only Berth has. */
+  more?: Record<string, unknown> | undefined
 }
 
 /** A config.yml in distribution's format, which both servers read as it is; the cache is that of Debian's own file. */
@@ -25,6 +27,7 @@ export function registryConfig(settings: Settings, credentials: Credentials): st
       ...(settings.access === 'tls' ? { tls: credentials.tls } : {}),
     },
     auth: settings.access === 'token' ? { token: tokenAuth(credentials) } : 'none',
+    ...settings.more,
   })
 }
 

@@ -1,0 +1,398 @@
+/**
+ * Ways to break the collector, each of which a test must notice: `npm run mutants` applies one after the other to a copy of the
+ * sources and runs the tests that it names. A mutant stands for a mistake that somebody might make, in one place.
+ */
+export interface Mutant {
+  /** What is wrong then. */
+  name: string
+  file: string
+  /** Stands once in the file. */
+  from: string
+  to: string
+  /** Each of these must fail. */
+  caughtBy: readonly Catcher[]
+}
+
+/**
+ * `model`: random runs on SQLite, one process. `postgres`: random runs of several processes on a real PostgreSQL. `steps`: the
+ * directed tests of the collector. `contract`: what every database must do.
+ */
+export type Catcher = 'model' | 'postgres' | 'steps' | 'contract'
+
+const COLLECT = 'src/registry/collect.ts'
+const BLOBS = 'src/registry/blobs.ts'
+const COMMIT = 'src/registry/commit.ts'
+const MANIFESTS = 'src/registry/manifests.ts'
+const STEPS = 'src/metadata/collection.ts'
+const REVIEWS = 'src/metadata/reviews.ts'
+const BLOB_ROWS = 'src/metadata/blobs.ts'
+
+export const MUTANTS: readonly Mutant[] = [
+  // Decisions that are made on what was found, not on what is there.
+  {
+    name: 'a link is taken although somebody asked for the blob after it was found',
+    file: STEPS,
+    from: `const [review] = (await lockReview(trx, link)).rows
+  if (review === undefined || !isDue(review, due)) return KEPT`,
+    to: `const [review] = (await lockReview(trx, link)).rows
+  if (review === undefined) return KEPT`,
+    caughtBy: ['model', 'postgres'],
+  },
+  {
+    name: 'a manifest is taken although it was pushed again after it was found',
+    file: STEPS,
+    from: `const [review] = (await lockManifestReview(trx, { id })).rows
+  if (review === undefined || !isDue(review, due)) return KEPT`,
+    to: `const [review] = (await lockManifestReview(trx, { id })).rows
+  if (review === undefined) return KEPT`,
+    caughtBy: ['contract'],
+  },
+  {
+    name: 'what goes with its index goes although it was pushed again by itself',
+    file: REVIEWS,
+    from: `conflict.column('manifest_id').doUpdateSet(review).where('manifest_reviews.since', '<=', now),`,
+    to: `conflict.column('manifest_id').doUpdateSet(review),`,
+    caughtBy: ['contract'],
+  },
+  {
+    name: 'a child of a living index is taken',
+    file: STEPS,
+    from: `return tags + parents + subjects > 0`,
+    to: `return tags + subjects > 0`,
+    caughtBy: ['model', 'contract'],
+  },
+  {
+    name: 'a signature of a living image is taken',
+    file: STEPS,
+    from: `return tags + parents + subjects > 0`,
+    to: `return tags + parents > 0`,
+    caughtBy: ['model', 'contract'],
+  },
+  {
+    name: 'a blob goes while another repository has it',
+    file: REVIEWS,
+    from: `not(exists(selectFrom('repository_blobs').select('digest').where('repository_blobs.digest', '=', digest))),`,
+    to: `not(exists(selectFrom('repository_blobs').select('digest').where('repository_blobs.digest', '=', '' as Digest))),`,
+    caughtBy: ['model', 'contract'],
+  },
+  {
+    name: 'a blob goes while the trash holds it',
+    file: REVIEWS,
+    from: `not(exists(selectFrom('trash_references').select('held_digest').where('held_digest', '=', digest))),`,
+    to: `not(exists(selectFrom('trash_references').select('held_digest').where('held_digest', '=', '' as Digest))),`,
+    caughtBy: ['model', 'contract'],
+  },
+
+  // Terms.
+  {
+    name: 'links are due at once',
+    file: COLLECT,
+    from: `{ now: time, before: time - delay, causes: [] }`,
+    to: `{ now: time, before: time, causes: [] }`,
+    caughtBy: ['model', 'steps'],
+  },
+  {
+    name: 'untagged manifests are due at once',
+    file: COLLECT,
+    from: `: { now: time, before: time - age, causes: [] }`,
+    to: `: { now: time, before: time, causes: [] }`,
+    caughtBy: ['model'],
+  },
+  {
+    name: 'the trash is emptied before its window ends',
+    file: COLLECT,
+    from: `const trashBefore = immediately ? time : time - window`,
+    to: `const trashBefore = time`,
+    caughtBy: ['model'],
+  },
+  {
+    name: 'a hurried cycle takes what was uploaded a moment ago',
+    file: COLLECT,
+    from: `? { now: time, before: Math.min(time - delay, young), causes: ['deleted'] }`,
+    to: `? { now: time, before: time - delay, causes: ['deleted'] }`,
+    caughtBy: ['steps'],
+  },
+  {
+    name: 'a hurried cycle takes everything that waits',
+    file: COLLECT,
+    from: `? { now: time, before: Math.min(time - delay, young), causes: ['deleted'] }`,
+    to: `? { now: time, before: time, causes: ['deleted'] }`,
+    caughtBy: ['model', 'steps'],
+  },
+
+  // What a client was told.
+  {
+    name: 'a HEAD does not touch what waits',
+    file: BLOBS,
+    from: `if (!isFresh && !(await withFaults(() => metadata.blobs.touch(repository, digest, now())))) return false`,
+    to: `void isFresh`,
+    caughtBy: ['model', 'postgres', 'steps'],
+  },
+  {
+    name: 'memory says yes for twice the delay',
+    file: BLOBS,
+    from: `const LEASE = 0.25`,
+    to: `const LEASE = 2`,
+    caughtBy: ['model', 'steps'],
+  },
+  {
+    name: 'memory still says yes after a deletion freed the blob',
+    file: MANIFESTS,
+    from: `if (deleted !== undefined) onFreed(deleted.freed)`,
+    to: ``,
+    caughtBy: ['model', 'steps'],
+  },
+  {
+    name: 'a touch does not look whether the link is there still',
+    file: BLOB_ROWS,
+    from: `return (await linkReview(trx, repository, digest).executeTakeFirst()) !== undefined`,
+    to: `return true`,
+    caughtBy: ['postgres'],
+  },
+  {
+    name: 'a touch leaves the cause: what a deletion freed goes in a hurry all the same',
+    file: BLOB_ROWS,
+    from: `.set({ since: now, freed: codeOf('unused') })`,
+    to: `.set({ since: now })`,
+    caughtBy: ['model', 'steps'],
+  },
+  {
+    name: 'an upload of what is linked already does not begin the delay anew',
+    file: REVIEWS,
+    from: `.set({ since: now, freed: CODES.unused })`,
+    to: `.set({ attempts: 0 })`,
+    caughtBy: ['model'],
+  },
+  {
+    name: 'a manifest that is collected stays in memory',
+    file: MANIFESTS,
+    from: `        else collected.set(cacheKey, others)
+        forget(repository, [digest])`,
+    to: `        else collected.set(cacheKey, others)`,
+    caughtBy: ['model'],
+  },
+  {
+    name: 'what was read while a manifest is collected enters memory',
+    file: MANIFESTS,
+    from: `if (before === changes && !collected.has(cacheKey))`,
+    to: `if (before === changes)`,
+    caughtBy: ['model', 'postgres'],
+  },
+  {
+    name: 'a blob that is collected stays in memory',
+    file: BLOBS,
+    from: `        } finally {
+          forget(digest)
+        }`,
+    to: `        } finally {
+          deletions += 0
+        }`,
+    caughtBy: ['model', 'postgres'],
+  },
+
+  // Bytes and rows.
+  {
+    name: 'the collector unlinks what it once found discarded, without another look',
+    file: COLLECT,
+    from: `if (!(await metadata.blobs.discarded(object.digest)).includes(object.key)) return { kind: 'kept' }`,
+    to: ``,
+    caughtBy: ['model', 'steps'],
+  },
+  {
+    name: 'unlinking and sealing go side by side',
+    file: 'src/registry/turns.ts',
+    from: `for (let other = running.get(digest); other !== undefined; other = running.get(digest)) await other`,
+    to: ``,
+    caughtBy: ['model', 'steps'],
+  },
+  {
+    name: 'a push seals its bytes under a key that waits to be unlinked',
+    file: COMMIT,
+    from: `const avoid = await metadata.blobs.discarded(digest)`,
+    to: `const avoid: string[] = []`,
+    caughtBy: ['model'],
+  },
+  {
+    name: 'a commit takes a key that waits to be unlinked',
+    file: BLOB_ROWS,
+    from: `if (key !== undefined && (await isDiscarded(trx, key))) {`,
+    to: `if (key === 'never') {`,
+    caughtBy: ['model', 'postgres'],
+  },
+  {
+    name: 'a push trusts the bytes of a row that is marked',
+    file: COMMIT,
+    from: `const isWhole = known?.state === 'live' && (await storage.open(known.key))?.size === known.size`,
+    to: `const isWhole = known !== undefined && (await storage.open(known.key))?.size === known.size`,
+    caughtBy: ['model', 'postgres'],
+  },
+  {
+    name: 'a row that is marked is made live under the key that is about to go',
+    file: BLOB_ROWS,
+    from: `if (key === undefined || key === row.storage_key) return undefined
+  await discard(`,
+    to: `if (key === undefined || key === row.storage_key) return row.storage_key
+  await discard(`,
+    caughtBy: ['model', 'postgres'],
+  },
+  {
+    name: 'a mount links a blob that is marked',
+    file: BLOB_ROWS,
+    from: `            .where('state', '=', 'live')
+            .forShare()`,
+    to: `            .forShare()`,
+    caughtBy: ['model', 'postgres'],
+  },
+  {
+    name: 'the row goes with its bytes, whatever it says by then',
+    file: STEPS,
+    from: `.where('digest', '=', digest).where('storage_key', '=', key).where('state', '=', 'deleting'),`,
+    to: `.where('digest', '=', digest),`,
+    caughtBy: ['model', 'postgres'],
+  },
+  {
+    name: 'what was unlinked is forgotten first: a crash leaves bytes without a row',
+    file: COLLECT,
+    from: `      await storage.delete(object.key)
+      await collection.forget(object)`,
+    to: `      await collection.forget(object)
+      await storage.delete(object.key)`,
+    caughtBy: ['postgres'],
+  },
+  {
+    name: 'the sweep takes bytes whose row came a moment ago',
+    file: 'src/metadata/strays.ts',
+    from: `if (row === undefined || (row.storage_key === key && row.state === 'live')) return false`,
+    to: `if (row === undefined) return false`,
+    caughtBy: ['model', 'postgres'],
+  },
+
+  // Queues that do not hear of what happened: space never comes back.
+  {
+    name: 'a new link does not wait for the collector',
+    file: REVIEWS,
+    from: `    .values({ repository_id: repositoryId, digest, since: now, freed: CODES.unused, attempts: 0, not_before: 0 })
+    .execute()`,
+    to: `    .values({ repository_id: repositoryId, digest, since: now, freed: CODES.unused, attempts: 0, not_before: 0 })
+    .onConflict((conflict) => conflict.doNothing())
+    .compile()`,
+    caughtBy: ['model', 'contract'],
+  },
+  {
+    name: 'links of a deleted manifest do not wait for the collector',
+    file: 'src/metadata/burial.ts',
+    from: `const freed = await freeLinks(trx, manifestId, change.now)`,
+    to: `const freed: Digest[] = []
+  void freeLinks`,
+    caughtBy: ['model', 'contract'],
+  },
+  {
+    name: 'children and signatures of a deleted manifest do not wait',
+    file: 'src/metadata/burial.ts',
+    from: `await reviewManifests(trx, dependants, 'deleted', burial.since ?? change.now)`,
+    to: `void reviewManifests`,
+    caughtBy: ['model', 'contract'],
+  },
+  {
+    name: 'a manifest whose tag moved on does not wait',
+    file: 'src/metadata/tag-history.ts',
+    from: `if (before !== undefined) await reviewManifests(trx, [before.id], 'overwritten', now)`,
+    to: ``,
+    caughtBy: ['model', 'contract'],
+  },
+  {
+    name: 'blobs that leave the trash stay for ever',
+    file: STEPS,
+    from: `  for (const each of digests) {
+    const size = await discardUnheld(trx, each, now)
+    if (size !== undefined) discarded.push({ digest: each, size })
+  }`,
+    to: ``,
+    caughtBy: ['model', 'contract'],
+  },
+  {
+    name: 'other bytes of a digest are never unlinked',
+    file: BLOB_ROWS,
+    from: `  if (key === undefined || key === row.storage_key) return undefined
+  await discard(trx, { key: row.storage_key, digest, size: row.size, kind: 'copy', now })`,
+    to: `  if (key === undefined || key === row.storage_key) return undefined
+  await trx.deleteFrom('discarded_objects').where('storage_key', '=', row.storage_key).execute()`,
+    caughtBy: ['model'],
+  },
+  {
+    name: 'what is restored does not hold its blobs',
+    file: 'src/metadata/exhumation.ts',
+    from: `if (held_digest !== null) await link(trx, repositoryId, held_digest, now)`,
+    to: `if (held_digest === null) await link(trx, repositoryId, '' as Digest, now)`,
+    caughtBy: ['model', 'contract'],
+  },
+  {
+    name: 'the trash does not hold blobs',
+    file: 'src/metadata/burial.ts',
+    from: `'manifest_blobs.digest as held_digest',`,
+    to: `cast<Digest | null>(val(null), 'text').as('held_digest'),`,
+    caughtBy: ['model', 'contract'],
+  },
+  {
+    name: 'children stay in the trash when their index comes back',
+    file: 'src/metadata/exhumation.ts',
+    from: `dependants: [...children, ...collected].map((row) => row.digest),`,
+    to: `dependants: collected.map((row) => row.digest),`,
+    caughtBy: ['model', 'contract'],
+  },
+
+  // Locks, which only transactions that run side by side show.
+  {
+    name: 'the collector takes a link without the lock of the blob',
+    file: STEPS,
+    from: `.where('digest', '=', digest).forNoKeyUpdate().skipLocked(),`,
+    to: `.where('digest', '=', digest),`,
+    caughtBy: ['model', 'postgres'],
+  },
+  {
+    name: 'the collector takes links and manifests without the lock of the repository',
+    file: STEPS,
+    from: `.where('id', '=', id).forUpdate().skipLocked(),`,
+    to: `.where('id', '=', id),`,
+    caughtBy: ['postgres'],
+  },
+  {
+    name: 'a mount does not lock the blob',
+    file: BLOB_ROWS,
+    from: `            .where('state', '=', 'live')
+            .forShare()`,
+    to: `            .where('state', '=', 'live')`,
+    caughtBy: ['postgres'],
+  },
+  {
+    name: 'a commit does not lock the row that it found',
+    file: BLOB_ROWS,
+    from: `const row = await blobByDigest(trx, digest).forNoKeyUpdate().executeTakeFirst()
+    if (row !== undefined || key`,
+    to: `const row = await blobByDigest(trx, digest).executeTakeFirst()
+    if (row !== undefined || key`,
+    caughtBy: ['postgres'],
+  },
+  {
+    name: 'a deletion of a blob does not lock it',
+    file: BLOB_ROWS,
+    from: `          await blobByDigest(trx, digest).forNoKeyUpdate().executeTakeFirst()
+          const repositoryId`,
+    to: `          const repositoryId`,
+    caughtBy: ['model', 'postgres'],
+  },
+  {
+    name: 'a purge does not lock the blobs',
+    file: STEPS,
+    from: `for (const each of digests) await lockBlob(trx, { digest: each })`,
+    to: `void lockBlob`,
+    caughtBy: ['model', 'postgres'],
+  },
+  {
+    name: 'a manifest is checked without the lock of its repository',
+    file: 'src/metadata/repositories.ts',
+    from: `const row = await trx.selectFrom('repositories').select('id').where('name', '=', name).forUpdate().executeTakeFirst()`,
+    to: `const row = await trx.selectFrom('repositories').select('id').where('name', '=', name).executeTakeFirst()`,
+    caughtBy: ['postgres'],
+  },
+]
