@@ -31,6 +31,7 @@ import { createServer, type Fetch } from './http/server.ts'
 import { createBlobHandlers } from './http/v2/blobs.ts'
 import { createCatalogHandlers } from './http/v2/catalog.ts'
 import { createManifestHandlers } from './http/v2/manifests.ts'
+import { createOverviewHandlers } from './http/v2/overview.ts'
 import { createReferrersHandlers } from './http/v2/referrers.ts'
 import { createTagsHandlers } from './http/v2/tags.ts'
 import { createUploadHandlers } from './http/v2/uploads.ts'
@@ -70,6 +71,8 @@ export interface App {
   retaining: Pick<Retaining, 'retain' | 'look'>
   /** Copies the database if the last copy is a day old; it happens by itself, too. */
   copyDatabase(): Promise<void>
+  /** Writes how often what was pulled; it happens by itself every half minute. */
+  flushPulls(): Promise<void>
   /** Removes notifications that were delivered or given up long ago; it happens by itself every minute. */
   pruneNotifications(): Promise<void>
   /**
@@ -242,6 +245,7 @@ export async function createApp(
         tags: createTagsHandlers({ tags, maxTags: next.tags.maxTags }),
         referrers: createReferrersHandlers({ referrers }),
         catalog: createCatalogHandlers({ catalog, maxEntries: next.catalog.maxEntries }),
+        overview: createOverviewHandlers({ catalog, tags }),
       })
       const fetch = createServer({
         routes,
@@ -305,6 +309,7 @@ export async function createApp(
       },
       retaining,
       copyDatabase: copying.run,
+      flushPulls: pulls.flush,
       pruneNotifications: told.prune,
       async reconfigure(next) {
         const opened = await open(next)

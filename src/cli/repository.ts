@@ -1,8 +1,14 @@
 import { Command } from 'commander'
-import type { RepositoryDeletedView } from '../http/api/repository-schemas.ts'
+import type { RepositoriesView, RepositoryDeletedView, RepositoryTagsView } from '../http/api/repository-schemas.ts'
 import { type AdminContext, type AdminFlags, adminOptions, ofProcess, segment, withApi } from './control.ts'
 import { CommandError } from './error.ts'
-import { tell } from './table.ts'
+import { bytesText } from './progress.ts'
+import { show, tell, timeCell } from './table.ts'
+
+interface PageFlags extends AdminFlags {
+  limit: string
+  last?: string
+}
 
 interface DeleteFlags extends AdminFlags {
   yes?: true
@@ -11,7 +17,33 @@ interface DeleteFlags extends AdminFlags {
 }
 
 export function repositoryCommand(context: AdminContext = ofProcess): Command {
-  const command = new Command('repository').alias('repo').description('delete whole repositories, or rename them')
+  const command = new Command('repository')
+    .alias('repo')
+    .description('list whole repositories, delete them, or give them other names')
+
+  pageOptions(
+    command.command('list').alias('ls').description('list repositories with size, tags and pulls'),
+    '100',
+  ).action(async (flags: PageFlags) => {
+    await withApi(context, flags, async (ask) => {
+      const { limit, last } = flags
+      show(context, flags, await ask<RepositoriesView>('GET', '/repositories', { query: { limit, last } }), table)
+    })
+  })
+
+  pageOptions(
+    command
+      .command('tags')
+      .description('list the tags of a repository: who pushed them when, and pulls')
+      .argument('<name>'),
+    '1000',
+  ).action(async (name: string, flags: PageFlags) => {
+    await withApi(context, flags, async (ask) => {
+      const { limit, last } = flags
+      const path = `/repositories/${segment(name)}/tags`
+      show(context, flags, await ask<RepositoryTagsView>('GET', path, { query: { limit, last } }), tagsTable)
+    })
+  })
 
   adminOptions(
     command
@@ -49,6 +81,31 @@ export function repositoryCommand(context: AdminContext = ofProcess): Command {
       })
     })
   return command
+}
+
+function pageOptions(command: Command, most: string): Command {
+  return adminOptions(command)
+    .option('--limit <n>', `rows at most, up to ${most}`, '100')
+    .option('--last <name>', 'only what comes after this one')
+}
+
+function table({ repositories }: RepositoriesView): string[][] {
+  const rows = repositories.map(({ name, tags, size, complete, updatedAt, pulls, lastPullAt }) => {
+    const least = complete ? '' : '>'
+    return [
+      ...[name, `${least}${tags}`, `${least}${bytesText(size)}`],
+      ...[timeCell(updatedAt), String(pulls), timeCell(lastPullAt)],
+    ]
+  })
+  return [['REPOSITORY', 'TAGS', 'SIZE', 'UPDATED', 'PULLS', 'LAST PULL'], ...rows]
+}
+
+function tagsTable({ tags }: RepositoryTagsView): string[][] {
+  const rows = tags.map(({ name, digest, size, pushedAt, pushedBy, pulls, lastPullAt }) => [
+    ...[name, digest, bytesText(size), timeCell(pushedAt), pushedBy === '' ? '(anonymous)' : (pushedBy ?? '-')],
+    ...[String(pulls), timeCell(lastPullAt)],
+  ])
+  return [['TAG', 'DIGEST', 'SIZE', 'PUSHED', 'BY', 'PULLS', 'LAST PULL'], ...rows]
 }
 
 /** Who deletes a whole repository types its name. @throws CommandError */

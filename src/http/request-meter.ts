@@ -10,7 +10,7 @@ export interface RequestMeter {
   end(resource: Resource, trail: Trail, response: Response, now: number): void
 }
 
-/** distribution's names of its routes; `referrers` is Berth's own. */
+/** distribution's names of its routes; those of `referrers` and of the overviews are Berth's own. */
 const HANDLERS: Record<Resource, string> = {
   base: 'base',
   catalog: 'catalog',
@@ -20,6 +20,8 @@ const HANDLERS: Record<Resource, string> = {
   uploads: 'blob_upload',
   upload: 'blob_upload_chunk',
   referrers: 'referrers',
+  'catalog-overview': 'catalog_overview',
+  'tags-overview': 'tags_overview',
 }
 
 /** Seconds. */

@@ -11,6 +11,7 @@ const handlers: Handlers = {
   tags: { list: handler },
   referrers: { list: handler },
   catalog: { list: handler },
+  overview: { repositories: handler, tags: handler },
 }
 
 describe('a path names', () => {
@@ -35,6 +36,13 @@ describe('a path names', () => {
     ['uploads without their slash', '/v2/a/blobs/uploads', { resource: 'uploads', name: 'a', reference: '' }],
     ['an upload', '/v2/a/blobs/uploads/id', { resource: 'upload', name: 'a', reference: 'id' }],
     ['referrers', '/v2/a/referrers/sha256:x', { resource: 'referrers', name: 'a', reference: 'sha256:x' }],
+    ['an overview of tags', '/v2/a/b/_berth/tags/list', { resource: 'tags-overview', name: 'a/b', reference: '' }],
+    [
+      'an overview of repositories',
+      '/v2/_berth/catalog/list',
+      { resource: 'catalog-overview', name: '', reference: '' },
+    ],
+    ['nothing: a catalog of a repository', '/v2/a/_berth/catalog/list', undefined],
     ['nothing: a verb without a name', '/v2/manifests/v1', undefined],
     ['nothing: an unknown verb', '/v2/a/things/x', undefined],
     ['nothing: a verb without a reference', '/v2/a/manifests/', undefined],
@@ -84,9 +92,13 @@ describe('the table of routes', () => {
       'GET base': '',
       'HEAD base': '',
       'GET catalog': '*',
+      'GET catalog-overview': '*',
       'HEAD catalog': '*',
+      'HEAD catalog-overview': '*',
       'GET tags': 'pull',
+      'GET tags-overview': 'pull',
       'HEAD tags': 'pull',
+      'HEAD tags-overview': 'pull',
       'GET manifest': 'pull',
       'HEAD manifest': 'pull',
       'PUT manifest': 'pull,push',

@@ -12,10 +12,21 @@ export interface Handlers {
   tags: { list: Handler }
   referrers: { list: Handler }
   catalog: { list: Handler }
+  overview: { repositories: Handler; tags: Handler }
 }
 
 /** What a path can name. */
-export type Resource = 'base' | 'catalog' | 'tags' | 'manifest' | 'blob' | 'uploads' | 'upload' | 'referrers'
+export type Resource =
+  | 'base'
+  | 'catalog'
+  | 'tags'
+  | 'manifest'
+  | 'blob'
+  | 'uploads'
+  | 'upload'
+  | 'referrers'
+  | 'catalog-overview'
+  | 'tags-overview'
 
 /**
  * What a route asks of its caller:
@@ -38,7 +49,7 @@ export interface Route {
 }
 
 /** THE table. */
-export function createRoutes({ blobs, manifests, uploads, tags, referrers, catalog }: Handlers): Route[] {
+export function createRoutes({ blobs, manifests, uploads, tags, referrers, catalog, overview }: Handlers): Route[] {
   return [
     { resource: 'base', method: 'GET', access: 'login', handle: checkSupport },
     { resource: 'base', method: 'HEAD', access: 'login', handle: checkSupport },
@@ -61,6 +72,10 @@ export function createRoutes({ blobs, manifests, uploads, tags, referrers, catal
     { resource: 'upload', method: 'DELETE', access: 'delete', handle: uploads.cancel, writes: true },
     { resource: 'referrers', method: 'GET', access: 'pull', handle: referrers.list },
     { resource: 'referrers', method: 'HEAD', access: 'pull', handle: referrers.list },
+    { resource: 'catalog-overview', method: 'GET', access: 'catalog', handle: overview.repositories },
+    { resource: 'catalog-overview', method: 'HEAD', access: 'catalog', handle: overview.repositories },
+    { resource: 'tags-overview', method: 'GET', access: 'pull', handle: overview.tags },
+    { resource: 'tags-overview', method: 'HEAD', access: 'pull', handle: overview.tags },
   ]
 }
 
@@ -93,6 +108,9 @@ export function neededAccess(rule: AccessRule, name: string, query: Query): Acce
   }
 }
 
+/** Where Berth's own lists are (OCI Distribution Specification, "Extensions"). */
+const EXTENSION = '/_berth'
+
 /**
  * What a path below the prefix names, or undefined. Repository names have slashes, so paths are read from their end.
  * The name is not validated here.
@@ -112,7 +130,15 @@ export function parseTarget(path: string): Target | undefined {
     case 'manifests':
       return last === '' ? undefined : { resource: 'manifest', name, reference: last }
     case 'tags':
-      return last === 'list' ? { resource: 'tags', name, reference: '' } : undefined
+      if (last !== 'list') return undefined
+      // No part of a repository's name begins so.
+      return name.endsWith(EXTENSION)
+        ? { resource: 'tags-overview', name: name.slice(0, -EXTENSION.length), reference: '' }
+        : { resource: 'tags', name, reference: '' }
+    case 'catalog':
+      return last === 'list' && `/${name}` === EXTENSION
+        ? { resource: 'catalog-overview', name: '', reference: '' }
+        : undefined
     case 'referrers':
       return last === '' ? undefined : { resource: 'referrers', name, reference: last }
     case 'blobs':

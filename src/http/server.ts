@@ -107,7 +107,7 @@ export function createServer(deps: ServerDeps): Fetch {
     const found = methodsOf.get(target.resource)?.find((entry) => entry.method === request.method)
     if (found === undefined) return methodNotAllowed(target.resource)
     const { name, reference, resource } = target
-    if (resource !== 'base' && resource !== 'catalog') checkName(name)
+    if (resource !== 'base' && !isCatalog(resource)) checkName(name)
     const query = parseQuery(queryText)
     const needed = neededAccess(found.access, name, query)
     const address = () => deps.clientAddress(connection.peer(), request.headers.get('x-forwarded-for'))
@@ -148,7 +148,7 @@ export function createServer(deps: ServerDeps): Fetch {
   function admitted(verdict: Verdict, resource: Resource): Call['subject'] | undefined {
     if (verdict.allowed) return verdict.subject
     const { subject } = verdict
-    if (resource !== 'catalog' || subject === undefined || subject.granted === 'everything') return undefined
+    if (!isCatalog(resource) || subject === undefined || subject.granted === 'everything') return undefined
     const asksForCatalog = subject.granted.some(({ type }) => type === 'registry')
     return !asksForCatalog && pullable(subject.granted).length > 0 ? subject : undefined
   }
@@ -264,6 +264,10 @@ function commonHeaders(extra: readonly [string, readonly string[]][]): Record<st
 }
 
 class BadHost extends Error {}
+
+function isCatalog(resource: Resource): boolean {
+  return resource === 'catalog' || resource === 'catalog-overview'
+}
 
 function unsupported(message: string): RegistryError {
   return new RegistryError('UNSUPPORTED', { detail: message })

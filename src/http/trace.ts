@@ -12,6 +12,8 @@ const TEMPLATES: Record<Resource, string> = {
   uploads: '/v2/{name}/blobs/uploads/',
   upload: '/v2/{name}/blobs/uploads/{uuid}',
   referrers: '/v2/{name}/referrers/{digest}',
+  'catalog-overview': '/v2/_berth/catalog/list',
+  'tags-overview': '/v2/{name}/_berth/tags/list',
 }
 
 /** Serves a request as a span `METHOD template` (OpenTelemetry, "Semantic Conventions for HTTP Spans"). */

@@ -48,6 +48,7 @@ export interface Tables {
   tag_history: TagHistoryTable
   manifest_pulls: PullsColumns & { manifest_id: number }
   tag_pulls: PullsColumns & { repository_id: number; name: string }
+  repository_pulls: PullsColumns & { repository_id: number }
   /** `tag` is `''` for the manifest itself. */
   trash_pulls: PullsColumns & { trash_id: number; tag: string }
   /** How much the collector has taken so far. */

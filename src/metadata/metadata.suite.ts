@@ -23,6 +23,7 @@ import { groupsSuite } from './groups.suite.ts'
 import { immutableSuite } from './immutable.suite.ts'
 import { listsSuite } from './lists.suite.ts'
 import { manifestsSuite } from './manifests.suite.ts'
+import { overviewSuite } from './overview.suite.ts'
 import { pullsSuite } from './pulls.suite.ts'
 import { repositoriesSuite } from './repositories.suite.ts'
 import { retentionSuite } from './retention.suite.ts'
@@ -47,6 +48,7 @@ export function metadataSuite(name: string, open: Open): void {
     blobsSuite(() => opened)
     collectionSuite(() => opened)
     pullsSuite(() => opened)
+    overviewSuite(() => opened)
     repositoriesSuite(() => opened)
     retentionSuite(() => opened)
     adoptionSuite(() => opened)

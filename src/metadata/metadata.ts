@@ -7,7 +7,7 @@ import type { Cause, Change, Collection, TagMove, TagRestored, Trash } from './c
 import type { Events, NewEvent } from './event-types.ts'
 import type { Denial, ImmutableRules, TagProtection } from './limit-types.ts'
 import type { Pulls } from './pull-types.ts'
-import type { DeletedPortion, DeletionProgress, Renamed, RepositoryChange } from './repository-types.ts'
+import type { DeletedPortion, DeletionProgress, Overview, Renamed, RepositoryChange } from './repository-types.ts'
 import type { Retention } from './retention-types.ts'
 import type { Status } from './status-types.ts'
 import type { Verification } from './verification-types.ts'
@@ -42,6 +42,7 @@ export interface Metadata {
   collection: Collection
   trash: Trash
   pulls: Pulls
+  overview: Overview
   immutable: ImmutableRules
   retention: Retention
   users: Users

@@ -9,6 +9,7 @@ import { groups } from './groups.ts'
 import { immutable } from './immutable.ts'
 import { manifests } from './manifests.ts'
 import type { Metadata } from './metadata.ts'
+import { overview } from './overview.ts'
 import { pulls } from './pulls.ts'
 import { referrers } from './referrers.ts'
 import { repositories } from './repositories.ts'
@@ -38,6 +39,7 @@ export function nouns(database: Database): Nouns {
     collection: collection(database),
     trash: trash(database),
     pulls: pulls(database),
+    overview: overview(database),
     immutable: immutable(database),
     retention: retention(database),
     users: users(database),

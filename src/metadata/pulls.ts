@@ -12,10 +12,13 @@ export function pulls(database: Database): Pulls {
               .selectFrom('repositories')
               .select('id')
               .where('name', '=', repository)
+              .where('removed_at', 'is', null)
+              .forKeyShare()
               .executeTakeFirst()
             if (row === undefined) continue
             await addToManifests(trx, row.id, own)
             await addToTags(trx, row.id, own)
+            await addToRepository(trx, row.id, own)
           }
         },
         { durable: false },
@@ -102,6 +105,27 @@ async function addToTags(trx: Handle, repositoryId: number, tallies: readonly Pu
     return sum === undefined ? [] : [{ repository_id: repositoryId, name, pulls: sum.pulls, last_at: sum.lastAt }]
   })
   await addTagPulls(trx, rows)
+}
+
+/** Those of all manifests, whatever became of them since. */
+async function addToRepository(trx: Handle, repositoryId: number, tallies: readonly PullTally[]): Promise<void> {
+  const sum = summed(tallies.map((tally) => [repositoryId, tally])).get(repositoryId)
+  if (sum === undefined) return
+  await trx
+    .insertInto('repository_pulls')
+    .values({ repository_id: repositoryId, pulls: sum.pulls, last_at: sum.lastAt })
+    .onConflict((conflict) =>
+      conflict.column('repository_id').doUpdateSet(({ eb, ref }) => ({
+        pulls: eb('repository_pulls.pulls', '+', ref('excluded.pulls')),
+        last_at: eb
+          .case()
+          .when('excluded.last_at', '>', ref('repository_pulls.last_at'))
+          .then(ref('excluded.last_at'))
+          .else(ref('repository_pulls.last_at'))
+          .end(),
+      })),
+    )
+    .execute()
 }
 
 function summed<K>(tallies: readonly (readonly [K, Pulled])[]): Map<K, Pulled> {

@@ -162,6 +162,11 @@ export async function openSqlite({
       runs: method('read', 'retention', 'runs'),
       lastScheduled: here.retention.lastScheduled,
     },
+    // They count as they go.
+    overview: {
+      repositories: method('read', 'overview', 'repositories'),
+      tags: method('read', 'overview', 'tags'),
+    },
     users: {
       find: hot.users.find,
       list: (page, kind) => (isShort(page) ? here.users.list : long.users)(page, kind),

@@ -1,8 +1,12 @@
-import type { Metadata, Page } from '../metadata/metadata.ts'
+import type { Metadata, Overview, Page, RepositoryOverview } from '../metadata/metadata.ts'
+
+export type { RepositoryOverview }
 
 export interface Catalog {
   /** Names of repositories that hold a manifest: one page, in byte order; only those of `among`, where it is given. */
   list(page: Page, among?: readonly string[]): Promise<string[]>
+  /** The same, with what people want to know of each: see there. */
+  overview: Overview['repositories']
 }
 
 export function createCatalog({ metadata }: { metadata: Metadata }): Catalog {
@@ -17,5 +21,7 @@ export function createCatalog({ metadata }: { metadata: Metadata }): Catalog {
       }
       return found
     },
+
+    overview: (page, among) => metadata.overview.repositories(page, among),
   }
 }

@@ -1,4 +1,4 @@
-import type { DeletionProgress, Metadata, Renamed } from '../metadata/metadata.ts'
+import type { DeletionProgress, Metadata, Overview, Renamed } from '../metadata/metadata.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { Blobs } from './blobs.ts'
 import type { EventCause, Events } from './events.ts'
@@ -39,6 +39,9 @@ export interface Repositories {
   delete(name: string, by: RepositoryChanger): Promise<RepositoryDeleted | undefined>
   /** Gives the repository another name, at once: see the rows' `rename`. */
   rename(from: string, to: string, by: RepositoryChanger): Promise<Renamed>
+  /** For administrators. */
+  overview: Overview['repositories']
+  tags: Overview['tags']
 }
 
 /** Manifests that one transaction takes: other writers wait meanwhile. */
@@ -60,6 +63,9 @@ export function createRepositories(deps: {
   const { metadata, manifests, blobs, uploads, pulls, immutable, events, onFreed, now, newId } = deps
   const { repositories } = metadata
   return {
+    overview: metadata.overview.repositories,
+    tags: metadata.overview.tags,
+
     async delete(name, { actor, force, cause }) {
       const protections = force ? [] : await immutable.of(name)
       const startedAt = now()

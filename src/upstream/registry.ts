@@ -4,6 +4,7 @@ import { parseManifest, referrersTag } from '../oci/manifest.ts'
 import { isIndexMediaType, MEDIA_TYPES } from '../oci/media-type.ts'
 import { CATALOG, repositoryAccess } from '../oci/scope.ts'
 import { UpstreamError } from './error.ts'
+import { createOverview, type OverviewRange, type OverviewRows } from './overview.ts'
 import { nextPage } from './pages.ts'
 import type { RepositoryReference } from './reference.ts'
 import type { Session } from './session.ts'
@@ -20,6 +21,9 @@ export interface Registry {
   /** All repositories, in the order of the registry, page by page as they are asked for. `pageSize`: what is asked for at once. */
   catalog(registry: string, options?: { pageSize?: number; last?: string }): AsyncIterable<string>
   tags(repository: RepositoryReference, options?: { pageSize?: number; last?: string }): AsyncIterable<string>
+  /** What Berth knows of tags besides, by name; undefined: the registry does not say (as every other one). */
+  tagOverview(repository: RepositoryReference, range: OverviewRange): Promise<OverviewRows | undefined>
+  catalogOverview(registry: string, range: OverviewRange): Promise<OverviewRows | undefined>
   /** Undefined when it is not there. `reference` is a tag or a digest. */
   head(repository: RepositoryReference, reference: string): Promise<Descriptor | undefined>
   /** @throws UpstreamError `not-found`; `invalid` when the bytes do not have the digest that was asked for */
@@ -48,7 +52,11 @@ const ACCEPT = [
 /** Bytes of a manifest or a page that are taken from a stranger. */
 const MAX_BODY = 16 * 1024 * 1024
 
-export function createRegistry({ session }: { session: Session }): Registry {
+/** `looking`: manifests are fetched to be shown, which Berth does not count as pulls. */
+export function createRegistry({ session, looking = false }: { session: Session; looking?: boolean }): Registry {
+  const overview = createOverview(session)
+  const look = looking ? '?look' : ''
+
   async function* pages(
     first: Parameters<Session['request']>[0],
     namesIn: (json: Record<string, unknown>) => unknown,
@@ -91,7 +99,7 @@ export function createRegistry({ session }: { session: Session }): Registry {
     const response = await session.request({
       ...request,
       method: 'GET',
-      path: `${repository.repository}/manifests/${reference}`,
+      path: `${repository.repository}/manifests/${reference}${look}`,
       headers: { Accept: ACCEPT },
       expected: [200],
     })
@@ -132,6 +140,17 @@ export function createRegistry({ session }: { session: Session }): Registry {
         },
         ({ tags }) => tags,
       )
+    },
+
+    tagOverview({ registry, repository }, range) {
+      const needed = repositoryAccess(repository, 'pull')
+      const path = `${repository}/_berth/tags/list`
+      return overview({ registry, repository, needed, path, range, rowsIn: ({ tags }) => tags })
+    },
+
+    catalogOverview(registry, range) {
+      const path = '_berth/catalog/list'
+      return overview({ registry, needed: [CATALOG], path, range, rowsIn: ({ repositories }) => repositories })
     },
 
     head,

@@ -30,6 +30,8 @@ export interface UpstreamOptions {
   certFile?: string | undefined
   keyFile?: string | undefined
   certDirs?: readonly string[]
+  /** Manifests are fetched to be shown to somebody: Berth does not count that as pulls. */
+  looking?: boolean
   insecure?: boolean
   plainHttp?: boolean
   headers?: Readonly<Record<string, string>>
@@ -66,7 +68,7 @@ export function createUpstream(options: UpstreamOptions): Upstream {
   const authorization = createAuthorization({ transport, credentials, insecure, now })
   const session = createSession({ transport, authorization })
   return {
-    ...createRegistry({ session }),
+    ...createRegistry({ session, looking: options.looking ?? false }),
     blobs: createBlobs({ session }),
     credentials,
     authorization,

@@ -119,6 +119,9 @@ describeWith(['docker-registry', 'htpasswd', 'openssl'], 'the verbs of the clien
       )
       const sizeOf = (image: TestImage) =>
         [image.manifest, image.config, ...image.layers].reduce((sum, { bytes }) => sum + bytes.byteLength, 0)
+      // What only Berth tells; nothing of this is a pull.
+      const isBerth = name.startsWith('Berth')
+      const told = isBerth ? { pushedAt: expect.any(String), pulls: 0, lastPullAt: null } : {}
       const rows = (await list('-l', '--sort', 'size', '--desc', '--format', 'ndjson')).trim().split('\n')
       const row = (tag: string) => ({
         tag,
@@ -127,6 +130,7 @@ describeWith(['docker-registry', 'htpasswd', 'openssl'], 'the verbs of the clien
         platforms: ['linux/amd64'],
         size: sizeOf(AMD),
         created: null,
+        ...told,
       })
       expect(rows.map((text) => JSON.parse(text))).toEqual([
         {
@@ -138,10 +142,20 @@ describeWith(['docker-registry', 'htpasswd', 'openssl'], 'the verbs of the clien
         },
         ...['v1.9', 'v1.10', 'latest'].map(row),
       ])
-      expect(await list('-l', '--include', 'v1.9')).toBe(
-        `TAG   DIGEST                                                                   PLATFORMS    SIZE
-v1.9  ${AMD.manifest.digest}  linux/amd64  ${(sizeOf(AMD) / 1024).toFixed(1)} KiB
-`,
+      const size = `${(sizeOf(AMD) / 1024).toFixed(1)} KiB`
+      const [titles, line] = (await list('-l', '--include', 'v1.9')).split('\n').map((text) => text.split(/ {2,}/))
+      const more = isBerth
+        ? [
+            ['PUSHED', 'PULLS', 'LAST PULL'],
+            [expect.stringMatching(/^2\d{3}-.*Z$/), '0', '-'],
+          ]
+        : [[], []]
+      expect(titles).toEqual(['TAG', 'DIGEST', 'PLATFORMS', 'SIZE', ...(more[0] ?? [])])
+      expect(line).toEqual(['v1.9', AMD.manifest.digest, 'linux/amd64', size, ...(more[1] ?? [])])
+      expect(await shell.run('ls', app, '--sort', 'pushed')).toMatchObject({ code: isBerth ? 0 : 4 })
+      const [catalogTitles] = (await shell.run('catalog', site.registry, '-l')).out.split('\n')
+      expect(catalogTitles?.split(/ {2,}/)).toEqual(
+        isBerth ? ['REPOSITORY', 'TAGS', 'SIZE', 'UPDATED', 'PULLS', 'LAST PULL'] : ['other'],
       )
     })
 

@@ -1,10 +1,14 @@
 import { Command } from 'commander'
 import { parseRegistry } from '../../upstream/reference.ts'
+import { bytesText } from '../progress.ts'
+import { formatTable, timeCell } from '../table.ts'
 import { type ConnectionFlags, connect, connectionOptions, parseCount } from './connection.ts'
 import type { ClientContext } from './context.ts'
 import { formatOption, lines, parseFormat, show } from './output.ts'
+import { PULL_TITLES, pullCells, type Usage, usageOf } from './overview.ts'
 
 interface CatalogFlags extends ConnectionFlags {
+  long?: true
   fullRef?: true
   limit?: number
   last?: string
@@ -14,6 +18,7 @@ interface CatalogFlags extends ConnectionFlags {
 
 export function catalogCommand(context: ClientContext): Command {
   return formatOption(connectionOptions(new Command('catalog').argument('<registry>', 'HOST or HOST:PORT')))
+    .option('-l, --long', 'with tags, size, changes and pulls, where the registry tells of them')
     .option('--full-ref', 'with the registry before each name')
     .option('-n, --limit <n>', 'at most so many', parseCount)
     .option('--last <repository>', 'only what comes after this one')
@@ -25,13 +30,28 @@ export function catalogCommand(context: ClientContext): Command {
       const names: string[] = []
       const upstream = connect(context, flags)
       for await (const name of upstream.catalog(registry, last === undefined ? {} : { last })) {
-        if (name.startsWith(prefix)) names.push(flags.fullRef ? `${registry}/${name}` : name)
+        if (name.startsWith(prefix)) names.push(name)
         if (names.length >= limit) break
       }
+      const usage = flags.long
+        ? await upstream.catalogOverview(registry, { last, until: names.at(-1) ?? '' })
+        : undefined
+      const rows = names.map((name) => ({
+        ...{ registry, name: flags.fullRef ? `${registry}/${name}` : name },
+        ...usageOf(usage?.get(name)),
+      }))
+      const shown = rows.map(({ name }) => name)
       show(context, format, {
-        whole: { registry, repositories: names },
-        list: { name: 'repositories', rows: names.map((name) => ({ registry, name })) },
-        text: lines(names),
+        whole: { registry, repositories: flags.long ? rows : shown },
+        list: { name: 'repositories', rows },
+        text: usage === undefined ? lines(shown) : formatTable([TITLES, ...rows.map(cellsOf)]),
       })
     })
+}
+
+const TITLES = ['REPOSITORY', 'TAGS', 'SIZE', 'UPDATED', ...PULL_TITLES]
+
+function cellsOf({ name, tags, size, updatedAt, ...usage }: { name: string } & Usage): string[] {
+  const counts = [tags === undefined ? '-' : String(tags), size === undefined ? '-' : bytesText(size)]
+  return [name, ...counts, timeCell(updatedAt ?? null), ...pullCells(usage)]
 }

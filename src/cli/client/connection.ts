@@ -45,6 +45,8 @@ export function upstreamOptions(context: ClientContext, flags: ConnectionFlags):
     ...{ env: context.env, home: context.home, now: context.now, signal: context.signal },
     ...{ insecure, plainHttp, caFile, certFile, keyFile },
     userAgent: `berth/${VERSION}`,
+    // No verb runs an image.
+    looking: true,
     credentialFile: flags.registryConfig ?? flags.authfile,
     headers: Object.fromEntries((flags.header ?? []).map(parseHeader)),
     ...(timeout === undefined ? {} : { timeoutMs: timeout }),

@@ -3,13 +3,14 @@ import { UpstreamError } from '../../upstream/error.ts'
 import { formatRepository, parseRepository, type RepositoryReference } from '../../upstream/reference.ts'
 import type { Upstream } from '../../upstream/upstream.ts'
 import { bytesText } from '../progress.ts'
-import { formatTable } from '../table.ts'
+import { formatTable, timeCell } from '../table.ts'
 import { type ConnectionFlags, connect, connectionOptions, parseCount } from './connection.ts'
 import type { ClientContext } from './context.ts'
 import { formatOption, lines, parseFormat, show, type View } from './output.ts'
+import { PULL_TITLES, pullCells, type Usage, usageOf } from './overview.ts'
 import { inParallel } from './parallel.ts'
 import { type TagDetails, tagReader } from './tag-details.ts'
-import { type SortKey, sortTags } from './tag-order.ts'
+import { SORT_KEYS, type SortKey, sortTags } from './tag-order.ts'
 
 interface LsFlags extends ConnectionFlags {
   long?: true
@@ -24,6 +25,8 @@ interface LsFlags extends ConnectionFlags {
   format: string
 }
 
+type Row = { tag: string } & Partial<TagDetails> & Usage
+
 /** Tags that are read at a time. */
 const READERS = 8
 /** What stands for a referrer where the registry has no such list, and what cosign keeps beside an image. */
@@ -31,12 +34,12 @@ const DIGEST_TAG = /^sha(?:256|512)-[0-9a-f]{64,128}(?:\.[a-z]+)?$/
 
 export function lsCommand(context: ClientContext): Command {
   return formatOption(connectionOptions(new Command('ls').argument('<repository>', 'HOST[:PORT]/NAME')))
-    .option('-l, --long', 'with digest, platforms and size')
+    .option('-l, --long', 'with digest, platforms and size; with pushes and pulls where the registry tells of them')
     .option('--full-ref', 'with the repository before each tag')
     .option('-O, --omit-digest-tags', 'without tags that stand for a digest (sha256-…)')
     .option('--include <regexp>', 'only tags that match')
     .option('--exclude <regexp>', 'no tags that match')
-    .addOption(new Option('--sort <key>', 'in this order').choices(['name', 'semver', 'created', 'size']))
+    .addOption(new Option('--sort <key>', 'in this order').choices(SORT_KEYS))
     .option('--desc', 'the last first')
     .option('-n, --limit <n>', 'at most so many', parseCount)
     .option('--last <tag>', 'only what the registry lists after this one')
@@ -47,12 +50,18 @@ export function lsCommand(context: ClientContext): Command {
       const upstream = connect(context, flags)
       const tags = await listed(upstream, repository, flags, isWanted)
       const needsDetails = flags.long || flags.sort === 'created' || flags.sort === 'size'
-      const found: ({ tag: string } & Partial<TagDetails>)[] = needsDetails
+      const needsUsage = flags.long || flags.sort === 'pushed' || flags.sort === 'pulled' || flags.sort === 'pulls'
+      const usage = needsUsage ? await upstream.tagOverview(repository, rangeOf(flags, tags)) : undefined
+      if (needsUsage && !flags.long && usage === undefined) {
+        throw new UpstreamError('unsupported', `${repository.registry} does not tell when tags were pushed or pulled`)
+      }
+      const details: ({ tag: string } & Partial<TagDetails>)[] = needsDetails
         ? (await inParallel(tags, READERS, tagReader(upstream, repository))).filter((row) => row !== undefined)
         : tags.map((tag) => ({ tag }))
+      const found: Row[] = details.map((row) => ({ ...usageOf(usage?.get(row.tag)), ...row }))
       const sorted = flags.sort === undefined ? found : sortTags(found, flags.sort)
       const rows = (flags.desc ? sorted.toReversed() : sorted).slice(0, flags.limit)
-      show(context, format, viewOf(repository, rows, flags))
+      show(context, format, viewOf(repository, rows, flags, usage !== undefined))
     })
 }
 
@@ -86,22 +95,30 @@ async function listed(
   return tags
 }
 
+/** No more than what is shown. */
+function rangeOf({ last }: LsFlags, tags: readonly string[]): { last: string | undefined; until: string } {
+  return { last, until: tags.toSorted().at(-1) ?? '' }
+}
+
 function viewOf(
   repository: RepositoryReference,
-  rows: readonly ({ tag: string } & Partial<TagDetails>)[],
+  rows: readonly Row[],
   { long, fullRef }: LsFlags,
+  hasUsage: boolean,
 ): View {
   const nameOf = (tag: string) => (fullRef ? `${formatRepository(repository)}:${tag}` : tag)
   const shown = rows.map((row) => (long ? { ...row, tag: nameOf(row.tag) } : { tag: nameOf(row.tag) }))
-  const table = rows.map(({ tag, digest = '', platforms = [], size = 0 }) => [
+  const table = rows.map(({ tag, digest = '', platforms = [], size = 0, ...usage }) => [
     nameOf(tag),
     digest,
     platforms.join(',') || '-',
     bytesText(size),
+    ...(hasUsage ? [timeCell(usage.pushedAt ?? null), ...pullCells(usage)] : []),
   ])
+  const titles = ['TAG', 'DIGEST', 'PLATFORMS', 'SIZE', ...(hasUsage ? ['PUSHED', ...PULL_TITLES] : [])]
   return {
     whole: { ...repository, tags: long ? shown : shown.map(({ tag }) => tag) },
     list: { name: 'tags', rows: shown },
-    text: long ? formatTable([['TAG', 'DIGEST', 'PLATFORMS', 'SIZE'], ...table]) : lines(shown.map(({ tag }) => tag)),
+    text: long ? formatTable([titles, ...table]) : lines(shown.map(({ tag }) => tag)),
   }
 }

@@ -18,11 +18,28 @@ test.each<[Parameters<typeof sortTags>[1], string[]]>([
   ['name', ['a', 'b', 'c']],
   ['created', ['c', 'b', 'a']],
   ['size', ['b', 'c', 'a']],
+  ['pushed', ['c', 'a', 'b']],
+  ['pulled', ['b', 'c', 'a']],
+  ['pulls', ['a', 'b', 'c']],
 ])('by %s, and by name what is the same there', (key, expected) => {
   const rows = [
-    { tag: 'b', created: '2026-01-01T00:00:00+01:00', size: 1 },
-    { tag: 'a', created: '2026-01-01T00:00:00Z', size: 2 },
-    { tag: 'c', created: null, size: 1 },
+    {
+      tag: 'b',
+      created: '2026-01-01T00:00:00+01:00',
+      size: 1,
+      pushedAt: '2026-01-02T00:00:00Z',
+      pulls: 1,
+      lastPullAt: null,
+    },
+    {
+      tag: 'a',
+      created: '2026-01-01T00:00:00Z',
+      size: 2,
+      pushedAt: '2026-01-01T00:00:00Z',
+      pulls: 1,
+      lastPullAt: '2026-01-03T00:00:00Z',
+    },
+    { tag: 'c', created: null, size: 1, pulls: 2, lastPullAt: '2026-01-02T00:00:00Z' },
   ]
   expect(sorted(key, rows)).toEqual(expected)
 })

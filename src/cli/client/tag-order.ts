@@ -1,6 +1,8 @@
+import type { Usage } from './overview.ts'
 import type { TagDetails } from './tag-details.ts'
 
-export type SortKey = 'name' | 'semver' | 'created' | 'size'
+export const SORT_KEYS = ['name', 'semver', 'created', 'size', 'pushed', 'pulled', 'pulls'] as const
+export type SortKey = (typeof SORT_KEYS)[number]
 
 /** `v1.2` → `1.2.0`; undefined for what is no version. */
 function versionOf(tag: string): string | undefined {
@@ -22,18 +24,26 @@ export function compareNames(a: string, b: string): number {
   return a < b ? -1 : Number(a > b)
 }
 
-/** Sorted anew; details are needed for `created` and `size` alone. */
-export function sortTags<T extends { tag: string } & Partial<TagDetails>>(rows: readonly T[], key: SortKey): T[] {
+/** Sorted anew; details are needed for `created` and `size`, and what the registry says besides for `pushed`, `pulled` and `pulls`. */
+export function sortTags<T extends { tag: string } & Partial<TagDetails> & Usage>(
+  rows: readonly T[],
+  key: SortKey,
+): T[] {
   const compare: Record<SortKey, (a: T, b: T) => number> = {
     name: () => 0,
     semver: (a, b) => compareVersions(a.tag, b.tag),
-    created: (a, b) => timeOf(a) - timeOf(b),
+    created: (a, b) => compareTimes(a.created, b.created),
+    pushed: (a, b) => compareTimes(a.pushedAt, b.pushedAt),
+    pulled: (a, b) => compareTimes(a.lastPullAt, b.lastPullAt),
+    pulls: (a, b) => (a.pulls ?? 0) - (b.pulls ?? 0),
     size: (a, b) => (a.size ?? 0) - (b.size ?? 0),
   }
   return rows.toSorted((a, b) => compare[key](a, b) || compareNames(a.tag, b.tag))
 }
 
-function timeOf({ created }: Partial<TagDetails>): number {
-  const time = Date.parse(created ?? '')
-  return Number.isNaN(time) ? Number.NEGATIVE_INFINITY : time
+/** What never happened comes first. */
+function compareTimes(a: string | null | undefined, b: string | null | undefined): number {
+  const [first, second] = [Date.parse(a ?? ''), Date.parse(b ?? '')]
+  if (Number.isNaN(first) || Number.isNaN(second)) return Number(!Number.isNaN(first)) - Number(!Number.isNaN(second))
+  return first - second
 }

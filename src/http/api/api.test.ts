@@ -310,6 +310,8 @@ describe('the OpenAPI document', () => {
       'GET /notifications/endpoints',
       'GET /notifications/events',
       'GET /notifications/events/{id}',
+      'GET /repositories',
+      'GET /repositories/{name}/tags',
       'GET /retention',
       'GET /retention/runs',
       'GET /retention/runs/{id}',

@@ -1,15 +1,25 @@
 import { randomUUID } from 'node:crypto'
 import { createRoute } from '@hono/zod-openapi'
 import type { Context } from 'hono'
-import { ChangeError, notFound } from '../../auth/administration.ts'
+import { answered, ChangeError, notFound } from '../../auth/administration.ts'
 import type { EventCause } from '../../registry/events.ts'
 import type { Renamed, Repositories } from '../../registry/repositories.ts'
+import { repositoryView, tagView } from '../overview.ts'
 import { allowed } from './allowed.ts'
 import type { ApiDeps } from './api.ts'
 import type { ApiEnv, ApiRouter } from './context.ts'
 import { ProblemError } from './problem.ts'
-import { byRepository, deletionQuery, renamingSchema, repositoryDeletedSchema } from './repository-schemas.ts'
-import { body, json, nothing, refusals } from './route.ts'
+import {
+  byRepository,
+  deletionQuery,
+  renamingSchema,
+  repositoriesQuery,
+  repositoriesSchema,
+  repositoryDeletedSchema,
+  repositoryTagsQuery,
+  repositoryTagsSchema,
+} from './repository-schemas.ts'
+import { body, json, nothing, pageOf, refusals } from './route.ts'
 
 const tags = ['repositories']
 
@@ -22,6 +32,41 @@ export function addRepositories(router: ApiRouter, deps: ApiDeps): void {
     }
     return deps.repositories
   }
+
+  const list = createRoute({
+    operationId: 'listRepositories',
+    tags,
+    method: 'get',
+    path: '/repositories',
+    description: 'A page may end early: Link leads to what follows.',
+    request: { query: repositoriesQuery },
+    responses: { 200: json(repositoriesSchema, 'Repositories that have a manifest, by name'), ...refusals },
+  })
+  router.openapi(list, async (c) => {
+    const page = c.req.valid('query')
+    const found = await answered(() => ask().overview(page))
+    // `pageOf` makes the Link from one row more than there is room for.
+    const rows = found.repositories
+    const shown = pageOf(c, found.more ? [...rows, ...rows.slice(-1)] : rows, rows.length, ({ name }) => ['last', name])
+    return c.json({ repositories: shown.map(repositoryView) }, 200)
+  })
+
+  const listTags = createRoute({
+    operationId: 'listRepositoryTags',
+    tags,
+    method: 'get',
+    path: '/repositories/{name}/tags',
+    request: { params: byRepository, query: repositoryTagsQuery },
+    responses: { 200: json(repositoryTagsSchema, 'Tags by name'), ...refusals },
+  })
+  router.openapi(listTags, async (c) => {
+    const { name } = c.req.valid('param')
+    const { limit, last } = c.req.valid('query')
+    const rows = await answered(() => ask().tags(name, { last, limit: limit + 1 }))
+    if (rows === undefined) throw notFound(`repository ${name}`)
+    const shown = pageOf(c, rows, limit, (row) => ['last', row.name])
+    return c.json({ tags: shown.map((row) => ({ ...tagView(row), pushedBy: row.pushedBy ?? null })) }, 200)
+  })
 
   const remove = createRoute({
     operationId: 'deleteRepository',

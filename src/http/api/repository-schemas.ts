@@ -33,4 +33,54 @@ export const renamingSchema = z
   })
   .openapi('Renaming')
 
+const time = z.iso.datetime()
+const limit = z.coerce.number().int().min(1).default(100)
+const last = z.string().max(300).optional()
+const pulls = {
+  pulls: z.number().int().openapi({ description: 'Manifests that were sent' }),
+  lastPullAt: time.nullable(),
+}
+export const repositoriesQuery = z.strictObject({ limit: limit.pipe(z.number().max(100)), last })
+export const repositoriesSchema = z
+  .object({
+    repositories: z.array(
+      z.object({
+        name: z.string(),
+        createdAt: time,
+        updatedAt: time.nullable().openapi({ description: 'When a tag was last made, moved or deleted' }),
+        tags: z.number().int(),
+        blobs: z.number().int(),
+        size: z
+          .number()
+          .int()
+          .openapi({ description: 'Bytes of its blobs; those of several repositories count in each' }),
+        complete: z.boolean().openapi({ description: 'False: it has more tags or blobs than are counted' }),
+        ...pulls,
+      }),
+    ),
+  })
+  .openapi('Repositories')
+
+export const repositoryTagsQuery = z.strictObject({ limit: limit.pipe(z.number().max(1000)), last })
+export const repositoryTagsSchema = z
+  .object({
+    tags: z.array(
+      z.object({
+        name: z.string(),
+        digest: z.string(),
+        mediaType: z.string(),
+        size: z
+          .number()
+          .int()
+          .openapi({ description: 'Bytes of the manifest, its children and their blobs, each counted once' }),
+        pushedAt: time,
+        pushedBy: z.string().nullable().openapi({ description: 'null where nobody knows; empty: without credentials' }),
+        ...pulls,
+      }),
+    ),
+  })
+  .openapi('RepositoryTags')
+
+export type RepositoriesView = z.infer<typeof repositoriesSchema>
+export type RepositoryTagsView = z.infer<typeof repositoryTagsSchema>
 export type RepositoryDeletedView = z.infer<typeof repositoryDeletedSchema>

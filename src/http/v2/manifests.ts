@@ -14,6 +14,9 @@ import { causeOf } from '../event-cause.ts'
 /** Tags that one request may set. */
 const MAX_TAGS = 100
 
+/** A client that only shows a manifest to somebody says so (`?look`), that it does not count as a pull; other registries ignore it. */
+const LOOK = 'look'
+
 export interface ManifestHandlers {
   get: Handler
   put: Handler
@@ -96,7 +99,7 @@ export function createManifestHandlers({ manifests }: { manifests: Manifests }):
     }
     if (manifests.wantsPulls) manifests.pulled(call.name, call.reference, manifest, () => causeOf(call))
     const isHead = request.method === 'HEAD'
-    if (!isHead) {
+    if (!isHead && !call.query.has(LOOK)) {
       manifests.sent(call.name, call.reference, index ?? manifest)
       if (index !== undefined) manifests.sent(call.name, digest, manifest)
     }

@@ -1,7 +1,7 @@
 import type { Migration } from './migrate.ts'
 
 /**
- * How often, and when last, manifests and tags were pulled: beside their rows, for those of manifests hold bytes that an update
+ * How often, and when last, manifests, tags and whole repositories were pulled: beside their rows, for those of manifests hold bytes that an update
  * would write again. They go with what was pulled; what goes to the trash takes them along (`tag` is `''` for the manifest itself).
  *
  * `repositories.removed_at` is set while a repository is deleted whole: its row stays for what its trash and its history say.
@@ -34,6 +34,15 @@ export const pulls: Migration = {
         ['repository_id', 'name'],
         (constraint) => constraint.onDelete('cascade'),
       )
+      .execute()
+
+    await schema
+      .createTable('repository_pulls')
+      .addColumn('repository_id', type.integer, (column) =>
+        column.notNull().primaryKey().references('repositories.id').onDelete('cascade'),
+      )
+      .addColumn('pulls', type.integer, (column) => column.notNull())
+      .addColumn('last_at', type.integer, (column) => column.notNull())
       .execute()
 
     await schema

@@ -1,0 +1,78 @@
+import type { Access } from '../oci/scope.ts'
+import { UpstreamError } from './error.ts'
+import { nextPage } from './pages.ts'
+import type { Session } from './session.ts'
+
+/** Characters of a page that are taken from a stranger, and pages. */
+const MAX_TEXT = 16 * 1024 * 1024
+const MAX_PAGES = 10_000
+
+/** What comes after `last`, up to `until`. */
+export interface OverviewRange {
+  last?: string | undefined
+  until: string
+}
+
+/** By name, as they came: nothing of them has been looked at. */
+export type OverviewRows = ReadonlyMap<string, Record<string, unknown>>
+
+interface Wanted {
+  registry: string
+  repository?: string
+  needed: readonly Access[]
+  path: string
+  range: OverviewRange
+  rowsIn: (json: Record<string, unknown>) => unknown
+}
+
+/**
+ * Berth's own lists (`_berth` below `/v2/`). Undefined wherever a registry has no such thing, or does not show it: a list without
+ * them is whole, too.
+ */
+export function createOverview(session: Session): (wanted: Wanted) => Promise<OverviewRows | undefined> {
+  return async (wanted) => {
+    try {
+      return await read(wanted)
+    } catch (error) {
+      if (error instanceof UpstreamError) return undefined
+      throw error
+    }
+  }
+
+  async function read({ range, rowsIn, ...request }: Wanted): Promise<OverviewRows | undefined> {
+    const rows = new Map<string, Record<string, unknown>>()
+    const { last, until } = range
+    const query = new URLSearchParams({ n: '1000', ...(last === undefined ? {} : { last }) })
+    let path: string | undefined = `${request.path}?${query}`
+    for (let page = 0; path !== undefined && page < MAX_PAGES; page++) {
+      const what = `the overview of ${request.registry}`
+      const response: Response = await session.request({ ...request, path, what, method: 'GET', expected: [200] })
+      const found = rowsIn(await objectOf(response))
+      if (!Array.isArray(found)) return undefined
+      const named = found.filter(isNamed)
+      for (const row of named) rows.set(row.name, row)
+      path = named.some(({ name }) => name >= until) ? undefined : nextPage(response)
+    }
+    return rows
+  }
+}
+
+function isNamed(row: unknown): row is { name: string } & Record<string, unknown> {
+  return typeof row === 'object' && row !== null && 'name' in row && typeof row.name === 'string'
+}
+
+/** Empty for what is no JSON, or too much of it. */
+async function objectOf(response: Response): Promise<Record<string, unknown>> {
+  try {
+    let text = ''
+    const decoder = new TextDecoder()
+    for await (const chunk of response.body ?? []) {
+      text += decoder.decode(chunk, { stream: true })
+      if (text.length > MAX_TEXT) return {}
+    }
+    const json: unknown = JSON.parse(text)
+    return typeof json === 'object' && json !== null ? (json as Record<string, unknown>) : {}
+  } catch {
+    return {}
+  }
+}
