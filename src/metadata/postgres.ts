@@ -9,7 +9,7 @@ import {
 } from 'kysely'
 import type { ColumnTypes, Database, Handle, Tables } from './database.ts'
 import { type Metadata, MetadataError, type MetadataFault } from './metadata.ts'
-import { migrate } from './migrations/migrate.ts'
+import { type MigrationTables, migrate } from './migrations/migrate.ts'
 import { nouns } from './nouns.ts'
 import { queryBuilder, type Spelling } from './query-builder.ts'
 
@@ -175,9 +175,7 @@ async function prepare(pool: Bun.SQL, schema: string, now: number): Promise<void
     await connection.unsafe('BEGIN')
     await connection.unsafe(`SELECT pg_advisory_xact_lock(${MIGRATION_LOCK})`)
     await connection.unsafe(`CREATE SCHEMA IF NOT EXISTS "${schema.replaceAll('"', '""')}"`)
-    const handle = queryOver((text, values) => connection.unsafe(text, values)).withTables<{
-      migrations: { version: number; name: string; applied_at: number }
-    }>()
+    const handle = queryOver((text, values) => connection.unsafe(text, values)).withTables<MigrationTables>()
     await migrate(handle, POSTGRES_TYPES, now)
     await connection.unsafe('COMMIT')
   } catch (error) {

@@ -2,7 +2,7 @@ import { closeSync, mkdirSync, openSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { Database, Handle } from './database.ts'
 import { MetadataError } from './metadata.ts'
-import { MIGRATIONS, type Migration, migrate } from './migrations/migrate.ts'
+import { MIGRATIONS, type Migration, type MigrationTables, migrate } from './migrations/migrate.ts'
 import { SNAPSHOTS_FOLDER, writeSnapshotFile } from './snapshot-file.ts'
 import { codeOf, connect, metadataError, SQLITE_TYPES, type SqliteConnection, translated } from './sqlite-connection.ts'
 
@@ -70,11 +70,7 @@ async function prepareFile(
   keepBeforeMigration(connection, path, (migrations ?? MIGRATIONS).at(-1)?.version ?? 0)
   connection.run('BEGIN IMMEDIATE')
   try {
-    const handle = connection
-      .query(() => {})
-      .withTables<{
-        migrations: { version: number; name: string; applied_at: number }
-      }>()
+    const handle = connection.query(() => {}).withTables<MigrationTables>()
     await migrate(handle, SQLITE_TYPES, now, migrations)
     connection.run('COMMIT')
   } catch (error) {

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { existsSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { version } from '../../../package.json' with { type: 'json' }
 import { refusal, user } from '../examples.suite.ts'
 import { openSqlite } from '../sqlite.ts'
 import { openWriter } from '../sqlite-writer.ts'
@@ -30,7 +31,8 @@ describe('migrations', () => {
   const open = async (migrations: readonly Migration[], now: number) =>
     (await openWriter({ path, now, migrations })).close()
   const applied = () => query('SELECT version, name, applied_at FROM migrations ORDER BY version')
-  const tables = () => query("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name").flat()
+  const tables = () =>
+    query("SELECT name FROM sqlite_schema WHERE type = 'table' AND name <> 'programs' ORDER BY name").flat()
 
   function query(sql: string): unknown[][] {
     using database = new Database(path)
@@ -73,10 +75,28 @@ describe('migrations', () => {
   test('of a newer program are refused, and the database stays as it is', async () => {
     await open([create(1, 'one'), create(2, 'two')], 10)
     expect(await refusal(open([create(1, 'one')], 20))).toMatchObject({
-      message: expect.stringMatching(/schema version 2.*up to 1 only/),
+      message: expect.stringMatching(
+        /schema version 2.*up to 1 only: run Berth \d+\.\d+\.\d+, which made it, or a newer one/,
+      ),
     })
     expect(applied()).toHaveLength(2)
+    // One that does not tell who made it is refused all the same.
+    query('DELETE FROM programs')
+    expect(await refusal(open([create(1, 'one')], 20))).toMatchObject({
+      message: expect.stringMatching(/schema version 2.*up to 1 only: run the newer Berth that made it, or go back/),
+    })
   })
+
+  test('tell which program made the schema as it is', async () => {
+    await open([create(1, 'one')], 10)
+    await open([create(1, 'one'), create(2, 'two'), create(3, 'three')], 20)
+    await open([create(1, 'one'), create(2, 'two'), create(3, 'three')], 30)
+    expect(query('SELECT schema_version, program FROM programs ORDER BY schema_version')).toEqual([
+      [1, version],
+      [3, version],
+    ])
+  })
+
   test('may add rows, which go with them when a later one fails', async () => {
     const seeded: Migration = {
       version: 1,

@@ -1,4 +1,5 @@
 import type { Kysely, QueryCreator, SchemaModule } from 'kysely'
+import { version as program } from '../../../package.json' with { type: 'json' }
 import type { ColumnTypes } from '../database.ts'
 import { MetadataError } from '../metadata.ts'
 import { accounts } from './accounts.ts'
@@ -43,8 +44,10 @@ export const MIGRATIONS: readonly Migration[] = [
   retention,
 ]
 
-interface MigrationTables {
+export type MigrationTables = {
   migrations: { version: number; name: string; applied_at: number }
+  /** Which Berth brought the schema to a version, so that an older one can say what it takes. */
+  programs: { schema_version: number; program: string }
 }
 
 /**
@@ -67,6 +70,12 @@ export async function migrate(
     .addColumn('name', type.text, (column) => column.notNull())
     .addColumn('applied_at', type.integer, (column) => column.notNull())
     .execute()
+  await database.schema
+    .createTable('programs')
+    .ifNotExists()
+    .addColumn('schema_version', type.integer, (column) => column.notNull().primaryKey())
+    .addColumn('program', type.text, (column) => column.notNull())
+    .execute()
   const newest = await database
     .selectFrom('migrations')
     .select(({ fn }) => fn.max('version').as('version'))
@@ -74,10 +83,19 @@ export async function migrate(
   const current = Number(newest[0]?.version ?? 0)
   const known = migrations.at(-1)?.version ?? 0
   if (current > known) {
+    const makers = await database
+      .selectFrom('programs')
+      .select('program')
+      .where('schema_version', '=', current)
+      .execute()
+    const maker =
+      makers[0] === undefined
+        ? 'the newer Berth that made it'
+        : `Berth ${makers[0].program}, which made it, or a newer one`
     throw new MetadataError(
       'failed',
-      `the database has schema version ${current}, but this version of Berth knows versions up to ${known} only: ` +
-        'run the newer Berth that made it, or restore a backup made before that one was started',
+      `the database has schema version ${current}, but this version of Berth (${program}) knows versions up to ${known} only: ` +
+        `run ${maker}, or go back to a copy from before that one was started (berth-snapshots, or a backup)`,
     )
   }
   const query = database.withTables<AnyTables>()
@@ -89,5 +107,6 @@ export async function migrate(
     await migration.up(database.schema, type, insert, { query, now })
     const { version, name } = migration
     await database.insertInto('migrations').values({ version, name, applied_at: now }).execute()
+    if (version === known) await database.insertInto('programs').values({ schema_version: known, program }).execute()
   }
 }
