@@ -35,17 +35,22 @@ export function checkTokenKey(
     const [has, wants] = form === 'rfc7638' ? ['as registry 3 does', '2.x'] : ['as registry 2.x does', '3']
     const message = `tokens name their key ${has} (kid ${kid}) and carry no certificate, and the registry, which seems to be ${wants}, computes the id otherwise: \`token signed by untrusted key with ID: ${JSON.stringify(kid)}\``
     const settings = server?.settings
-    const fix =
-      settings !== undefined && textAt(settings, ['tokenserver', 'token', 'disable_legacy_key_id']) !== undefined
-        ? change(settings, ['tokenserver', 'token', 'disable_legacy_key_id'], String(generation === 'rfc7638'))
-        : change(settings, ['tokenserver', 'token', 'keyid'], generation)
+    const old = ['tokenserver', 'token', 'disable_legacy_key_id']
+    const isNew = String(generation === 'rfc7638')
+    const fixes =
+      textAt(settings, old) === undefined
+        ? [
+            change(settings, ['tokenserver', 'token', 'keyid'], generation),
+            `docker_auth: token.disable_legacy_key_id: ${isNew}`,
+          ]
+        : [change(settings, old, isNew)]
     return [
       fault(
         'kid-generation',
         about,
         message,
-        fix,
-        `or for both: ${change(settings, ['tokenserver', 'token', 'x5c'], 'auto')}  (docker_auth has disable_legacy_key_id alone)`,
+        ...fixes,
+        `or for both: ${change(settings, ['tokenserver', 'token', 'x5c'], 'auto')}  (Berth alone)`,
       ),
     ]
   }

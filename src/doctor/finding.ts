@@ -88,6 +88,17 @@ export function note(id: Topic, about: string, message: string): Finding {
   return { severity: 'note', id, about, message, fix: [] }
 }
 
+type Trouble = Extract<Finding, { severity: 'warning' | 'fault' }>
+
+export const isTrouble = (finding: Finding): finding is Trouble =>
+  finding.severity === 'warning' || finding.severity === 'fault'
+
+/** The same with every text of it changed so. */
+export function reworded(finding: Finding, change: (text: string) => string): Finding {
+  const words = { about: change(finding.about), message: change(finding.message) }
+  return isTrouble(finding) ? { ...finding, ...words, fix: finding.fix.map(change) } : { ...finding, ...words }
+}
+
 export const isFault = ({ severity }: Finding): boolean => severity === 'fault'
 
 /** What files and questions both show is said once: by the files, which know the line, unless only the question showed that it hurts. */

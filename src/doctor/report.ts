@@ -1,4 +1,4 @@
-import { type Finding, isFault } from './finding.ts'
+import { type Finding, isFault, isTrouble } from './finding.ts'
 
 export interface Report {
   /** What was examined, in one line. */
@@ -25,13 +25,13 @@ export function formatReport({ subject, findings }: Report, { colour, width }: L
   const order: Finding['severity'][] = ['ok', 'note', 'warning', 'fault']
   const sorted = order.flatMap((severity) => findings.filter((one) => one.severity === severity))
   const widest = Math.max(...sorted.map(({ severity }) => SIGNS[severity].word.length))
-  const blocks = sorted.map(({ severity, id, about, message, fix }) => {
+  const blocks = sorted.map((one) => {
+    const { severity, id, about, message, fix } = one
     const { word, code } = SIGNS[severity]
     const head = `${paint(code, word.padEnd(widest))}  `
-    const isTrouble = severity === 'warning' || severity === 'fault'
-    const title = isTrouble ? `${paint('1', id)}  ${about}` : `${id}  ${about}: ${message}`
+    const title = isTrouble(one) ? `${paint('1', id)}  ${about}` : `${id}  ${about}: ${message}`
     const indent = ' '.repeat(widest + 2)
-    const lines = isTrouble
+    const lines = isTrouble(one)
       ? [title, ...wrapped(message, indent, width), ...fix.map((line) => `${indent}${paint('36', 'fix:')} ${line}`)]
       : wrapped(title, indent, width).map((line, index) => (index === 0 ? line.trimStart() : line))
     return `${head}${lines.join('\n')}\n`

@@ -136,6 +136,14 @@ describeWith(['docker-registry', 'openssl'], 'berth doctor at a client finds', (
     expect(fix[0]).toContain(`auth.token.realm: ${plan.realm.replace('localhost', AFAR)}`)
   })
 
+  test('a realm with a password in it, which is not shown', async () => {
+    const plan = await clinic.plan({ realm: `http://admin:top-secret@localhost:${await freePort()}/auth` })
+    await clinic.startRegistry(plan)
+    const examined = await clinic.asAdmin([plan.registry, '--config', plan.configFile])
+    expectFound(examined, { severity: 'fault', id: 'realm-unreachable', says: /http:\/\/admin:\*{8}@localhost/ })
+    expect(JSON.stringify(examined)).not.toContain('top-secret')
+  })
+
   test('a realm that is no address', async () => {
     const plan = await clinic.plan({ realm: 'auth-server' })
     await clinic.startRegistry(plan)

@@ -4,6 +4,7 @@ import { createServer, request, type ServerResponse } from 'node:http'
 import { join } from 'node:path'
 import { MEANINGS } from '../../src/doctor/finding.ts'
 import { describeWith } from '../programs.ts'
+import { startBerth } from '../start-berth.ts'
 import { type Clinic, expectFound, expectOnly, openClinic } from './clinic.ts'
 
 /** A small proxy, as people configure bigger ones. */
@@ -95,6 +96,16 @@ describeWith(['docker-registry'], 'berth doctor finds a proxy that', () => {
     expect(fix[2]).toBe(`or ${configFile}:5: add http.relativeurls: true`)
     // Whoever asks for no trace gets none, and no such finding.
     expectOnly(await clinic.asAdmin([`${host}/team/app`, '--read-only']))
+  })
+
+  test('rewrites Host before Berth, which then sends clients elsewhere for tokens, too', async () => {
+    const berth = clinic.own(await startBerth({ env: { BERTH_ADMIN_PASSWORD: 'a-password' } }))
+    const host = await proxy(berth.port, { host: 'localhost:1' })
+    const examined = await clinic.doctor([`${host}/team/app`, '--user', 'admin', '--password-stdin'], 'a-password')
+    expectOnly(examined, 'realm-unreachable')
+    const says = /sends clients to http:\/\/localhost:1\/auth for tokens, and that cannot be reached from here/
+    const fix = expectFound(examined, { severity: 'fault', id: 'realm-unreachable', says })
+    expect(fix.at(-1)).toEndWith(`a proxy that rewrites Host misleads it: http.host: http://${host}`)
   })
 
   test('limits bodies', async () => {

@@ -134,6 +134,21 @@ describeWith(['docker-registry', 'openssl'], 'berth doctor at a registry and its
     for (const id of ids) expect(met.findings.find((one) => one.id === 'untrusted-key')?.message).toContain(id)
   })
 
+  test('the same where Berth is the registry', async () => {
+    const other = await selfSigned(join(clinic.folder, 'stranger'), 'EC P-256')
+    const site = await clinic.start()
+    const text = readFileSync(site.configFile, 'utf8')
+    const config = text
+      .replace(/addr: 127.*/, 'addr: 127.0.0.1:0')
+      .replace(/rootcertbundle: .*/, `rootcertbundle: ${other.bundle}`)
+    const berth = clinic.own(await startBerth({ config, args: ['--addr', '127.0.0.1:0'] }))
+    const configFile = clinic.write('berth.yml', config)
+    const examined = await clinic.asAdmin([`localhost:${berth.port}`, '--config', configFile])
+    expectOnly(examined, 'untrusted-key')
+    const ids = await Promise.all([site.pair.certificate, other.certificate].map(libtrustIdOf))
+    for (const id of ids) expect(examined.findings.find((one) => one.id === 'untrusted-key')?.message).toContain(id)
+  })
+
   test('key ids of registry 3 at a registry 2', async () => {
     const site = await clinic.start({ signing: { disable_legacy_key_id: 'true', x5c: 'never' } })
     const examined = await clinic.asAdmin([site.registry, '--auth-config', site.authFile])

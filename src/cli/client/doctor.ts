@@ -1,7 +1,7 @@
 import { Command, Option } from 'commander'
 import { examineClient } from '../../doctor/examine-client.ts'
 import { examineServer } from '../../doctor/examine-server.ts'
-import { type Finding, isFault, merged } from '../../doctor/finding.ts'
+import { type Finding, isFault, merged, reworded } from '../../doctor/finding.ts'
 import { gatherClient } from '../../doctor/gather-client.ts'
 import { formatReport, jsonReport, type Report, summary } from '../../doctor/report.ts'
 import { UpstreamError } from '../../upstream/error.ts'
@@ -136,26 +136,26 @@ function parseActions(text: string): string[] {
   throw new UpstreamError('usage', `--for: ${JSON.stringify(wrong)} is none of ${ACTIONS.join(', ')}`)
 }
 
-function show(context: ClientContext, format: DoctorFlags['format'], report: Report): void {
+function show(context: ClientContext, format: DoctorFlags['format'], found: Report): void {
+  const report = mapped(found, withoutPassword)
   if (format === 'json') context.out(printableJson(jsonReport(report)))
   else {
     const colour = context.outIsTerminal && !context.env.NO_COLOR && context.env.TERM !== 'dumb'
-    context.out(formatReport(safe(report), { colour, width: context.columns }))
+    // What servers say of themselves must not move the cursor of whoever reads it.
+    context.out(formatReport(mapped(report, printable), { colour, width: context.columns }))
   }
   if (report.findings.some(isFault)) throw new CommandError(summary(report.findings))
 }
 
-/** What servers say of themselves must not move the cursor of whoever reads it. */
-function safe({ subject, findings }: Report): Report {
-  return {
-    subject: printable(subject),
-    findings: findings.map((one) => ({
-      ...one,
-      about: printable(one.about),
-      message: printable(one.message),
-      ...(one.severity === 'ok' || one.severity === 'note' ? {} : { fix: one.fix.map(printable) }),
-    })) as Report['findings'],
-  }
+/** Every text of it, changed so. */
+function mapped({ subject, findings }: Report, change: (text: string) => string): Report {
+  const changed = findings.map((one) => reworded(one, change))
+  return { subject: change(subject), findings: changed }
+}
+
+/** An address may hold one: `https://user:password@host`. */
+function withoutPassword(text: string): string {
+  return text.replace(/(\w:\/\/[^/@:\s]*:)[^@\s/]+@/g, '$1********@')
 }
 
 function nothingToExamine(): UpstreamError {
