@@ -22,7 +22,10 @@ export interface Foundation {
   /** The admin API, which asks the identity of the moment; undefined without a database. */
   api(
     current: () => Pick<Identity, 'login' | 'chain' | 'server' | 'own'>,
-    registry?: Pick<ApiDeps, 'notifications' | 'collection' | 'trash' | 'trashWindow' | 'immutable' | 'retention'> & {
+    registry?: Pick<
+      ApiDeps,
+      'notifications' | 'collection' | 'trash' | 'trashWindow' | 'immutable' | 'retention' | 'quotas'
+    > & {
       snapshots: () => ApiDeps['snapshots']
       repositories: () => ApiDeps['repositories']
       verification: () => ApiDeps['verification']
@@ -119,6 +122,7 @@ export async function openFoundation(options: FoundationDeps): Promise<Foundatio
             trashWindow: registry?.trashWindow,
             immutable: registry?.immutable,
             retention: registry?.retention,
+            quotas: registry?.quotas,
             audit: metadata.audit,
             contents: metadata.contents,
             whoIs: createWhoIs({ login: () => current().login, now, record }),

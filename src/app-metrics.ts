@@ -1,6 +1,7 @@
 import type { Watch } from './app-watch.ts'
 import { type FreeSpace, freeSpace } from './files/free-space.ts'
-import type { Metadata, Totals } from './metadata/metadata.ts'
+import type { Metadata, QuotaRow, Totals } from './metadata/metadata.ts'
+import { quotaPrefixText } from './oci/quota-prefix.ts'
 import type { CacheCounts } from './registry/blobs.ts'
 import type { Metrics } from './telemetry/metrics.ts'
 import { observeProcess } from './telemetry/process-metrics.ts'
@@ -26,6 +27,7 @@ export function observeApp(
     .gauge('berth_build_info', 'The running program; always 1.', ['version', 'runtime'])(deps.version, runtime)
     .set(1)
   observeTotals(metrics, deps.metadata)
+  observeQuotas(metrics, deps.metadata)
   observeCaches(metrics, deps.caches)
   observeDisks(metrics, deps.disks)
 }
@@ -65,6 +67,23 @@ function observeTotals(metrics: Metrics, metadata: Metadata): void {
   for (const [key, name, help] of TOTALS) {
     metrics.observed('gauge', name, help, [], async () => [[[], (await totals())[key]]])
   }
+}
+
+/** Few rows, which are kept up to date by those who push. */
+function observeQuotas(metrics: Metrics, { quotas }: Metadata): void {
+  const kinds = ['bytes', 'tags', 'repositories'] as const
+  const labels = ['prefix', 'source', 'resource']
+  const each = (name: string, help: string, of: (quota: QuotaRow) => QuotaRow['used'] | QuotaRow['limits']) =>
+    metrics.observed('gauge', name, help, labels, async () =>
+      (await quotas.list()).flatMap((quota) =>
+        kinds.flatMap((kind) => {
+          const amount = of(quota)[kind]
+          return amount === undefined ? [] : [[[quotaPrefixText(quota.prefix), quota.source, kind], amount] as const]
+        }),
+      ),
+    )
+  each('berth_quota_used', 'What repositories below the prefix of a quota hold.', ({ used }) => used)
+  each('berth_quota_limit', 'What they may hold.', ({ limits }) => limits)
 }
 
 function observeCaches(metrics: Metrics, caches: { manifest: CacheCounts; blob: CacheCounts }): void {

@@ -42,6 +42,7 @@ import { createCatalog } from './registry/catalog.ts'
 import { createImmutableTags } from './registry/immutable.ts'
 import { createManifests } from './registry/manifests.ts'
 import { createPullCounts } from './registry/pull-counts.ts'
+import { createQuotas } from './registry/quotas.ts'
 import { createReferrers } from './registry/referrers.ts'
 import { createRepositories } from './registry/repositories.ts'
 import { createTags } from './registry/tags.ts'
@@ -75,6 +76,8 @@ export interface App {
   flushPulls(): Promise<void>
   /** Removes notifications that were delivered or given up long ago; it happens by itself every minute. */
   pruneNotifications(): Promise<void>
+  /** Counts what was there before the quotas that are new; it happens by itself, too. */
+  countQuotas(): Promise<void>
   /**
    * Puts another configuration in force, except for its data, listeners and log. Requests under way end as they began.
    * @throws Error with a text for the user; the configuration before stays.
@@ -140,7 +143,12 @@ export async function createApp(
     const { blobs: remembered } = config.cache
     const blobs = createBlobs({ metadata, storage, now, turns, delay, remembered, counts: caches.blob, events })
     const onBlob = blobs.forget
-    const uploads = createUploads({ metadata, storage, now, newId, bootId: bootId(), turns, onBlob, events, space })
+    const onQuota = (error: unknown) => log.warn('what a quota is over could not be counted', { error })
+    const quotas = createQuotas({ metadata, now, onFailure: onQuota })
+    owned.closers.push(quotas.stop)
+    const uploads = createUploads({
+      ...{ metadata, storage, now, newId, bootId: bootId(), turns, onBlob, events, space, quotas },
+    })
     const onFreed = (digests: readonly Digest[]) => digests.forEach(blobs.forget)
     const counts = caches.manifest
     const immutable = createImmutableTags({ rules: metadata.immutable, configured: () => settings.immutable, now })
@@ -230,6 +238,7 @@ export async function createApp(
       repositories: () => (isAdopting ? undefined : repositories),
       immutable,
       retention: retaining.retention,
+      quotas,
       trashWindow: () => settings.trash.windowMs,
     })
 
@@ -277,6 +286,9 @@ export async function createApp(
     const first = await open(config)
     show(first)
     observeApp(watch, { version, metadata, disks, caches })
+    // A command's own program may know another configuration than the server's.
+    const isServer = deps.background ?? true
+    if (isServer) await quotas.configure(config.quotas)
     // Not for a command that only has a question.
     const isServing = deps.watch !== undefined
     if (isServing) {
@@ -311,11 +323,13 @@ export async function createApp(
       copyDatabase: copying.run,
       flushPulls: pulls.flush,
       pruneNotifications: told.prune,
+      countQuotas: quotas.tend,
       async reconfigure(next) {
         const opened = await open(next)
         const before = current()
         policy = policyOf(next)
         settings = next
+        if (isServer) await quotas.configure(next.quotas)
         show(opened)
         await told.reconfigure()
         if (isServing && JSON.stringify(before.config.health) !== JSON.stringify(next.health)) {
@@ -328,6 +342,7 @@ export async function createApp(
       async adopt(wishes) {
         const report = await adoptTree(config, { metadata, now }, wishes)
         isAdopting = false
+        void quotas.tend()
         await upkeep.stop()
         upkeep = startUpkeep()
         show(current())

@@ -16,6 +16,7 @@ import { immutableCommand } from './immutable.ts'
 import { keyCommand } from './key.ts'
 import { notifyCommand } from './notify.ts'
 import { pruneCommand } from './prune.ts'
+import { quotaCommand } from './quota.ts'
 import { registryCommand } from './registry.ts'
 import { repositoryCommand } from './repository.ts'
 import { restoreCommand } from './restore.ts'
@@ -67,6 +68,7 @@ function berthCommand(): Command {
     .addCommand(tagCommand())
     .addCommand(trashCommand())
     .addCommand(immutableCommand())
+    .addCommand(quotaCommand())
     .addCommand(keyCommand())
     .addCommand(htpasswdCommand())
     .addCommand(notifyCommand())

@@ -1,3 +1,4 @@
+import { parseSize } from '../oci/size.ts'
 import { CommandError } from './error.ts'
 
 const UNITS: Record<string, number> = { h: 3_600_000, d: 86_400_000, w: 7 * 86_400_000, y: 365 * 86_400_000 }
@@ -35,6 +36,13 @@ export function splitPair(pair: string): [string, string] {
 /** `pull,push` or `''` → the actions. */
 export function parseActions(text: string): string[] {
   return text.split(',').flatMap((action) => (action.trim() === '' ? [] : [action.trim()]))
+}
+
+/** `50GiB` → bytes. @throws CommandError */
+export function parseBytes(text: string): number {
+  const bytes = parseSize(text)
+  if (bytes !== undefined) return Math.floor(bytes)
+  throw new CommandError(`${JSON.stringify(text)} is no number of bytes: write one such as 50GiB`, 2)
 }
 
 /** Collects an option that may come several times. */

@@ -51,6 +51,7 @@ export interface Config {
   verify: VerifyConfig
   immutable: ImmutableConfig[]
   retention: RetentionConfig
+  quotas: QuotaConfig[]
 }
 
 /** Tags that do not move. Patterns are those of `oci/selector.ts`. */
@@ -58,6 +59,13 @@ export interface ImmutableConfig {
   name: string
   repositories: string[]
   tags: string[]
+}
+
+/** How much repositories below a prefix may hold; undefined: as much as there is room for. */
+export interface QuotaConfig {
+  /** `''` for all. */
+  prefix: string
+  limits: { bytes: number | undefined; tags: number | undefined; repositories: number | undefined }
 }
 
 export interface HttpConfig {

@@ -15,3 +15,17 @@ export const immutableSchema = z
   )
   .default([])
   .describe('Own section: tags that, once pushed, neither move to another manifest nor are deleted')
+
+const most = (doc: string) => z.number().int().min(0).optional().describe(doc)
+
+export const quotasSchema = z
+  .array(
+    z.object({
+      prefix: text("Repositories that it is of: the one of that name, and those below it; '*' for all"),
+      bytes: text('Most bytes of manifests and of the blobs that they need, each blob once: such as 50GiB'),
+      tags: most('Most tags'),
+      repositories: most('Most repositories'),
+    }),
+  )
+  .default([])
+  .describe('Own section: how much repositories below a prefix may hold')

@@ -9,7 +9,7 @@ import {
   verifySchema,
 } from './distribution-collection.ts'
 import { health } from './distribution-health.ts'
-import { immutableSchema } from './distribution-limits.ts'
+import { immutableSchema, quotasSchema } from './distribution-limits.ts'
 import { compatibility, policy, validation } from './distribution-manifests.ts'
 import { notifications } from './distribution-notifications.ts'
 import { retentionSchema } from './distribution-retention.ts'
@@ -207,6 +207,7 @@ export const distributionSchema = z.object({
   verify: verifySchema,
   immutable: immutableSchema,
   retention: retentionSchema,
+  quotas: quotasSchema,
   uploads: section(
     {
       chunkminlength: z

@@ -104,6 +104,7 @@ const bare: Config = {
     expiry: { enabled: true, names: ['berth.expires-after'] },
     rules: [],
   },
+  quotas: [],
 }
 
 const everywhere = { kind: 'tcp', hostname: '::', port: 5000 } as const

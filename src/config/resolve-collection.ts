@@ -1,3 +1,4 @@
+import { parseSize } from '../oci/size.ts'
 import type { FreeSpaceLimit, GcConfig, SpaceConfig, TrashConfig } from './config.ts'
 import type { Distribution } from './distribution.ts'
 import { parseDuration } from './duration.ts'
@@ -50,7 +51,7 @@ export function resolveSpace(raw: Distribution['space'], trash: TrashConfig, pla
     const fix = 'Make it smaller than trash.minfree, or set trash.minfree: 0.'
     places.warn(['space', 'minfree'], 'is more than trash.minfree: pushes are refused before the trash is emptied', fix)
   }
-  const reserve = bytesOf(raw.reserve ?? '0')
+  const reserve = parseSize(raw.reserve ?? '0')
   if (reserve === undefined) {
     const message = `${JSON.stringify(raw.reserve)} is no number of bytes`
     places.problem(['space', 'reserve'], message, 'Write one such as 64MiB; 0 sets nothing aside.')
@@ -65,24 +66,12 @@ function isBelow(trash: FreeSpaceLimit, floor: FreeSpaceLimit): boolean {
   return false
 }
 
-const UNITS: Record<string, number> = {
-  ...{ '': 1, B: 1, kB: 1e3, KB: 1e3, MB: 1e6, GB: 1e9, TB: 1e12 },
-  ...{ KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30, TiB: 2 ** 40 },
-}
-
 function resolveFree(value: string, path: Path, zero: string, places: Places): FreeSpaceLimit {
   const [, percent = ''] = /^(\d+(?:\.\d+)?)\s*%$/.exec(value.trim()) ?? []
   if (percent !== '' && Number(percent) <= 100) return { percent: Number(percent) }
-  const bytes = bytesOf(value)
+  const bytes = parseSize(value)
   if (bytes !== undefined) return { bytes }
   const fix = `Write bytes such as 2GiB, or a part of the disk such as 5%; ${zero}.`
   places.problem(path, `${JSON.stringify(value)} is no size`, fix)
   return { bytes: 0 }
-}
-
-/** `64MiB` in bytes; undefined for what is no size. */
-export function bytesOf(value: string): number | undefined {
-  const [, amount = '', unit = ''] = /^(\d+(?:\.\d+)?)\s*([A-Za-z]*)$/.exec(value.trim()) ?? []
-  const factor = UNITS[unit]
-  return amount === '' || factor === undefined ? undefined : Number(amount) * factor
 }

@@ -48,3 +48,46 @@ describe('immutable tags', () => {
     `)
   })
 })
+
+describe('quotas', () => {
+  test('have a prefix, and limits in sizes and numbers', () => {
+    const { config, problems, warnings } = load(`quotas:
+  - {prefix: team/, bytes: 1.5GiB, tags: 100}
+  - {prefix: '*', repositories: 0}
+`)
+    expect([problems, warnings]).toEqual([[], []])
+    expect(config?.quotas).toEqual([
+      { prefix: 'team', limits: { bytes: 1.5 * 2 ** 30, tags: 100, repositories: undefined } },
+      { prefix: '', limits: { bytes: undefined, tags: undefined, repositories: 0 } },
+    ])
+  })
+
+  test('are reached by variables', () => {
+    const env = { REGISTRY_QUOTAS_0_PREFIX: 'team', REGISTRY_QUOTAS_0_BYTES: '1000' }
+    const limits = { bytes: 1000, tags: undefined, repositories: undefined }
+    expect(load('', env).config?.quotas).toEqual([{ prefix: 'team', limits }])
+  })
+
+  test('are refused where they could not mean what they say, each with its line', () => {
+    const { problems } = load(`quotas:
+  - {prefix: Team, bytes: 1GiB}
+  - {bytes: much, prefix: a}
+  - {prefix: a/*, tags: 1}
+  - {prefix: b}
+  - {prefix: c, tags: -1}
+  - {prefix: d, byte: 1}
+`)
+    expect(lines(problems)).toMatchInlineSnapshot(`
+      [
+        "config.yml:10: quotas[5].byte: is an unknown key",
+        "config.yml:9: quotas[4].tags: must be at least 0",
+        "config.yml:5: quotas[0].prefix: "Team" is no prefix of repositories",
+        "config.yml:6: quotas[1].bytes: "much" is no number of bytes",
+        "config.yml:7: quotas[2].prefix: "a/*" has a quota already",
+        "config.yml:8: quotas[3]: limits nothing",
+        "config.yml:9: quotas[4]: limits nothing",
+        "config.yml:10: quotas[5]: limits nothing",
+      ]
+    `)
+  })
+})

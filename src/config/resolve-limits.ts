@@ -1,5 +1,7 @@
+import { quotaPrefix } from '../oci/quota-prefix.ts'
 import { selectorProblem } from '../oci/selector.ts'
-import type { ImmutableConfig } from './config.ts'
+import { parseSize } from '../oci/size.ts'
+import type { ImmutableConfig, QuotaConfig } from './config.ts'
 import type { Distribution } from './distribution.ts'
 import type { Path } from './node.ts'
 import type { Places } from './places.ts'
@@ -33,6 +35,30 @@ export function resolveImmutable(raw: Distribution['immutable'], places: Places)
     checkPatterns(repositories, [...path, 'repositories'], places)
     checkPatterns(tags, [...path, 'tags'], places)
     return { name, repositories, tags }
+  })
+}
+
+export function resolveQuotas(raw: Distribution['quotas'], places: Places): QuotaConfig[] {
+  const prefixes = new Set<string>()
+  return raw.map((quota, index) => {
+    const path: Path = ['quotas', index]
+    const { tags, repositories } = quota
+    const prefix = quotaPrefix(quota.prefix ?? '')
+    if (prefix === undefined) {
+      const fix = "Write the name of a repository or of the part before a slash, such as team; '*' for all."
+      places.problem([...path, 'prefix'], `${JSON.stringify(quota.prefix ?? '')} is no prefix of repositories`, fix)
+    } else if (prefixes.has(prefix)) {
+      places.problem([...path, 'prefix'], `${JSON.stringify(quota.prefix)} has a quota already`, 'Put both into one.')
+    } else prefixes.add(prefix)
+    const bytes = quota.bytes === undefined ? undefined : parseSize(quota.bytes)
+    if (quota.bytes !== undefined && bytes === undefined) {
+      const message = `${JSON.stringify(quota.bytes)} is no number of bytes`
+      places.problem([...path, 'bytes'], message, 'Write one such as 50GiB.')
+    }
+    if (quota.bytes === undefined && tags === undefined && repositories === undefined) {
+      places.problem(path, 'limits nothing', 'Add bytes, tags or repositories.')
+    }
+    return { prefix: prefix ?? '', limits: { bytes: bytes && Math.floor(bytes), tags, repositories } }
   })
 }
 

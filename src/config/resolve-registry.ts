@@ -5,7 +5,7 @@ import { regexpFault } from './pattern.ts'
 import type { Places } from './places.ts'
 import { resolveGc, resolveSpace, resolveTrash } from './resolve-collection.ts'
 import { resolveHealth } from './resolve-health.ts'
-import { resolveImmutable } from './resolve-limits.ts'
+import { resolveImmutable, resolveQuotas } from './resolve-limits.ts'
 import { resolveLog } from './resolve-log.ts'
 import { resolveRetention } from './resolve-retention.ts'
 import { resolveVerify } from './resolve-verify.ts'
@@ -39,6 +39,7 @@ type Rest = Pick<
   | 'verify'
   | 'immutable'
   | 'retention'
+  | 'quotas'
   | 'health'
 >
 
@@ -69,6 +70,7 @@ export function resolveRegistry(raw: Distribution, places: Places): Rest {
     verify: resolveVerify(raw.verify, places),
     immutable: resolveImmutable(raw.immutable, places),
     retention: resolveRetention(raw.retention, places),
+    quotas: resolveQuotas(raw.quotas, places),
   }
 }
 

@@ -1,7 +1,7 @@
+import { parseSize } from '../oci/size.ts'
 import type { VerifyConfig } from './config-collection.ts'
 import type { Distribution } from './distribution.ts'
 import type { Places } from './places.ts'
-import { bytesOf } from './resolve-collection.ts'
 
 /** A pass that is slower would never end: a terabyte takes half a year. Bytes a second. */
 const LEAST_RATE = 64 * 1024
@@ -20,7 +20,7 @@ export function resolveVerify(raw: Distribution['verify'], places: Places): Veri
 
 /** `50MiB/s`, `50MiB`; undefined for what is no rate. */
 export function rateOf(text: string): number | undefined {
-  return bytesOf(text.replace(/\s*\/\s*s$/, ''))
+  return parseSize(text.replace(/\s*\/\s*s$/, ''))
 }
 
 function problem(path: string[], value: unknown, places: Places): void {

@@ -5,6 +5,7 @@ import { holdNamed } from './blobs.ts'
 import { type Database, type Handle, inChunks } from './database.ts'
 import { store } from './manifests.ts'
 import type { AdoptedManifest, AdoptedNeed, AdoptedTag, AdoptedTagOutcome, Adoption } from './metadata.ts'
+import { holdList, restartQuotas } from './quotas.ts'
 import { ensureRepository } from './repositories.ts'
 import { settleManifests } from './reviews.ts'
 import { recordMove } from './tag-history.ts'
@@ -64,7 +65,7 @@ export function adoption(database: Database): Adoption {
           const unlinked = unmet.filter(({ kind }) => kind === 'unlinked').map(({ digest }) => digest)
           if (relink) await link(trx, repositoryId, unlinked, () => manifest.at)
           if (await isKnown(trx, repositoryId, manifest.digest)) continue
-          await store(trx, repositoryId, { ...manifest, now: manifest.at })
+          await store(trx, repositoryId, { ...manifest, now: manifest.at }, false)
           added++
         }
         return { added, needs }
@@ -113,6 +114,9 @@ export function adoption(database: Database): Adoption {
       return database.transaction(
         async (trx) => {
           await trx.insertInto('audit').values(record).execute()
+          // Adopted links and tags are not counted one by one.
+          await holdList(trx)
+          await restartQuotas(trx, record.at)
         },
         { durable: true },
       )
@@ -161,7 +165,7 @@ async function link(
       .execute(),
   )
   const fresh = made.map(({ digest }) => digest)
-  await inChunks(fresh, async (chunk) => [await holdNamed(trx, repositoryId, chunk)])
+  await inChunks(fresh, (chunk) => holdNamed(trx, repositoryId, chunk))
   return fresh.length
 }
 

@@ -2,6 +2,7 @@ import type { Digest } from '../oci/digest.ts'
 import { type Database, type Handle, inChunks } from './database.ts'
 import { queueEvents } from './events.ts'
 import { type Blobs, type LinkReview, MetadataError, type StoredBlob } from './metadata.ts'
+import { countArrival, countDeparture, countHeld, countSize } from './quota-counts.ts'
 import { ensureRepository, lockRepository } from './repositories.ts'
 import { causeOf, codeOf, discard, discardUnheld, reviewLink, settleLinks } from './reviews.ts'
 
@@ -32,7 +33,7 @@ export function blobs(database: Database): Blobs {
           const key = await makeLive(trx, commit)
           if (key === undefined) return undefined
           const repositoryId = await ensureRepository(trx, commit.repository, commit.now)
-          await link(trx, repositoryId, commit.digest, commit.now)
+          await link(trx, repositoryId, commit.digest, commit.now, true)
           await trx.deleteFrom('uploads').where('id', '=', commit.upload).execute()
           await queueEvents(trx, commit.events)
           return key
@@ -85,7 +86,7 @@ export function blobs(database: Database): Blobs {
             .forShare()
             .executeTakeFirst()
           if (blob === undefined || !(await linkedInAny(trx, digest, from))) return false
-          await link(trx, await ensureRepository(trx, to, now), digest, now)
+          await link(trx, await ensureRepository(trx, to, now), digest, now, true)
           await queueEvents(trx, events)
           return true
         },
@@ -114,6 +115,7 @@ export function blobs(database: Database): Blobs {
             .where('digest', '=', digest)
             .executeTakeFirst()
           if (unlinked.numDeletedRows === 0n) return 'unknown'
+          await countDeparture(trx, repositoryId, digest)
           await discardUnheld(trx, digest, now)
           await queueEvents(trx, events)
           return 'unlinked'
@@ -188,12 +190,14 @@ async function makeLive(trx: Handle, bytes: Bytes): Promise<string | undefined> 
   if (row.state === 'live') {
     if (key === undefined || replaces === undefined || row.storage_key !== replaces) return row.storage_key
     await trx.updateTable('blobs').set({ storage_key: key, size }).where('digest', '=', digest).execute()
+    if (size !== row.size) await countSize(trx, digest, size)
     await discard(trx, { key: row.storage_key, digest, size: row.size, kind: 'copy', now })
     return key
   }
   // The collector may unlink the bytes under its own key at any moment, and damaged ones are moved: only others count.
   if (key === undefined || key === row.storage_key) return undefined
   await discard(trx, { key: row.storage_key, digest, size: row.size, kind: 'copy', now })
+  if (size !== row.size) await countSize(trx, digest, size)
   await trx
     .updateTable('blobs')
     .set({ storage_key: key, size, state: 'live', created_at: now })
@@ -236,7 +240,13 @@ async function insertOrLock(trx: Handle, bytes: Bytes): Promise<BlobRecord | 'in
  * Links the blob, whose row and repository the caller holds, in the repository. Manifests there that named it before it
  * came (put with validation off) hold it from now on; without one, the link waits for the collector.
  */
-export async function link(trx: Handle, repositoryId: number, digest: Digest, now: number): Promise<void> {
+export async function link(
+  trx: Handle,
+  repositoryId: number,
+  digest: Digest,
+  now: number,
+  bound: boolean,
+): Promise<void> {
   const linked = await trx
     .insertInto('repository_blobs')
     .values({ repository_id: repositoryId, digest, created_at: now })
@@ -244,15 +254,19 @@ export async function link(trx: Handle, repositoryId: number, digest: Digest, no
     .executeTakeFirst()
   const isNew = (linked.numInsertedOrUpdatedRows ?? 0n) > 0n
   await reviewLink(trx, { repositoryId, digest, isNew, now })
+  await countArrival(trx, repositoryId, digest, bound)
   if (!isNew) return
-  if (await holdNamed(trx, repositoryId, [digest])) await settleLinks(trx, repositoryId, [digest])
+  const holders = await holdNamed(trx, repositoryId, [digest])
+  if (holders.length === 0) return
+  await settleLinks(trx, repositoryId, [digest])
+  await countHeld(trx, repositoryId, holders, digest, bound)
 }
 
 /**
- * Manifests of the repository that name these blobs, whose links are new, hold them from now on. Resolves to whether there
- * were any. No more digests than one statement takes (`inChunks`).
+ * Manifests of the repository that name these blobs, whose links are new, hold them from now on. Resolves to their ids.
+ * No more digests than one statement takes (`inChunks`).
  */
-export async function holdNamed(trx: Handle, repositoryId: number, digests: readonly Digest[]): Promise<boolean> {
+export async function holdNamed(trx: Handle, repositoryId: number, digests: readonly Digest[]): Promise<number[]> {
   const held = await trx
     .insertInto('manifest_blobs')
     .columns(['manifest_id', 'repository_id', 'digest'])
@@ -265,8 +279,9 @@ export async function holdNamed(trx: Handle, repositoryId: number, digests: read
         .where('kind', '=', 'blob'),
     )
     .onConflict((conflict) => conflict.columns(['manifest_id', 'digest']).doNothing())
-    .executeTakeFirst()
-  return (held.numInsertedOrUpdatedRows ?? 0n) > 0n
+    .returning('manifest_id')
+    .execute()
+  return held.map((row) => row.manifest_id)
 }
 
 async function linkedInAny(trx: Handle, digest: Digest, from: readonly string[] | 'any'): Promise<boolean> {

@@ -2,6 +2,7 @@ import type { Digest } from '../oci/digest.ts'
 import type { Handle } from './database.ts'
 import type { Change } from './metadata.ts'
 import { buryPulls, pullsOf } from './pulls.ts'
+import { countBurial, countTags } from './quota-counts.ts'
 import { updateListed } from './repositories.ts'
 import { freeLinks, reviewManifests } from './reviews.ts'
 import { recordMove } from './tag-history.ts'
@@ -51,6 +52,8 @@ export async function bury(
   if (grave !== undefined) await buryPulls(trx, await inter(trx, manifestId, names, grave, change), pulls)
   const dependants = await dependantsOf(trx, repositoryId, manifestId, manifest.digest)
   const freed = await freeLinks(trx, manifestId, change.now)
+  await countTags(trx, repositoryId, names, -1, false)
+  await countBurial(trx, repositoryId, manifestId)
   await trx.deleteFrom('manifests').where('id', '=', manifestId).execute()
   await reviewManifests(trx, dependants, 'deleted', burial.since ?? change.now)
   await updateListed(trx, repositoryId)

@@ -13,6 +13,7 @@ import type {
   Outcome,
   TrashCandidate,
 } from './metadata.ts'
+import { countDeparture } from './quota-counts.ts'
 import { rehearse } from './rehearsal.ts'
 import { causeOf, discardUnheld } from './reviews.ts'
 import { statement } from './statement.ts'
@@ -120,6 +121,7 @@ export async function takeLink(trx: Handle, { repositoryId, digest }: LinkCandid
     return KEPT
   }
   await removeLink(trx, link)
+  await countDeparture(trx, repositoryId, digest)
   const size = await discardUnheld(trx, digest, due.now)
   return { kind: 'taken', discarded: size === undefined ? [] : [{ digest, size }], freed: [] }
 }

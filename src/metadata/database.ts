@@ -5,6 +5,7 @@ import type {
   CollectedKind,
   DamageReason,
   EventRow,
+  QuotaSource,
   RetentionCause,
   RetentionRun,
   TokenRow,
@@ -65,6 +66,11 @@ export interface Tables {
   retention_list: { id: number; revision: number }
   retention_rules: { name: string; position: number; rule: string }
   retention_runs: RetentionRunsTable
+  /** One row, whose id is 1. */
+  quota_list: { id: number }
+  quotas: QuotasTable
+  quota_repositories: { repository_id: number; quota_id: number; step: number; cursor: string }
+  quota_blobs: { quota_id: number; digest: Digest; size: number; needed: number }
   users: UsersTable
   groups: { name: string; description: string; created_at: number }
   group_members: { group_name: string; user_name: string }
@@ -207,6 +213,25 @@ interface RetentionRunsTable {
   bytes: number
   skipped: number
   error: string | null
+}
+
+export interface QuotasTable {
+  id: Generated<number>
+  prefix: string
+  source: QuotaSource
+  max_bytes: number | null
+  max_tags: number | null
+  max_repositories: number | null
+  /** `removed`: what it has counted is being forgotten. */
+  state: 'counting' | 'exact' | 'removed'
+  /** Name of the last repository that it has taken over; null: it has all. */
+  taken_to: string | null
+  bytes: number
+  waiting: number
+  tags: number
+  repositories: number
+  created_at: number
+  updated_at: number
 }
 
 interface UsersTable {

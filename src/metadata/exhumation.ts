@@ -71,17 +71,23 @@ async function raise(
     .where('trash_id', '=', buried.id)
     .orderBy('digest')
     .execute()
-  for (const { held_digest } of references) if (held_digest !== null) await link(trx, repositoryId, held_digest, now)
-  const id = await store(trx, repositoryId, {
-    digest,
-    mediaType: buried.media_type,
-    bytes: buried.bytes,
-    references: references.map((row) => ({ digest: row.digest, kind: row.kind, required: false })),
-    subject: buried.subject_digest ?? undefined,
-    artifactType: buried.artifact_type ?? undefined,
-    annotations: buried.annotations === null ? undefined : (JSON.parse(buried.annotations) as Record<string, string>),
-    now: buried.pushed_at,
-  })
+  for (const { held_digest } of references)
+    if (held_digest !== null) await link(trx, repositoryId, held_digest, now, false)
+  const id = await store(
+    trx,
+    repositoryId,
+    {
+      digest,
+      mediaType: buried.media_type,
+      bytes: buried.bytes,
+      references: references.map((row) => ({ digest: row.digest, kind: row.kind, required: false })),
+      subject: buried.subject_digest ?? undefined,
+      artifactType: buried.artifact_type ?? undefined,
+      annotations: buried.annotations === null ? undefined : (JSON.parse(buried.annotations) as Record<string, string>),
+      now: buried.pushed_at,
+    },
+    false,
+  )
   const pulls = await buriedPulls(trx, buried.id)
   await restorePulls(trx, id, pulls)
   // Not older burials of the same manifest: what those hold has to be looked at when they go.

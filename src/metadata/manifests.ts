@@ -4,6 +4,7 @@ import { type Database, type Handle, inChunks } from './database.ts'
 import { eventOfTag, queueEvents } from './events.ts'
 import type { ManifestFacts, ManifestPut, Manifests, Reference, StoredManifest } from './metadata.ts'
 import { refuseToDelete, refuseToMove } from './protection.ts'
+import { countManifest, recounting } from './quota-counts.ts'
 import { ensureRepository, lockRepository, updateListed } from './repositories.ts'
 import { freeLinks, reviewManifests, settleLinks, settleManifests } from './reviews.ts'
 import { moveTag } from './tag-history.ts'
@@ -35,8 +36,9 @@ export function manifests(database: Database): Manifests {
           if (missing.length > 0) return { stored: false, missing }
           const repositoryId = await ensureRepository(trx, put.repository, put.now)
           await refuseToMove(trx, { repositoryId, ...put }, put.tags, put.digest)
-          const manifestId = await store(trx, repositoryId, put)
-          for (const name of new Set(put.tags)) await moveTag(trx, { repositoryId, name, manifestId, ...put })
+          const manifestId = await store(trx, repositoryId, put, true)
+          const move = { repositoryId, manifestId, ...put, bound: true }
+          for (const name of new Set(put.tags)) await moveTag(trx, { ...move, name })
           if (put.tags.length === 0) await reviewManifests(trx, [manifestId], 'unused', put.now)
           await queueEvents(trx, put.events)
           return { stored: true }
@@ -148,8 +150,11 @@ async function missingReferences(trx: Handle, { repository, references }: Manife
 
 type Stored = Omit<ManifestPut, 'tags' | 'repository' | 'actor' | 'protections'>
 
-/** The manifest's id. One that is there already stays as it was, unless its bytes are damaged. The caller holds the repository's lock. */
-export async function store(trx: Handle, repositoryId: number, put: Stored): Promise<number> {
+/**
+ * The manifest's id. One that is there already stays as it was, unless its bytes are damaged. The caller holds the repository's
+ * lock. `bound`: by quotas.
+ */
+export async function store(trx: Handle, repositoryId: number, put: Stored, bound: boolean): Promise<number> {
   const made = await trx
     .insertInto('manifests')
     .values({
@@ -174,17 +179,20 @@ export async function store(trx: Handle, repositoryId: number, put: Stored): Pro
       .where('digest', '=', put.digest)
       .executeTakeFirstOrThrow()
     if (Buffer.compare(known.bytes, put.bytes) !== 0) {
-      await restoreBytes(trx, known.id, put)
-      await rewrite(trx, repositoryId, known.id, put)
+      await recounting(trx, repositoryId, known.id, async () => {
+        await restoreBytes(trx, known.id, put)
+        await rewrite(trx, repositoryId, known.id, put)
+      })
     }
     return known.id
   }
-  await refer(trx, repositoryId, made.id, put.references)
-  await updateListed(trx, repositoryId)
+  const blobs = await refer(trx, repositoryId, made.id, put.references)
+  await countManifest(trx, repositoryId, { digest: put.digest, size: put.bytes.byteLength, blobs }, bound)
+  await updateListed(trx, repositoryId, bound)
   return made.id
 }
 
-/** Gives a manifest whose bytes are damaged those that its digest is made of. */
+/** Gives a manifest whose bytes are damaged those that its digest is made of. Quotas are the caller's (`recounting`). */
 export async function restoreBytes(
   trx: Handle,
   manifestId: number,
@@ -198,7 +206,10 @@ export async function restoreBytes(
   await trx.deleteFrom('damaged_manifests').where('manifest_id', '=', manifestId).execute()
 }
 
-/** Writes anew what the rows of a manifest tell beside its bytes. What only it held waits for the collector. */
+/**
+ * Writes anew what the rows of a manifest tell beside its bytes. What only it held waits for the collector. Quotas are the
+ * caller's (`recounting`).
+ */
 export async function rewrite(
   trx: Handle,
   repositoryId: number,
@@ -220,12 +231,13 @@ export async function rewrite(
   await refer(trx, repositoryId, manifestId, facts.references)
 }
 
+/** Resolves to the blobs that it needs, and that the repository has. */
 async function refer(
   trx: Handle,
   repositoryId: number,
   manifestId: number,
   references: ManifestFacts['references'],
-): Promise<void> {
+): Promise<Digest[]> {
   const blobs = digestsOf(references, 'blob')
   const rows = [
     ...blobs.map((digest) => ({ digest, kind: 'blob' as const })),
@@ -263,6 +275,7 @@ async function refer(
   )
   const childIds = children.map(({ id }) => id)
   await settleManifests(trx, childIds)
+  return linked
 }
 
 function digestsOf(references: ManifestFacts['references'], kind: Reference['kind']): Digest[] {

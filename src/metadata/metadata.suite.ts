@@ -25,6 +25,7 @@ import { listsSuite } from './lists.suite.ts'
 import { manifestsSuite } from './manifests.suite.ts'
 import { overviewSuite } from './overview.suite.ts'
 import { pullsSuite } from './pulls.suite.ts'
+import { quotasSuite } from './quotas.suite.ts'
 import { repositoriesSuite } from './repositories.suite.ts'
 import { retentionSuite } from './retention.suite.ts'
 import { rulesSuite } from './rules.suite.ts'
@@ -55,6 +56,7 @@ export function metadataSuite(name: string, open: Open): void {
     uploadsSuite(() => opened)
     manifestsSuite(() => opened)
     immutableSuite(() => opened)
+    quotasSuite(() => opened)
     listsSuite(() => opened)
     contentsSuite(() => opened)
     usersSuite(() => opened)

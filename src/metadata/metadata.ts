@@ -5,7 +5,7 @@ import type { Adoption } from './adoption-types.ts'
 import type { Audit } from './audit-types.ts'
 import type { Cause, Change, Collection, TagMove, TagRestored, Trash } from './collection-types.ts'
 import type { Events, NewEvent } from './event-types.ts'
-import type { Denial, ImmutableRules, TagProtection } from './limit-types.ts'
+import type { Denial, ImmutableRules, Quotas, TagProtection } from './limit-types.ts'
 import type { Pulls } from './pull-types.ts'
 import type { DeletedPortion, DeletionProgress, Overview, Renamed, RepositoryChange } from './repository-types.ts'
 import type { Retention } from './retention-types.ts'
@@ -45,6 +45,7 @@ export interface Metadata {
   overview: Overview
   immutable: ImmutableRules
   retention: Retention
+  quotas: Quotas
   users: Users
   groups: Groups
   tokens: Tokens

@@ -11,6 +11,7 @@ import { manifests } from './manifests.ts'
 import type { Metadata } from './metadata.ts'
 import { overview } from './overview.ts'
 import { pulls } from './pulls.ts'
+import { quotas } from './quotas.ts'
 import { referrers } from './referrers.ts'
 import { repositories } from './repositories.ts'
 import { repositoryChanges } from './repository-changes.ts'
@@ -42,6 +43,7 @@ export function nouns(database: Database): Nouns {
     overview: overview(database),
     immutable: immutable(database),
     retention: retention(database),
+    quotas: quotas(database),
     users: users(database),
     groups: groups(database),
     tokens: tokens(database),

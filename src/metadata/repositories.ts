@@ -1,5 +1,6 @@
 import type { Database, Handle } from './database.ts'
 import type { Repositories } from './metadata.ts'
+import { countListed, countRepository } from './quota-counts.ts'
 
 export function repositories(database: Database): Omit<Repositories, 'delete' | 'rename'> {
   return {
@@ -55,22 +56,26 @@ export async function ensureRepository(trx: Handle, name: string, now: number): 
     await trx.updateTable('repositories').set({ removed_at: null }).where('id', '=', known.id).execute()
     return known.id
   }
-  await trx
+  const inserted = await trx
     .insertInto('repositories')
     .values({ name, listed: 0, created_at: now })
     .onConflict((conflict) => conflict.column('name').doNothing())
-    .execute()
+    .executeTakeFirst()
   const made = await trx
     .selectFrom('repositories')
     .select('id')
     .where('name', '=', name)
     .forUpdate()
     .executeTakeFirstOrThrow()
+  if ((inserted.numInsertedOrUpdatedRows ?? 0n) > 0n) await countRepository(trx, made.id, name)
   return made.id
 }
 
-/** Keeps `listed` what it says: whether the repository has a manifest. The caller holds the repository's lock. */
-export async function updateListed(trx: Handle, repositoryId: number): Promise<void> {
+/**
+ * Keeps `listed` what it says: whether the repository has a manifest. The caller holds the repository's lock. With `bound`
+ * a quota may refuse a repository more (MetadataError `denied`).
+ */
+export async function updateListed(trx: Handle, repositoryId: number, bound = false): Promise<void> {
   const manifest = await trx
     .selectFrom('manifests')
     .select('id')
@@ -78,10 +83,11 @@ export async function updateListed(trx: Handle, repositoryId: number): Promise<v
     .limit(1)
     .executeTakeFirst()
   const listed = manifest === undefined ? 0 : 1
-  await trx
+  const updated = await trx
     .updateTable('repositories')
     .set(listed === 1 ? { listed, removed_at: null } : { listed })
     .where('id', '=', repositoryId)
     .where('listed', '!=', listed)
-    .execute()
+    .executeTakeFirst()
+  if (updated.numUpdatedRows > 0n) await countListed(trx, repositoryId, listed === 1 ? 1 : -1, bound)
 }

@@ -2,6 +2,7 @@ import type { Handle } from './database.ts'
 import { queueEvents } from './events.ts'
 import type { Renamed, RepositoryChange } from './metadata.ts'
 import { refuseToDeleteAll } from './protection.ts'
+import { countRename } from './quota-renaming.ts'
 import { lockRepository } from './repositories.ts'
 
 /**
@@ -22,6 +23,7 @@ export async function rename(trx: Handle, from: string, to: string, change: Repo
   // Whoever pulls an immutable tag by the old name finds it gone.
   await refuseToDeleteAll(trx, { ...change, repositoryId: repository.id, repository: from })
   await trx.updateTable('repositories').set({ name: to }).where('id', '=', repository.id).execute()
+  await countRename(trx, repository.id, to)
   await queueEvents(trx, change.events)
   return 'renamed'
 }

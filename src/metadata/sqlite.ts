@@ -167,6 +167,17 @@ export async function openSqlite({
       repositories: method('read', 'overview', 'repositories'),
       tags: method('read', 'overview', 'tags'),
     },
+    quotas: {
+      list: here.quotas.list,
+      set: method('durable', 'quotas', 'set'),
+      remove: method('durable', 'quotas', 'remove'),
+      configure: method('durable', 'quotas', 'configure'),
+      count: method('relaxed', 'quotas', 'count'),
+      isBehind: here.quotas.isBehind,
+      over: here.quotas.over,
+      recount: method('read', 'quotas', 'recount'),
+      restart: method('durable', 'quotas', 'restart'),
+    },
     users: {
       find: hot.users.find,
       list: (page, kind) => (isShort(page) ? here.users.list : long.users)(page, kind),

@@ -1,6 +1,7 @@
 import type { Digest } from '../oci/digest.ts'
 import type { Handle } from './database.ts'
 import type { Change, TagMove } from './metadata.ts'
+import { countTags } from './quota-counts.ts'
 import { reviewManifests, settleManifests } from './reviews.ts'
 
 /** Every move of a tag leaves a row here, in its own transaction. The caller holds the repository's lock. */
@@ -26,10 +27,10 @@ export async function recordMove(trx: Handle, { repositoryId, name, from, to }: 
     .execute()
 }
 
-/** Points the tag to the manifest. Resolves to the digest that it had. */
+/** Points the tag to the manifest. Resolves to the digest that it had. `bound`: a new one by quotas. */
 export async function moveTag(
   trx: Handle,
-  move: Change & { repositoryId: number; name: string; manifestId: number; digest: Digest },
+  move: Change & { repositoryId: number; name: string; manifestId: number; digest: Digest; bound: boolean },
 ): Promise<Digest | undefined> {
   const { repositoryId, name, manifestId, digest, now } = move
   const before = await taggedManifest(trx, repositoryId, name)
@@ -42,6 +43,7 @@ export async function moveTag(
     .execute()
   await settleManifests(trx, [manifestId])
   if (before?.id === manifestId) return digest
+  if (before === undefined) await countTags(trx, repositoryId, [name], 1, move.bound)
   await recordMove(trx, { repositoryId, name, from: before?.digest, to: digest }, move)
   if (before !== undefined) await reviewManifests(trx, [before.id], 'overwritten', now)
   return before?.digest
@@ -56,6 +58,7 @@ export async function removeTag(
   const before = await taggedManifest(trx, repositoryId, name)
   if (before === undefined) return undefined
   await trx.deleteFrom('tags').where('repository_id', '=', repositoryId).where('name', '=', name).execute()
+  await countTags(trx, repositoryId, [name], -1, false)
   await recordMove(trx, { repositoryId, name, from: before.digest, to: undefined }, tag)
   await reviewManifests(trx, [before.id], 'deleted', now)
   return before.digest

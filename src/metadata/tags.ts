@@ -83,7 +83,7 @@ async function restore(
   const exhumed = living === undefined ? await exhume(trx, { repositoryId, digest, now: change.now }) : undefined
   const found = living ?? exhumed
   if (found === undefined) return { kind: 'gone', digest }
-  const from = await moveTag(trx, { repositoryId, name, manifestId: found.id, digest, ...change })
+  const from = await moveTag(trx, { repositoryId, name, manifestId: found.id, digest, ...change, bound: false })
   if (from === undefined) await restoreTagPulls(trx, repositoryId, [name], exhumed?.tagged[0]?.pulls ?? [])
   return { kind: 'restored', digest, from: from === digest ? undefined : from }
 }

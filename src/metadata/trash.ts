@@ -93,7 +93,7 @@ async function withTags(
         restored.taken.push(name)
         continue
       }
-      await moveTag(trx, { repositoryId, name, manifestId: id, digest, ...change })
+      await moveTag(trx, { repositoryId, name, manifestId: id, digest, ...change, bound: false })
       restored.tags.push(name)
     }
     await restoreTagPulls(trx, repositoryId, restored.tags, pulls)

@@ -3,6 +3,7 @@ import { holdNamed } from './blobs.ts'
 import type { Handle } from './database.ts'
 import { restoreBytes, rewrite } from './manifests.ts'
 import type { ManifestFacts, RowFault } from './metadata.ts'
+import { countHeld, countTags, recounting } from './quota-counts.ts'
 import { lockRepository, updateListed } from './repositories.ts'
 import { discard, discardUnheld, reviewLink, reviewManifests, settleLinks } from './reviews.ts'
 import { recordMove } from './tag-history.ts'
@@ -115,7 +116,8 @@ async function mendInRepository(trx: Handle, fault: InRepository, now: number): 
     case 'hold-missing': {
       const id = await manifestOf(trx, repositoryId, fault.manifest)
       if (id === undefined || !(await hasFault(trx, fault.kind, [id, fault.digest]))) return false
-      await holdNamed(trx, repositoryId, [fault.digest])
+      const holders = await holdNamed(trx, repositoryId, [fault.digest])
+      await countHeld(trx, repositoryId, holders, fault.digest, false)
       await settleLinks(trx, repositoryId, [fault.digest])
       return true
     }
@@ -177,6 +179,7 @@ async function mendTag(trx: Handle, repositoryId: number, name: string, now: num
     return true
   }
   await trx.deleteFrom('tags').where('repository_id', '=', repositoryId).where('name', '=', name).execute()
+  await countTags(trx, repositoryId, [name], -1, false)
   if (to !== undefined) await recordMove(trx, { repositoryId, name, from: to, to: undefined }, { now, actor: ACTOR })
   return true
 }
@@ -190,7 +193,7 @@ export async function rederive(
   const repositoryId = await lockRepository(trx, repository)
   const id = repositoryId === undefined ? undefined : await manifestOf(trx, repositoryId, digest)
   if (repositoryId === undefined || id === undefined) return false
-  await rewrite(trx, repositoryId, id, facts)
+  await recounting(trx, repositoryId, id, () => rewrite(trx, repositoryId, id, facts))
   return true
 }
 
@@ -218,7 +221,8 @@ export async function mendManifest(
       .execute()
     const copy = copies.find(({ bytes }) => isWhole(bytes, digest))
     if (copy === undefined) continue
-    await restoreBytes(trx, row.id, { bytes: copy.bytes, mediaType: copy.media_type })
+    const mended = { bytes: copy.bytes, mediaType: copy.media_type }
+    await recounting(trx, repositoryId, row.id, () => restoreBytes(trx, row.id, mended))
     return 'mended'
   }
   if (row.bytes.byteLength > 0) {
@@ -227,11 +231,13 @@ export async function mendManifest(
       .values({ manifest_id: row.id, found_at: now, bytes: row.bytes })
       .onConflict((conflict) => conflict.column('manifest_id').doNothing())
       .execute()
-    await trx
-      .updateTable('manifests')
-      .set({ bytes: new Uint8Array(0), size: 0 })
-      .where('id', '=', row.id)
-      .execute()
+    await recounting(trx, repositoryId, row.id, async () => {
+      await trx
+        .updateTable('manifests')
+        .set({ bytes: new Uint8Array(0), size: 0 })
+        .where('id', '=', row.id)
+        .execute()
+    })
   }
   return 'damaged'
 }

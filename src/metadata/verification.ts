@@ -3,6 +3,7 @@ import type { Digest } from '../oci/digest.ts'
 import { isDiscarded, storedBlob } from './blobs.ts'
 import { type Database, type Handle, inChunks } from './database.ts'
 import type { ManifestRows, Verification } from './metadata.ts'
+import { countSize } from './quota-counts.ts'
 import { uploadRow } from './uploads.ts'
 import { affected } from './verification-affected.ts'
 import { mend, mendManifest, rederive } from './verification-mend.ts'
@@ -63,7 +64,7 @@ export function verification(database: Database): Verification {
       return durably(async (trx) => {
         const row = await trx
           .selectFrom('blobs')
-          .select('state')
+          .select(['state', 'size'])
           .where('digest', '=', digest)
           .forNoKeyUpdate()
           .executeTakeFirst()
@@ -75,6 +76,7 @@ export function verification(database: Database): Verification {
             .execute()
           return true
         }
+        if (size !== row.size) await countSize(trx, digest, size)
         await trx
           .updateTable('blobs')
           .set({ state: 'live', storage_key: key, size })

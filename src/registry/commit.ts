@@ -1,4 +1,4 @@
-import type { Metadata } from '../metadata/metadata.ts'
+import { type BlobCommit, type Metadata, MetadataError } from '../metadata/metadata.ts'
 import type { Digest } from '../oci/digest.ts'
 import { RegistryError } from '../oci/error.ts'
 import type { Storage, StoredUpload } from '../storage/storage.ts'
@@ -22,6 +22,21 @@ export function createCommit(deps: {
 }): (repository: string, upload: StoredUpload, digest: Digest, cause?: () => EventCause) => Promise<void> {
   const { metadata, storage, now, onBlob, turns, events = NO_EVENTS } = deps
 
+  async function forget(upload: StoredUpload): Promise<void> {
+    await metadata.uploads.remove(upload.id)
+    await storage.abort(upload)
+  }
+
+  /** Bytes that were sealed for a row that a limit forbids are the collector's at once. */
+  async function commitSealed(row: BlobCommit & { key: string }): Promise<string | undefined> {
+    try {
+      return await metadata.blobs.commit(row)
+    } catch (error) {
+      if (error instanceof MetadataError && error.fault === 'denied') await metadata.collection.claim(row, row.now)
+      throw error
+    }
+  }
+
   async function commit(
     repository: string,
     upload: StoredUpload,
@@ -43,7 +58,7 @@ export function createCommit(deps: {
       const avoid = await metadata.blobs.discarded(digest)
       const key = await storage.seal(upload, digest, known === undefined ? avoid : [known.key, ...avoid])
       const replaces = known?.state === 'live' ? known.key : undefined
-      const holding = await metadata.blobs.commit({ ...row, key, replaces, now: now() })
+      const holding = await commitSealed({ ...row, key, replaces, now: now() })
       // The collector got hold of this very key since: the bytes are lost to us, and the client has them still.
       if (holding === undefined) break
       if (holding !== key) await storage.delete(key)
@@ -52,10 +67,17 @@ export function createCommit(deps: {
       events.queued(told)
       return
     }
-    await metadata.uploads.remove(upload.id)
-    await storage.abort(upload)
+    await forget(upload)
     throw new RegistryError('UNAVAILABLE', { message: 'the blob was being removed at this moment; push again' })
   }
 
-  return (repository, upload, digest, cause) => turns.alone(digest, () => commit(repository, upload, digest, cause))
+  return (repository, upload, digest, cause) =>
+    turns.alone(digest, async () => {
+      try {
+        await commit(repository, upload, digest, cause)
+      } catch (error) {
+        if (error instanceof MetadataError && error.fault === 'denied') await forget(upload)
+        throw error
+      }
+    })
 }

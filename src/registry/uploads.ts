@@ -6,6 +6,7 @@ import type { Storage, StoredUpload } from '../storage/storage.ts'
 import { createCommit } from './commit.ts'
 import type { EventCause, Events } from './events.ts'
 import { withFaults } from './faults.ts'
+import { type LargestBlob, NO_QUOTAS, type QuotaAdmission } from './quotas.ts'
 import { createSessions, type Turn } from './sessions.ts'
 import { ENDLESS_SPACE, type Space } from './space.ts'
 import type { Turns } from './turns.ts'
@@ -73,10 +74,11 @@ export interface UploadsDeps {
   events?: Events
   /** Room for what is pushed. */
   space?: Space
+  quotas?: QuotaAdmission
 }
 
 export function createUploads(deps: UploadsDeps): Uploads {
-  const { metadata, storage, now, newId, bootId, space = ENDLESS_SPACE } = deps
+  const { metadata, storage, now, newId, bootId, space = ENDLESS_SPACE, quotas = NO_QUOTAS } = deps
   const sessions = createSessions()
   const commit = createCommit(deps)
 
@@ -111,12 +113,36 @@ export function createUploads(deps: UploadsDeps): Uploads {
     await storage.abort(storedUpload(row))
   }
 
-  async function receive(row: UploadRow, chunk: Chunk, algorithm: Algorithm, turn: Turn): Promise<UploadRow> {
+  /** What a quota refuses is not gone on with. */
+  async function admitted(row: UploadRow, asked: Promise<LargestBlob | undefined>): Promise<LargestBlob | undefined> {
+    try {
+      return await asked
+    } catch (error) {
+      if (error instanceof RegistryError) await discard(row)
+      throw error
+    }
+  }
+
+  async function receive(
+    row: UploadRow,
+    chunk: Chunk,
+    algorithm: Algorithm,
+    turn: Turn,
+    digest?: Digest,
+  ): Promise<UploadRow> {
     if (chunk.start !== undefined && chunk.start !== row.size) throw outOfOrder(row)
-    space.admit(chunk.length ?? chunk.announced)
-    const appended = await space.during(turn.interrupt, () =>
-      storage.append(storedUpload(row), chunk.body(turn.signal), algorithm),
-    )
+    const announced = chunk.length ?? chunk.announced
+    space.admit(announced)
+    const asked = quotas.admit(row.repository, row.size + (announced ?? 0), digest)
+    const largest = asked === undefined ? undefined : await admitted(row, asked)
+    const appended = await space.during(turn.interrupt, () => {
+      const body = chunk.body(turn.signal)
+      return storage.append(
+        storedUpload(row),
+        largest === undefined ? body : within(body, row.size, largest),
+        algorithm,
+      )
+    })
     const received = appended.upload.size - row.size
     if (appended.interrupted === undefined && chunk.length !== undefined && received !== chunk.length) {
       throw new RegistryError('SIZE_INVALID', {
@@ -125,6 +151,10 @@ export function createUploads(deps: UploadsDeps): Uploads {
     }
     const after = await advance(row, appended.upload, appended.digest)
     // Ours, for want of room: the client must hear why, and may go on from here once there is some.
+    if (appended.interrupted instanceof TooLarge) {
+      await discard(after)
+      throw appended.interrupted.refusal
+    }
     if (appended.interrupted instanceof RegistryError) throw appended.interrupted
     if (appended.interrupted !== undefined) throw new InterruptedUpload(appended.interrupted)
     return after
@@ -170,7 +200,7 @@ export function createUploads(deps: UploadsDeps): Uploads {
       withFaults(() =>
         sessions.exclusive(id, async (turn) => {
           let row = await resume(repository, id)
-          if (last !== undefined) row = await receive(row, last, algorithmOf(digest), turn)
+          if (last !== undefined) row = await receive(row, last, algorithmOf(digest), turn, digest)
           const upload = storedUpload(row)
           const known =
             row.bootId === bootId && row.digest?.startsWith(`${algorithmOf(digest)}:`) ? row.digest : undefined
@@ -179,6 +209,8 @@ export function createUploads(deps: UploadsDeps): Uploads {
             await discard(row)
             throw new RegistryError('DIGEST_INVALID', { detail: { expected: digest, actual, size: row.size } })
           }
+          const asked = quotas.admit(repository, row.size, digest)
+          if (asked !== undefined) await admitted(row, asked)
           await commit(repository, upload, digest, cause)
         }),
       ),
@@ -244,6 +276,29 @@ export class InterruptedUpload extends Error {
   constructor(cause: unknown) {
     super('the request body ended early', { cause })
     this.name = 'InterruptedUpload'
+  }
+}
+
+/** Ends a body that no quota has a place for. */
+class TooLarge extends Error {
+  readonly refusal: RegistryError
+
+  constructor(refusal: RegistryError) {
+    super(refusal.message)
+    this.refusal = refusal
+  }
+}
+
+async function* within(
+  body: AsyncIterable<Uint8Array>,
+  before: number,
+  largest: LargestBlob,
+): AsyncGenerator<Uint8Array> {
+  let size = before
+  for await (const bytes of body) {
+    size += bytes.byteLength
+    if (size > largest.bytes) throw new TooLarge(largest.refusal(size))
+    yield bytes
   }
 }
 

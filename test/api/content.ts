@@ -14,7 +14,11 @@ export const LAYER = 'application/vnd.oci.image.layer.v1.tar+gzip'
 export const CONFIG = 'application/vnd.oci.image.config.v1+json'
 
 /** An OCI image manifest of a config and layers given by their bytes; `more` adds or replaces fields. */
-export function imageManifest(config: string, layers: readonly string[], more: Record<string, unknown> = {}): string {
+export function imageManifest(
+  config: string,
+  layers: readonly (Uint8Array | string)[],
+  more: Record<string, unknown> = {},
+): string {
   return JSON.stringify({
     schemaVersion: 2,
     mediaType: MEDIA_TYPES.ociManifest,

@@ -44,6 +44,7 @@ export async function openApi(more: Partial<ApiDeps> = {}, basePath = '/api/v1')
     trashWindow: undefined,
     immutable: undefined,
     retention: undefined,
+    quotas: undefined,
     contents: {
       repositories: async () => [],
       manifests: async () => ({ manifests: [], more: false }),

@@ -12,6 +12,7 @@ import type { CollectionRuns } from '../../registry/collect-runs.ts'
 import type { Contents } from '../../registry/contents.ts'
 import type { ImmutableTags } from '../../registry/immutable.ts'
 import type { Notifications } from '../../registry/notifications.ts'
+import type { QuotaBook } from '../../registry/quotas.ts'
 import type { Repositories } from '../../registry/repositories.ts'
 import type { Retention } from '../../registry/retention.ts'
 import type { Snapshots } from '../../registry/snapshots.ts'
@@ -100,6 +101,7 @@ export interface ApiDeps {
   trashWindow: (() => number) | undefined
   immutable: ImmutableTags | undefined
   retention: Retention | undefined
+  quotas: QuotaBook | undefined
   /** For the operator alone: keys of blobs concern nobody who may not read the data directory. */
   contents: Contents
   /** Undefined where no registry runs, or none that is whole. */

@@ -15,6 +15,7 @@ import { addMe } from './me.ts'
 import { addNotifications } from './notifications.ts'
 import { isForeign } from './origin-check.ts'
 import { ProblemError, problem, problemOf } from './problem.ts'
+import { addQuotas } from './quotas.ts'
 import { addRepositories } from './repositories.ts'
 import { addRetention } from './retention.ts'
 import { addRobots } from './robots.ts'
@@ -124,6 +125,7 @@ function createRoutes(deps: ApiDeps) {
     addVerification,
     addImmutable,
     addRetention,
+    addQuotas,
     addNotifications,
     addContents,
     addSnapshots,

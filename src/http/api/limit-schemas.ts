@@ -1,4 +1,5 @@
 import { z } from '@hono/zod-openapi'
+import { quotaPrefix } from '../../oci/quota-prefix.ts'
 import { selectorProblem } from '../../oci/selector.ts'
 
 /** What the API says of immutable tags and of quotas. Times are RFC 3339 in UTC, sizes bytes. */
@@ -46,6 +47,60 @@ export const immutableAnswerSchema = z
   .object({ immutable: z.boolean(), rule: immutableRuleSchema.nullable() })
   .openapi('ImmutableAnswer')
 
+const prefix = z
+  .string()
+  .max(255)
+  .transform((text, context) => {
+    const known = quotaPrefix(text)
+    if (known !== undefined) return known
+    context.addIssue({ code: 'custom', message: "is no prefix of repositories such as team; '*' is all of them" })
+    return z.NEVER
+  })
+  .openapi({ description: 'The repository of that name, and those below it; `*` for all', type: 'string' })
+const most = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER)
+
+const amounts = z.object({ bytes: z.number().int(), tags: z.number().int(), repositories: z.number().int() })
+export const quotaSchema = z
+  .object({
+    prefix: z.string().openapi({ description: '`*`: all repositories' }),
+    source,
+    limits: z.object({ bytes: most.nullable(), tags: most.nullable(), repositories: most.nullable() }),
+    used: amounts,
+    waitingBytes: z.number().int().openapi({ description: 'Of blobs that were uploaded and wait for their manifests' }),
+    state: z.enum(['counting', 'exact']).openapi({
+      description: 'counting: what was there before is not wholly counted, and nothing is refused until it is',
+    }),
+    createdAt: time,
+    updatedAt: time,
+  })
+  .openapi('Quota')
+export const quotasSchema = z.object({ quotas: z.array(quotaSchema) }).openapi('Quotas')
+export const newQuotaSchema = z
+  .strictObject({ prefix, bytes: most.optional(), tags: most.optional(), repositories: most.optional() })
+  .refine(({ bytes, tags, repositories }) => (bytes ?? tags ?? repositories) !== undefined, {
+    message: 'name bytes, tags or repositories',
+  })
+  .openapi('NewQuota')
+export const byPrefix = z.strictObject({ prefix })
+export const quotaDetailSchema = z
+  .object({
+    quotas: z.array(quotaSchema),
+    largest: z
+      .array(z.object({ repository: z.string(), bytes: z.number().int(), tags: z.number().int() }))
+      .openapi({ description: 'Repositories that hold most; a blob of several counts in each' }),
+  })
+  .openapi('QuotaDetail')
+export const quotaCheckSchema = z.strictObject({ repair: z.boolean().optional() }).openapi('QuotaCheck')
+export const quotaCheckedSchema = z
+  .object({
+    quotas: z.array(z.object({ prefix: z.string(), source, counted: amounts, found: amounts, right: z.boolean() })),
+  })
+  .openapi('QuotaChecked')
+
+export type QuotaView = z.infer<typeof quotaSchema>
+export type QuotasView = z.infer<typeof quotasSchema>
+export type QuotaDetailView = z.infer<typeof quotaDetailSchema>
+export type QuotaCheckedView = z.infer<typeof quotaCheckedSchema>
 export type ImmutableRuleView = z.infer<typeof immutableRuleSchema>
 export type ImmutableRulesView = z.infer<typeof immutableRulesSchema>
 export type ImmutableAnswerView = z.infer<typeof immutableAnswerSchema>

@@ -36,6 +36,7 @@ export const limits: Migration = {
       .addColumn('max_tags', type.integer)
       .addColumn('max_repositories', type.integer)
       .addColumn('state', type.text, (column) => column.notNull())
+      .addColumn('taken_to', type.text)
       .addColumn('bytes', type.integer, (column) => column.notNull())
       .addColumn('waiting', type.integer, (column) => column.notNull())
       .addColumn('tags', type.integer, (column) => column.notNull())

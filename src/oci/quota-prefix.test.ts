@@ -1,0 +1,40 @@
+import { expect, test } from 'bun:test'
+import { quotaPrefix, quotaPrefixText } from './quota-prefix.ts'
+import { parseSize } from './size.ts'
+
+test.each([
+  ['team', 'team'],
+  ['team/', 'team'],
+  ['team/*', 'team'],
+  ['team/**', 'team'],
+  ['team/a-b/c', 'team/a-b/c'],
+  ['*', ''],
+  ['**', ''],
+  ['/', ''],
+  ['', undefined],
+  ['Team', undefined],
+  ['team*', undefined],
+  ['team//a', undefined],
+  ['/team', undefined],
+])('%p is the prefix %p', (text, prefix) => {
+  expect(quotaPrefix(text)).toBe(prefix as string)
+})
+
+test('the prefix of all has a name that can be written again', () => {
+  expect(['', 'a/b'].map(quotaPrefixText)).toEqual(['*', 'a/b'])
+})
+
+test.each([
+  ['64MiB', 64 * 2 ** 20],
+  ['1.5 GB', 1.5e9],
+  ['1000', 1000],
+  ['0', 0],
+  ['2 TiB', 2 * 2 ** 40],
+  ['-1', undefined],
+  ['1 parsec', undefined],
+  ['MiB', undefined],
+  ['1constructor', undefined],
+  ['', undefined],
+])('%p is a size of %p bytes', (text, bytes) => {
+  expect(parseSize(text)).toBe(bytes as number)
+})
