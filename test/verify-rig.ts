@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createApp, systemClock } from '../src/app.ts'
 import { loadConfig } from '../src/config/load.ts'
+import type { CollectionStatusView } from '../src/http/api/collection-schemas.ts'
 import type { FindingView, VerifyReportView, VerifyRunView } from '../src/http/api/verification-schemas.ts'
 import { createLog } from '../src/telemetry/log.ts'
 import { startRegistry, type TestRegistry } from './start-registry.ts'
@@ -16,6 +17,8 @@ export interface VerifyRig {
   /** Runs a statement on the database, past its foreign keys, as no program does. */
   damage(sql: string): void
   verify(mode: { deep?: boolean; repair?: boolean }): Promise<{ run: VerifyRunView; findings: FindingView[] }>
+  /** Blobs that the running registry has collected so far. */
+  collected(): Promise<number>
   start(): Promise<void>
   stop(): Promise<void>
   dispose(): Promise<void>
@@ -23,11 +26,15 @@ export interface VerifyRig {
 
 const ENV = { REGISTRY_STORAGE_DELETE_ENABLED: 'true' }
 
-export async function openVerifyRig(now: () => number = Date.now): Promise<VerifyRig> {
+export async function openVerifyRig(
+  now: () => number = Date.now,
+  more: Record<string, string> = {},
+): Promise<VerifyRig> {
+  const given = { ...ENV, ...more }
   const directory = mkdtempSync(join(tmpdir(), 'berth-verify-'))
   let registry: TestRegistry | undefined
   const start = async () => {
-    registry = await startRegistry({ directory, env: ENV, now })
+    registry = await startRegistry({ directory, env: given, now })
   }
   const stop = async () => {
     await registry?.stop()
@@ -48,7 +55,7 @@ export async function openVerifyRig(now: () => number = Date.now): Promise<Verif
     },
     async verify(mode) {
       if (registry !== undefined) return await verifyBy(registry.app.control, mode)
-      const env = { REGISTRY_AUTH: 'none', ...ENV }
+      const env = { REGISTRY_AUTH: 'none', ...given }
       const { config } = loadConfig({ env, flags: { addr: '127.0.0.1:0', data: directory } })
       if (config === undefined) throw new Error('no configuration')
       const log = createLog({ level: 'error', formatter: 'text', fields: {}, now, write() {} })
@@ -60,6 +67,11 @@ export async function openVerifyRig(now: () => number = Date.now): Promise<Verif
       } finally {
         await app.close()
       }
+    },
+    async collected() {
+      if (registry === undefined) throw new Error('no registry runs')
+      const answer = await registry.app.control(new Request('http://berth/api/v1/gc'))
+      return ((await answer.json()) as CollectionStatusView).collected.blob.count
     },
     start,
     stop,

@@ -34,17 +34,22 @@ export function progressText({ progress, faults }: VerifyRunView): string {
   const { step, done, total, bytes, totalBytes } = progress
   const amount = total === null ? countText(done) : `${countText(done)} of ${countText(total)}`
   const hashed = step === 'blobs' && totalBytes !== null ? `, ${bytesText(bytes)} of ${bytesText(totalBytes)}` : ''
-  return `${STEPS[step] ?? step}: ${amount}${hashed}; ${countText(faults)} faults so far`
+  return `${STEPS[step] ?? step}: ${amount}${hashed}; ${counted(faults, 'fault')} so far`
 }
 
 export function sumText({ deep, faults, left, notes, progress, state }: VerifyRunView): string {
   if (state !== 'done') return ''
   const looked = deep ? `; ${bytesText(progress.bytes)} were hashed` : '; what blobs hold was not hashed (--deep)'
-  const also = notes === 0 ? '' : ` ${countText(notes)} notes.`
+  const also = notes === 0 ? '' : ` ${counted(notes, 'note')}.`
   if (faults === 0) return `All is well${looked}.${also}\n`
   const mended = faults - left
-  if (left === 0) return `${countText(faults)} faults, all of them set right${looked}.${also}\n`
-  return `${countText(faults)} faults, ${countText(mended)} of them set right, ${countText(left)} left${looked}.${also}\n`
+  if (left === 0) return `${counted(faults, 'fault')}, set right${looked}.${also}\n`
+  const done = mended === 0 ? '' : `, ${countText(mended)} set right, ${countText(left)} left`
+  return `${counted(faults, 'fault')}${done}${looked}.${also}\n`
+}
+
+function counted(count: number, noun: string): string {
+  return `${countText(count)} ${noun}${count === 1 ? '' : 's'}`
 }
 
 export function verifyStatusRows({ scrub, damaged }: VerifyStatusView): string[][] {

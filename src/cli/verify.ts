@@ -57,16 +57,21 @@ export function verifyCommand(context: AdminContext = ofProcess, terminal: Termi
   adminOptions(command.command('status').description('what is known to be damaged, and how far the scrub is'))
     .option('--limit <n>', 'damaged blobs at most, up to 1000', '1000')
     .option('--last <digest>', 'only what comes after this one')
-    .action(async (flags: AdminFlags & { limit: string; last?: string }, own: Command) => {
-      // The options of the verb stand before the word as well as behind it.
-      const all = { ...own.optsWithGlobals(), ...flags }
-      const { limit, last } = flags
-      await withApi(context, all, async (ask) => {
+    .action(async (own: AdminFlags & { limit: string; last?: string }) => {
+      const { limit, last } = own
+      const flags = { ...own, ...givenTo(command) }
+      await withApi(context, flags, async (ask) => {
         const answer = await ask<VerifyStatusView>('GET', '/verify', { query: { limit, last } })
-        show(context, all, answer, verifyStatusRows)
+        show(context, flags, answer, verifyStatusRows)
       })
     })
   return command
+}
+
+/** Options that both commands have are read by the outer one, wherever they stand. */
+function givenTo(command: Command): Partial<AdminFlags> {
+  const given = Object.entries(command.opts()).filter(([name]) => command.getOptionValueSource(name) === 'cli')
+  return Object.fromEntries(given)
 }
 
 /** Begins a run, shows what it finds as it finds it, and waits for its end. */

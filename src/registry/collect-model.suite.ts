@@ -1,4 +1,5 @@
 import { expect } from 'bun:test'
+import { faultsOf } from '../metadata/verification.suite.ts'
 import type { Digest } from '../oci/digest.ts'
 import { emptyMemory } from '../storage/memory.ts'
 import { createLedger, type Disturbance, nameOf } from './collect-ledger.fixture.ts'
@@ -311,6 +312,7 @@ export async function runModel(world: World, { seed, operations }: Settings): Pr
 
   /** Outside of the gate: what is there, seen by a process that was just started, and by the one with its caches. */
   async function check(): Promise<void> {
+    expect(await faultsOf(world.metadata, 1000)).toEqual([])
     const fresh = startProgram(world, storage, (call) => call(), clock)
     for (const repository of repositories) {
       for (const tag of TAGS) {

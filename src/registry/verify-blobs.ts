@@ -118,7 +118,10 @@ export function createBlobChecks(deps: {
       if (current?.state !== 'damaged' || current.key !== key) return undefined
       const affected = await verification.affected(digest, AFFECTED)
       const [known] = await verification.damaged({ last: before(digest), limit: 1 })
-      const since = known?.digest === digest ? ` since ${new Date(known.foundAt).toISOString()} (${known.reason})` : ''
+      const since =
+        known?.digest === digest
+          ? ` since ${new Date(known.foundAt).toISOString().replace(/\.\d+Z$/, 'Z')} (${known.reason})`
+          : ''
       const finding = {
         ...({ kind: 'blob-damaged', severity: 'fault', what: `blob ${digest}`, affected } as const),
         detail: `is known to be damaged${since}`,
