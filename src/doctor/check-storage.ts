@@ -13,9 +13,9 @@ const SCARCE_SHARE = 0.05
 const FEW_FILES = 100
 
 /** Whether the registry can write what is pushed. */
-export function checkStorage({ data, settings }: ServerFacts): Finding[] {
+export function checkStorage({ data, settings, minFree }: ServerFacts): Finding[] {
   if (data === undefined) return []
-  const found = [...checkAccess(data, settings), ...checkSpace(data, settings)]
+  const found = [...checkAccess(data, settings), ...checkSpace(data, settings, minFree)]
   if (found.length > 0) return found
   const free = data.free === undefined ? '' : `, ${sizeText(data.free.bytes)} are free`
   return [
@@ -51,7 +51,11 @@ function checkAccess({ directory, unwritable, user, exists }: DataFacts, setting
   ]
 }
 
-function checkSpace({ directory, free }: DataFacts, settings: ServerFacts['settings']): Finding[] {
+function checkSpace(
+  { directory, free }: DataFacts,
+  settings: ServerFacts['settings'],
+  minFree: ServerFacts['minFree'],
+): Finding[] {
   if (free === undefined) return []
   const place = shellText(directory)
   const fix = [
@@ -65,8 +69,19 @@ function checkSpace({ directory, free }: DataFacts, settings: ServerFacts['setti
     const message = `the disk of ${directory} can take ${free.files} more files (inodes): pushes fail with \`no space left on device\``
     return [fault('disk-full', directory, message, ...fix)]
   }
+  const floor = floorOf(minFree, free.total)
+  if (free.bytes < floor) {
+    const smaller = `or ${change(settings, ['space', 'minfree'], '64MiB')}`
+    const message = `${of}: Berth refuses pushes below ${sizeText(floor)} (space.minfree), \`the disk of the registry is nearly full\``
+    return [fault('disk-full', directory, message, ...fix, smaller)]
+  }
   const isScarce = free.bytes < SCARCE || free.bytes < free.total * SCARCE_SHARE
   return isScarce ? [warning('disk-full', directory, of, ...fix)] : []
+}
+
+function floorOf(minFree: ServerFacts['minFree'], total: number): number {
+  if (minFree === undefined) return 0
+  return 'bytes' in minFree ? minFree.bytes : (total * minFree.percent) / 100
 }
 
 export function sizeText(bytes: number): string {

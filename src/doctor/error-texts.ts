@@ -261,6 +261,18 @@ export const ERROR_TEXTS: readonly ErrorText[] = [
     finds: ['proxy-rewrites-host'],
   },
   {
+    texts: ['denied: the disk of the registry is nearly full'],
+    seen: 'docker push, podman push',
+    cause:
+      'Less than `space.minfree` (256 MiB unless told) is free on the disk of the registry: it takes no pushes, so that deletions still can be.',
+    remedy: [
+      'berth gc run --now --data DIR',
+      'config.yml: `space.minfree: 64MiB` (`REGISTRY_SPACE_MINFREE`)',
+      'df -h DIR',
+    ],
+    finds: ['disk-full'],
+  },
+  {
     texts: ['no space left on device'],
     seen: 'the registry, in its log; clients see `500 Internal Server Error`',
     cause: 'The disk is full, or out of inodes.',

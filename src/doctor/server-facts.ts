@@ -29,6 +29,8 @@ export interface ServerFacts {
   bundle: FileOf<X509Certificate[]> | undefined
   passwords: readonly PasswordFacts[]
   data: DataFacts | undefined
+  /** Free space below which Berth refuses pushes; undefined where the configuration has problems. */
+  minFree: Config['space']['minFree'] | undefined
 }
 
 /** A file of the configuration: what was read of it, or why it could not be. */
@@ -46,7 +48,7 @@ export interface PairFacts {
 
 export interface ServerInput {
   loaded: Loaded
-  config: Partial<Pick<Config, 'tokenServer' | 'data'>> | undefined
+  config: Partial<Pick<Config, 'tokenServer' | 'data' | 'space'>> | undefined
   authFile: string | undefined
   /** Whether `loaded` is of the token server alone. */
   isTokenServerAlone: boolean
@@ -72,6 +74,7 @@ export function gatherServer({ loaded, config, authFile, isTokenServerAlone, bun
     bundle: rootCertBundle === undefined ? undefined : readPem(BUNDLE, rootCertBundle, 'certificate', readCertificates),
     passwords: passwordFacts(settings, config?.tokenServer),
     data: data === undefined || isTokenServerAlone ? undefined : dataFacts(data),
+    minFree: config?.space?.minFree,
   }
 }
 

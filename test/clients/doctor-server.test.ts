@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'bun:test'
-import { chmodSync, copyFileSync, mkdirSync, readFileSync, truncateSync } from 'node:fs'
+import { chmodSync, copyFileSync, mkdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describeWith, must, program, run } from '../programs.ts'
 import { type Clinic, expectFound, expectOnly, openClinic, type Plan } from './clinic.ts'
@@ -222,6 +222,10 @@ describeWith(['docker-registry', 'openssl', 'htpasswd'], "berth doctor on the se
       expect(fix[0]).toContain(`berth gc run --now --data ${disk}/data`)
       expect(fix[1]).toContain(`${plan.configFile}:4: rootdirectory: `)
       truncateSync(join(disk, 'filler'), 0)
+      const refuses = /^200 MiB of 200 MiB are free .*: Berth refuses pushes below 256 MiB \(space\.minfree\)/
+      const less = expectFound(await examine(plan), { severity: 'fault', id: 'disk-full', says: refuses })
+      expect(less[2]).toContain('add space.minfree: "64MiB"')
+      writeFileSync(plan.configFile, `${readFileSync(plan.configFile, 'utf8')}\nspace: {minfree: 64MiB}\n`)
       expectFound(await examine(plan), { severity: 'warning', id: 'disk-full', says: /^200 MiB of 200 MiB are free/ })
     })
 

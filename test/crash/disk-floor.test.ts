@@ -2,8 +2,8 @@ import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { existsSync, readdirSync, rmSync, statfsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { RESERVE_FILE } from '../../src/files/reserve-file.ts'
-import { makeImage } from '../image.ts'
-import { must } from '../programs.ts'
+import { makeImage, writeLayout } from '../image.ts'
+import { describeWith, must, run } from '../programs.ts'
 import { BERTH, type Berth, startBerth } from '../start-berth.ts'
 import { audit, auditDirectory } from './audit.ts'
 import { createLedger, type Ledger } from './ledger.ts'
@@ -122,6 +122,25 @@ describe.skipIf(!isRoot)(`a disk that fills up${isRoot ? '' : ' [needs root, to 
     },
     TIMEOUT,
   )
+
+  describeWith(['skopeo'], 'for a client', () => {
+    test(
+      'is told with its figures, and not tried again',
+      async () => {
+        const { port, log } = await start()
+        fill(filler('other'), free() - FLOOR / 2)
+        const image = makeImage({ seed: 'client', layers: [100] })
+        const layout = join(data, '../layout')
+        writeLayout(layout, image, 'v1')
+        const target = `docker://127.0.0.1:${port}/${REPOSITORY}:v1`
+        const { code, stderr } = await run(['skopeo', 'copy', '--dest-tls-verify=false', `oci:${layout}:v1`, target])
+        expect(code).not.toBe(0)
+        expect(stderr).toMatch(/denied: the disk of the registry is nearly full: [\d.]+ MiB are free/)
+        expect(log()).not.toContain('http.response.status=503')
+      },
+      TIMEOUT,
+    )
+  })
 
   test(
     'by others to the last byte still takes deletions and collects, by the reserve, which is back once there is room',
