@@ -39,14 +39,20 @@ export interface ManifestPlace {
   below: number[]
 }
 
-/** A blob that some manifests need. */
+/** A blob that some manifests need, and how many of those. */
 export interface NeededBlob {
   digest: Digest
   size: number
-  /** Manifests of the repository that need it: the first ones, where there are very many. */
-  needers: number[]
-  /** Whether nothing else needs it: no further manifest, no other repository. */
-  complete: boolean
+  manifests: number
+}
+
+/** Who needs a blob at all. */
+export interface BlobHolders {
+  digest: Digest
+  /** Manifests of the repository that need it. */
+  manifests: number
+  /** Whether another repository has it. */
+  elsewhere: boolean
 }
 
 /** One deletion of a plan: it happens if everything is still as it was then. */
@@ -116,9 +122,11 @@ export interface Retention {
   /** Remembers what images say of their own end. What is gone meanwhile is left out. Relaxed. */
   examined(rows: readonly (ImageExpiry & { manifestId: number })[]): Promise<void>
   /** Where these manifests stand; those that are gone are left out. */
-  places(repository: string, manifestIds: readonly number[]): Promise<ManifestPlace[]>
+  places(manifestIds: readonly number[]): Promise<ManifestPlace[]>
   /** The blobs that these manifests need, each once. */
-  needed(repository: string, manifestIds: readonly number[]): Promise<NeededBlob[]>
+  needed(manifestIds: readonly number[]): Promise<NeededBlob[]>
+  /** Who has them besides: of blobs that some manifest of the repository needs. */
+  holders(repository: string, digests: readonly Digest[]): Promise<BlobHolders[]>
   /**
    * Deletes, in one transaction, what is as the steps have it. A manifest that loses its last tag so goes to the trash under the
    * batch, unless an index or a subject of the repository needs it, with its children and referrers that nothing else needs.

@@ -99,7 +99,7 @@ export function retentionSuite(opened: () => Opened): void {
         await putManifest(metadata, 'index', { tags: ['v1'], references: [manifestReference(digest('child'))] })
         await putManifest(metadata, 'signature', { subject: digest('index'), references: [own] })
         const [{ manifestId: index } = { manifestId: 0 }] = await metadata.retention.tags(REPOSITORY, { limit: 1 })
-        const [root] = await metadata.retention.places(REPOSITORY, [index, index + 1000])
+        const [root] = await metadata.retention.places([index, index + 1000])
         expect(root).toMatchObject({
           digest: digest('index'),
           size: 5,
@@ -107,19 +107,25 @@ export function retentionSuite(opened: () => Opened): void {
           parents: [],
           subject: undefined,
         })
-        const below = await metadata.retention.places(REPOSITORY, root?.below ?? [])
+        const below = await metadata.retention.places(root?.below ?? [])
         expect(below.map((row) => ({ ...row, id: 0, digest: nameOf(row.digest) }))).toEqual([
           { id: 0, digest: 'child', size: 5, isTagged: false, parents: [index], subject: undefined, below: [] },
           { id: 0, digest: 'signature', size: 9, isTagged: false, parents: [], subject: index, below: [] },
         ])
         const ids = below.map(({ id }) => id)
-        const blobs = await metadata.retention.needed(REPOSITORY, ids)
-        const [child = 0] = ids
-        const seen = blobs.map((row) => ({ ...row, digest: nameOf(row.digest), needers: row.needers.sort() }))
-        expect(seen.sort((a, b) => (a.digest < b.digest ? -1 : 1))).toEqual([
-          { digest: 'a layer', size: 10, needers: [child], complete: false },
-          { digest: 'own layer', size: 10, needers: [...ids].sort(), complete: true },
+        const blobs = await metadata.retention.needed(ids)
+        const byName = (rows: readonly { digest: Digest }[]): object[] =>
+          rows.map((row) => ({ ...row, digest: nameOf(row.digest) })).sort((a, b) => (a.digest < b.digest ? -1 : 1))
+        expect(byName(blobs)).toEqual([
+          { digest: 'a layer', size: 10, manifests: 1 },
+          { digest: 'own layer', size: 10, manifests: 2 },
         ])
+        const held = [digest('a layer'), digest('own layer'), digest('none')]
+        expect(byName(await metadata.retention.holders(REPOSITORY, held))).toEqual([
+          { digest: 'a layer', manifests: 1, elsewhere: true },
+          { digest: 'own layer', manifests: 2, elsewhere: false },
+        ])
+        expect(await metadata.retention.holders('team/none', held)).toEqual([])
       })
     })
 

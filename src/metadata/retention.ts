@@ -1,12 +1,10 @@
+import { sql } from 'kysely'
 import type { Digest } from '../oci/digest.ts'
 import { type Database, type Handle, inChunks } from './database.ts'
 import type { ImageExpiry, ManifestPlace, NeededBlob, Retention } from './metadata.ts'
 import { retentionRules } from './retention-rules.ts'
 import { retentionRuns } from './retention-runs.ts'
 import { take } from './retention-take.ts'
-
-/** Manifests of a repository that are named for one blob; it counts as needed by more where there are further ones. */
-const NEEDERS = 500
 
 export function retention(database: Database): Retention {
   const { read } = database
@@ -101,27 +99,50 @@ export function retention(database: Database): Retention {
       )
     },
 
-    async places(repository, manifestIds) {
-      const id = await idOf(repository)
-      return id === undefined ? [] : await inChunks(manifestIds, (ids) => placesOf(read, id, ids))
-    },
+    places: (manifestIds) => inChunks(manifestIds, (ids) => placesOf(read, ids)),
 
-    async needed(repository, manifestIds) {
-      const id = await idOf(repository)
-      if (id === undefined) return []
-      const blobs = await inChunks(manifestIds, (ids) =>
+    async needed(manifestIds) {
+      const rows = await inChunks(manifestIds, (ids) =>
         read
           .selectFrom('manifest_blobs')
           .innerJoin('blobs', 'blobs.digest', 'manifest_blobs.digest')
-          .select(['manifest_blobs.digest', 'blobs.size'])
-          .distinct()
+          .select(['manifest_blobs.digest', 'blobs.size', sql<number>`count(*)`.as('manifests')])
           .where('manifest_blobs.manifest_id', 'in', ids)
+          .groupBy(['manifest_blobs.digest', 'blobs.size'])
           .execute(),
       )
-      const each = new Map(blobs.map((blob) => [blob.digest, blob.size]))
-      const found: NeededBlob[] = []
-      for (const [digest, size] of each) found.push({ digest, size, ...(await needersOf(read, id, digest)) })
-      return found
+      const blobs = new Map<Digest, NeededBlob>()
+      for (const { digest, size, manifests } of rows) {
+        const before = blobs.get(digest)?.manifests ?? 0
+        blobs.set(digest, { digest, size, manifests: before + Number(manifests) })
+      }
+      return [...blobs.values()]
+    },
+
+    async holders(repository, digests) {
+      const id = await idOf(repository)
+      if (id === undefined) return []
+      return await inChunks(digests, async (some) => {
+        const needed = await read
+          .selectFrom('manifest_blobs')
+          .select(['digest', sql<number>`count(*)`.as('manifests')])
+          .where('repository_id', '=', id)
+          .where('digest', 'in', some)
+          .groupBy('digest')
+          .orderBy('digest')
+          .execute()
+        const others = await read
+          .selectFrom('repository_blobs')
+          .select('digest')
+          .distinct()
+          .where('digest', 'in', some)
+          .where('repository_id', '!=', id)
+          .execute()
+        const elsewhere = new Set(others.map(({ digest }) => digest))
+        return needed.map(({ digest, manifests }) => ({
+          ...{ digest, manifests: Number(manifests), elsewhere: elsewhere.has(digest) },
+        }))
+      })
     },
 
     take: (repository, steps, change) =>
@@ -171,7 +192,8 @@ function untaggedOf(read: Handle, repositoryId: number, ids: readonly number[]) 
     )
 }
 
-async function placesOf(read: Handle, repositoryId: number, ids: readonly number[]): Promise<ManifestPlace[]> {
+/** Ids alone lead to the rows: beside them, a repository's would make SQLite walk all of its manifests. */
+async function placesOf(read: Handle, ids: readonly number[]): Promise<ManifestPlace[]> {
   const rows = await read
     .selectFrom('manifests')
     .leftJoin('manifests as subject', (join) =>
@@ -185,12 +207,11 @@ async function placesOf(read: Handle, repositoryId: number, ids: readonly number
       exists(selectFrom('tags').select('tags.name').whereRef('tags.manifest_id', '=', 'manifests.id')).as('tagged'),
     )
     .where('manifests.id', 'in', ids)
-    .where('manifests.repository_id', '=', repositoryId)
     .orderBy('manifests.id')
     .execute()
   const found = rows.map((row) => row.id)
-  const parents = await edges(read, repositoryId, 'manifests.id', found)
-  const children = await edges(read, repositoryId, 'manifest_references.manifest_id', found)
+  const parents = await edges(read, 'manifests.id', found)
+  const children = await edges(read, 'manifest_references.manifest_id', found)
   const referrers =
     found.length === 0
       ? []
@@ -216,7 +237,6 @@ async function placesOf(read: Handle, repositoryId: number, ids: readonly number
 /** Which index of the repository names which manifest of it. */
 async function edges(
   read: Handle,
-  repositoryId: number,
   column: 'manifests.id' | 'manifest_references.manifest_id',
   ids: readonly number[],
 ): Promise<{ above: number; below: number }[]> {
@@ -229,31 +249,7 @@ async function edges(
         .onRef('manifests.digest', '=', 'manifest_references.digest'),
     )
     .select(['manifest_references.manifest_id as above', 'manifests.id as below'])
-    .where('manifest_references.repository_id', '=', repositoryId)
     .where('manifest_references.kind', '=', 'manifest')
     .where(column, 'in', ids)
     .execute()
-}
-
-async function needersOf(
-  read: Handle,
-  repositoryId: number,
-  digest: Digest,
-): Promise<Pick<NeededBlob, 'needers' | 'complete'>> {
-  const needers = await read
-    .selectFrom('manifest_blobs')
-    .select('manifest_id')
-    .where('repository_id', '=', repositoryId)
-    .where('digest', '=', digest)
-    .limit(NEEDERS + 1)
-    .execute()
-  const elsewhere = await read
-    .selectFrom('repository_blobs')
-    .select('repository_id')
-    .where('digest', '=', digest)
-    .where('repository_id', '!=', repositoryId)
-    .limit(1)
-    .executeTakeFirst()
-  const ids = needers.slice(0, NEEDERS).map(({ manifest_id }) => manifest_id)
-  return { needers: ids, complete: needers.length <= NEEDERS && elsewhere === undefined }
 }

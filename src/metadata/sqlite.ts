@@ -153,6 +153,7 @@ export async function openSqlite({
       examined: method('relaxed', 'retention', 'examined'),
       places: method('read', 'retention', 'places'),
       needed: method('read', 'retention', 'needed'),
+      holders: method('read', 'retention', 'holders'),
       take: method('durable', 'retention', 'take'),
       rules: here.retention.rules,
       replaceRules: method('durable', 'retention', 'replaceRules'),

@@ -1,4 +1,5 @@
-import type { ManifestPlace, Metadata } from '../metadata/metadata.ts'
+import type { ManifestPlace, Metadata, NeededBlob } from '../metadata/metadata.ts'
+import type { Digest } from '../oci/digest.ts'
 import { createIdSet, type IdSet } from './id-set.ts'
 
 /** What the deletions of one repository bring. */
@@ -12,7 +13,7 @@ export interface RetentionWeight {
 }
 
 /** Manifests of one look. */
-const PORTION = 50
+const PORTION = 500
 /** Blobs that are told apart; past these, bytes are only those that were counted. */
 const MAX_BLOBS = 200_000
 
@@ -22,7 +23,7 @@ const MAX_BLOBS = 200_000
  * @param losing manifests that lose all their tags, or have none and are deleted
  */
 export async function weigh(
-  retention: Pick<Metadata['retention'], 'places' | 'needed'>,
+  retention: Pick<Metadata['retention'], 'places' | 'needed' | 'holders'>,
   repository: string,
   losing: IdSet,
 ): Promise<RetentionWeight> {
@@ -38,27 +39,31 @@ export async function weigh(
   for (const ids of portions(losing)) {
     let waiting = ids
     while (waiting.length > 0) {
-      const portion = waiting.splice(0, PORTION)
-      const places = await retention.places(repository, portion)
-      for (const place of places) {
+      const below: number[] = []
+      for (const place of await retention.places(waiting)) {
         if (going.has(place.id) || !goes(place)) continue
         going.add(place.id)
         weight.manifests++
         weight.bytes += place.size
-        waiting = [...waiting, ...place.below]
+        below.push(...place.below)
       }
+      waiting = below
     }
   }
-  const seen = new Set<string>()
+  const blobs = new Map<Digest, NeededBlob>()
   for (const ids of portions(going)) {
-    for (const { digest, size, needers, complete } of await retention.needed(repository, ids)) {
-      if (seen.has(digest)) continue
-      if (seen.size >= MAX_BLOBS) {
-        weight.exact = false
-        continue
-      }
-      seen.add(digest)
-      if (complete && needers.every((id) => going.has(id))) weight.bytes += size
+    for (const blob of await retention.needed(ids)) {
+      const known = blobs.get(blob.digest)
+      if (known !== undefined) known.manifests += blob.manifests
+      else if (blobs.size < MAX_BLOBS) blobs.set(blob.digest, blob)
+      else weight.exact = false
+    }
+  }
+  const digests = [...blobs.keys()]
+  for (let start = 0; start < digests.length; start += PORTION) {
+    for (const holders of await retention.holders(repository, digests.slice(start, start + PORTION))) {
+      const { size, manifests } = blobs.get(holders.digest) ?? { size: 0, manifests: -1 }
+      if (!holders.elsewhere && holders.manifests === manifests) weight.bytes += size
     }
   }
   return weight
