@@ -31,20 +31,26 @@ const LOOK_EVERY = 5_000
 const ALARM = 0.25
 /** So many times its size must be free before the reserve is made (again): what comes back goes to whoever cleans up first. */
 const COMFORT = 2
+/** Milliseconds until the next try to make it that follows one which failed, twice as long each time: it may mean writing all of it. */
+const RETRY = 600_000
+const RETRY_AT_MOST = 24 * 3_600_000
 
 export function createRoom(deps: {
   data: Config['data']
   config: () => Pick<Config, 'space'>
   log: Log
   metrics: Metrics
+  /** Milliseconds of a clock that is never set back. */
+  clock?: () => number
 }): Room {
-  const { data, config, log, metrics } = deps
+  const { data, config, log, metrics, clock = () => performance.now() } = deps
   const home = resolve(data.metadata)
   const folders = [...new Set([resolve(data.directory), home])]
   const reserve = createReserveFile(home)
   const size = () => config().space.reserveBytes
   const refusals = metrics.counter('berth_pushes_refused_for_space_total', 'Pushes refused for want of disk space.', [])
-  let failure: unknown
+  /** Until when it is not tried again, and how long that was. */
+  let paused: { until: number; for: number } | undefined
   /** Whether it was given free since it was there. */
   let isGiven = false
 
@@ -94,16 +100,26 @@ export function createRoom(deps: {
       relieve()
       return
     }
-    if (held === wanted || free + held < wanted * COMFORT) return
+    if (held === wanted) {
+      paused = undefined
+      return
+    }
+    if (free + held < wanted * COMFORT || clock() < (paused?.until ?? 0)) return
     try {
       await reserve.make(wanted)
-      failure = undefined
+      // Some file systems count blocks only later, and some never.
+      if (reserve.held() < wanted) pause()
       if (isGiven) log.info('the disk has room again: the reserve is set aside anew', { path: home, bytes: wanted })
       isGiven = false
     } catch (error) {
-      if (failure === undefined) log.warn('no space could be set aside for a full disk', { path: home, error })
-      failure = error
+      if (paused === undefined) log.warn('no space could be set aside for a full disk', { path: home, error })
+      pause()
     }
+  }
+
+  function pause(): void {
+    const time = Math.min((paused?.for ?? RETRY / 2) * 2, RETRY_AT_MOST)
+    paused = { until: clock() + time, for: time }
   }
 
   return {
