@@ -81,7 +81,11 @@ async function contentsOf(
     .where('repository_id', '=', repositoryId)
     .execute()
   const counted = manifests.filter(({ digest }) => isIn('manifests', digest))
-  const last = counted.map(({ digest }) => digest).reduce((one, other) => (other > one ? other : one), '')
+  const last =
+    counted
+      .map(({ digest }) => digest)
+      .sort()
+      .at(-1) ?? ''
   const rows = await trx
     .selectFrom('manifest_blobs')
     .innerJoin('manifests', 'manifests.id', 'manifest_blobs.manifest_id')
