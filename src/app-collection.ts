@@ -12,6 +12,7 @@ import type { Blobs } from './registry/blobs.ts'
 import { type CollectionTerms, type Collector, createCollector } from './registry/collect.ts'
 import { type CollectionRuns, createCollectionRuns } from './registry/collect-runs.ts'
 import type { Manifests } from './registry/manifests.ts'
+import type { QuotaBook } from './registry/quotas.ts'
 import { createSweep } from './registry/sweep.ts'
 import type { Uploads } from './registry/uploads.ts'
 import type { Policy } from './registry/validation.ts'
@@ -42,6 +43,7 @@ export function createUpkeep(deps: {
   policy: () => Policy
   config: () => Pick<Config, 'gc' | 'trash' | 'uploads' | 'data' | 'verify'>
   watch: Pick<Watch, 'metrics' | 'health'>
+  quotas: Pick<QuotaBook, 'check'>
   /** False: nothing happens by itself. */
   background: boolean
   /** When the database was written last before this start. */

@@ -5,11 +5,13 @@ import { startScrubbing } from './jobs/scrub.ts'
 import type { Metadata } from './metadata/metadata.ts'
 import type { Blobs } from './registry/blobs.ts'
 import type { Manifests } from './registry/manifests.ts'
+import type { QuotaBook } from './registry/quotas.ts'
 import { createScrub } from './registry/scrub.ts'
 import type { Uploads } from './registry/uploads.ts'
 import type { Policy } from './registry/validation.ts'
 import { createVerifier } from './registry/verify.ts'
 import { createBlobChecks } from './registry/verify-blobs.ts'
+import { checkQuotas } from './registry/verify-quotas.ts'
 import { createVerifyRuns, type VerifyRuns } from './registry/verify-runs.ts'
 import type { Storage } from './storage/storage.ts'
 import type { Health } from './telemetry/health.ts'
@@ -31,6 +33,7 @@ export function createVerification(deps: {
   uploads: Uploads
   policy: () => Policy
   config: () => Pick<Config, 'verify' | 'uploads'>
+  quotas: Pick<QuotaBook, 'check'>
   metrics: Metrics
   health: Health
   background: boolean
@@ -43,7 +46,7 @@ export function createVerification(deps: {
   const uploadAge = () => config().uploads.purging.ageMs
   const runs = createVerifyRuns({
     ...{ metadata, now, newId },
-    verifier: createVerifier({ ...deps, uploadAge }),
+    verifier: createVerifier({ ...deps, uploadAge, extra: [checkQuotas(deps.quotas)] }),
     onFailure: (error) => log.warn('a verification failed', { error }),
   })
   const check = health.add('blobs', { threshold: 1, stops: 'notice' })

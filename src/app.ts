@@ -174,7 +174,7 @@ export async function createApp(
     owned.closers.push(() => copying.stop())
     const startUpkeep = () =>
       createUpkeep({
-        ...{ metadata, storage, blobs, manifests, uploads, watch, log, now, newId },
+        ...{ metadata, storage, blobs, manifests, uploads, quotas, watch, log, now, newId },
         policy: () => policy,
         config: () => settings,
         // Nothing may be collected of what is not wholly adopted.

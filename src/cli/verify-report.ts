@@ -28,6 +28,7 @@ const STEPS: Record<string, string> = {
   blobs: 'looking at blobs',
   uploads: 'looking at uploads',
   files: 'looking for files that nothing needs',
+  quotas: 'counting what quotas count',
 }
 
 export function progressText({ progress, faults }: VerifyRunView): string {

@@ -35,6 +35,7 @@ export type FindingKind =
   | 'orphan-blob'
   | 'orphan-upload'
   | 'stranger'
+  | 'quota-wrong'
 
 /** Manifests and tags that a finding names. */
 export const AFFECTED = 100

@@ -36,7 +36,7 @@ export interface VerifyProgress {
 /** A step that some other part of the registry adds: what it keeps beside the rows of this one. */
 export interface ExtraCheck {
   name: string
-  run(options: { repair: boolean; onRows: (count: number) => void }): AsyncIterable<Finding>
+  run(options: { deep: boolean; repair: boolean; onRows: (count: number) => void }): AsyncIterable<Finding>
 }
 
 /** Looks at everything that the registry keeps, in both directions. */
@@ -112,7 +112,7 @@ export function createVerifier(deps: {
         ['files', totals.blobs, () => checkStorage(deps, { repair, before: now() - uploadAge(), onFiles: onRows })],
         ...extra.map(
           ({ name, run }) =>
-            [name, undefined, () => run({ repair, onRows })] satisfies [
+            [name, undefined, () => run({ deep: mode.deep, repair, onRows })] satisfies [
               string,
               undefined,
               () => AsyncIterable<Finding>,
