@@ -50,18 +50,23 @@ export async function bury(
     await recordMove(trx, { repositoryId, name, from: manifest.digest, to: undefined }, change)
   }
   if (grave !== undefined) await buryPulls(trx, await inter(trx, manifestId, names, grave, change), pulls)
-  const dependants = await dependantsOf(trx, repositoryId, manifestId, manifest.digest)
+  const { children, referrers } = await dependantsOf(trx, repositoryId, manifestId, manifest.digest)
   const freed = await freeLinks(trx, manifestId, change.now)
   await countTags(trx, repositoryId, names, -1, false)
   await countBurial(trx, repositoryId, manifestId)
   await trx.deleteFrom('manifests').where('id', '=', manifestId).execute()
-  await reviewManifests(trx, dependants, 'deleted', burial.since ?? change.now)
+  await reviewManifests(trx, [...new Set([...children, ...referrers])], 'deleted', burial.since ?? change.now)
   await updateListed(trx, repositoryId)
   return { tags: names, freed }
 }
 
 /** Manifests of the repository that may have nothing but this one to live for: its children, and what refers to it. */
-async function dependantsOf(trx: Handle, repositoryId: number, manifestId: number, digest: Digest): Promise<number[]> {
+export async function dependantsOf(
+  trx: Handle,
+  repositoryId: number,
+  manifestId: number,
+  digest: Digest,
+): Promise<{ children: number[]; referrers: number[] }> {
   const children = await trx
     .selectFrom('manifest_references')
     .innerJoin('manifests', (join) =>
@@ -79,7 +84,8 @@ async function dependantsOf(trx: Handle, repositoryId: number, manifestId: numbe
     .where('repository_id', '=', repositoryId)
     .where('subject_digest', '=', digest)
     .execute()
-  return [...new Set([...children, ...referrers].map(({ id }) => id))].filter((id) => id !== manifestId)
+  const others = (rows: readonly { id: number }[]) => rows.map(({ id }) => id).filter((id) => id !== manifestId)
+  return { children: others(children), referrers: others(referrers) }
 }
 
 /** The bytes stay in the database from one table to the other. Resolves to the id that it has in the trash. */

@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import type { Digest } from '../oci/digest.ts'
-import { bury } from './burial.ts'
+import { bury, dependantsOf } from './burial.ts'
 import { isNeeded } from './collection.ts'
 import { type Handle, inChunks } from './database.ts'
 import { queueEvents } from './events.ts'
@@ -166,42 +166,16 @@ async function buryWhole(work: Work, manifestId: number, actor: string): Promise
       .executeTakeFirst()
     if (manifest === undefined) continue
     if (next.id !== manifestId && (await isNeeded(trx, { ...manifest, repositoryId }))) continue
-    const below = await belowOf(work, manifest)
+    const { children, referrers } = await dependantsOf(trx, repositoryId, manifest.id, manifest.digest)
     const grave = { reason: next.reason, batch, deletedAt: now }
     const { freed } = await bury(trx, { repositoryId, manifestId: manifest.id, change: { now, actor }, grave })
     taken.buried.push(manifest.digest)
     taken.freed.push(...freed)
     taken.bytes += manifest.size
-    waiting.push(...below)
+    // What refers to it comes back from the trash with it if the collector's reason is given.
+    waiting.push(...children.map((id) => ({ id, reason: 'deleted' as const })))
+    waiting.push(...referrers.map((id) => ({ id, reason: 'collected' as const })))
   }
-}
-
-/** Its children, and what refers to it; the trash brings these back by another reason than those. */
-async function belowOf(
-  { trx, repositoryId }: Work,
-  { id, digest }: { id: number; digest: Digest },
-): Promise<{ id: number; reason: 'deleted' | 'collected' }[]> {
-  const children = await trx
-    .selectFrom('manifest_references')
-    .innerJoin('manifests', (join) =>
-      join
-        .onRef('manifests.repository_id', '=', 'manifest_references.repository_id')
-        .onRef('manifests.digest', '=', 'manifest_references.digest'),
-    )
-    .select('manifests.id')
-    .where('manifest_references.manifest_id', '=', id)
-    .where('manifest_references.kind', '=', 'manifest')
-    .execute()
-  const referrers = await trx
-    .selectFrom('manifests')
-    .select('id')
-    .where('repository_id', '=', repositoryId)
-    .where('subject_digest', '=', digest)
-    .execute()
-  return [
-    ...children.map((row) => ({ id: row.id, reason: 'deleted' as const })),
-    ...referrers.map((row) => ({ id: row.id, reason: 'collected' as const })),
-  ]
 }
 
 /** Of blobs that this repository freed, those that no other one has. */

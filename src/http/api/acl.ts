@@ -5,7 +5,7 @@ import { parseScope } from '../../auth/scope-request.ts'
 import type { ApiDeps } from './api.ts'
 import type { ApiRouter } from './context.ts'
 import { ProblemError } from './problem.ts'
-import { body, json, nothing, refusals } from './route.ts'
+import { body, json, nothing, refusals, revisionOf } from './route.ts'
 import {
   aclAnswerSchema,
   aclTestSchema,
@@ -154,15 +154,6 @@ export function addAcl(router: ApiRouter, { rules, explain }: ApiDeps): void {
 
 function ruleView({ id, match, actions, comment }: Rule): RuleView {
   return { id, match, actions: [...actions], comment }
-}
-
-/** RFC 9110 section 13.1.1, for a list that has one strong validator; RFC 6585 section 3 where it is missing. */
-function revisionOf(ifMatch: string | undefined): number | 'any' {
-  if (ifMatch === undefined) throw new ProblemError(428, 'say in If-Match which revision of the list you change')
-  if (ifMatch.trim() === '*') return 'any'
-  const match = /^\s*"(\d{1,15})"\s*$/.exec(ifMatch)
-  if (match === null) throw refusal('header.if-match', 'write the ETag of the list, or *')
-  return Number(match[1])
 }
 
 function refusal(path: string, message: string): ProblemError {

@@ -30,7 +30,7 @@ import {
   retentionSchema,
   retentionWishSchema,
 } from './retention-schemas.ts'
-import { body, given, json, pageOf, refusals } from './route.ts'
+import { body, given, json, pageOf, refusals, revisionOf } from './route.ts'
 import { isoOf, isoOrNull } from './views.ts'
 
 const tags = ['retention']
@@ -249,13 +249,4 @@ function runView({
   ...counts
 }: Awaited<ReturnType<Retention['runs']>>[number]): RetentionRunView {
   return { ...counts, startedAt: isoOf(startedAt), endedAt: isoOrNull(endedAt), error: error ?? null }
-}
-
-/** RFC 9110 section 13.1.1, for a list that has one strong validator; RFC 6585 section 3 where it is missing. */
-function revisionOf(ifMatch: string | undefined): number | 'any' {
-  if (ifMatch === undefined) throw new ProblemError(428, 'say in If-Match which revision of the list you change')
-  if (ifMatch.trim() === '*') return 'any'
-  const match = /^\s*"(\d{1,15})"\s*$/.exec(ifMatch)
-  if (match === null) throw new ProblemError(400, 'write the ETag of the list in If-Match, or *')
-  return Number(match[1])
 }

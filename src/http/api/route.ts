@@ -1,6 +1,7 @@
 import type { z } from '@hono/zod-openapi'
 import type { Context } from 'hono'
 import type { ApiEnv } from './context.ts'
+import { ProblemError } from './problem.ts'
 import { problemSchema } from './schemas.ts'
 
 /** Every answer that is a refusal. */
@@ -51,4 +52,19 @@ export const MOUNT = '/api/v1'
 export function given<T extends object>(values: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
   const entries = Object.entries(values).filter(([, value]) => value !== undefined)
   return Object.fromEntries(entries) as { [K in keyof T]?: Exclude<T[K], undefined> }
+}
+
+/**
+ * The revision that a change of a list is made to: RFC 9110 section 13.1.1, for a list that has one strong validator; RFC 6585
+ * section 3 where it is missing. @throws ProblemError
+ */
+export function revisionOf(ifMatch: string | undefined): number | 'any' {
+  if (ifMatch === undefined) throw new ProblemError(428, 'say in If-Match which revision of the list you change')
+  if (ifMatch.trim() === '*') return 'any'
+  const match = /^\s*"(\d{1,15})"\s*$/.exec(ifMatch)
+  if (match === null) {
+    const message = 'write the ETag of the list, or *'
+    throw new ProblemError(400, message, [{ path: 'header.if-match', message }])
+  }
+  return Number(match[1])
 }
