@@ -145,7 +145,7 @@ describe('what is counted', () => {
     expect(described.length).toBe(new Set(described).size)
     // These have samples only where there is something to count.
     const occasional =
-      /^(berth_(certificate_expiry|log_mails|database_failures|decisions|trace_spans)|registry_notifications)/
+      /^(berth_(certificate_expiry|log_mails|database_failures|decisions|trace_spans|quota_(used|limit))|registry_notifications)/
     const unknown = described.filter((name) => !scraped.families.has(name) && !occasional.test(name))
     expect(unknown).toEqual([])
   })
