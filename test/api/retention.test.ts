@@ -7,6 +7,7 @@ import type { AdminContext } from '../../src/cli/control.ts'
 import { pruneCommand } from '../../src/cli/prune.ts'
 import { retentionCommand } from '../../src/cli/retention.ts'
 import { MEDIA_TYPES } from '../../src/oci/media-type.ts'
+import { startReceiver } from '../receiver.ts'
 import { startRegistry, type TestRegistry } from '../start-registry.ts'
 import { descriptorOf, imageManifest, indexOf, pushBlob, pushImage, pushManifest } from './content.ts'
 
@@ -228,6 +229,25 @@ describe('retention', () => {
     await prune('team/app', '--older-than', '5d', '--yes')
     expect(await tagsOf()).toEqual(['b', 'v1'])
   })
+
+  test('tells receivers of notifications of each tag and image that is deleted, with the rule', async () => {
+    const receiver = startReceiver()
+    const hook = { name: 'hook', url: receiver.url, timeout: '10s', threshold: 2, backoff: '10ms' }
+    const ignore = { actions: ['push', 'pull'] }
+    await open({ REGISTRY_NOTIFICATIONS_ENDPOINTS: JSON.stringify([{ ...hook, ignore }]) })
+    await push('a', 9)
+    await push('b', 1)
+    await prune('team/app', '--older-than', '5d', '--yes')
+    const told = (await receiver.waitFor(2)).map(({ event: { action, target, actor } }) => ({
+      ...{ action, repository: target.repository, tag: target.tag, isImage: target.digest !== undefined, actor },
+    }))
+    await receiver.stop()
+    const common = { action: 'delete', repository: 'team/app', actor: { name: 'retention:prune' } }
+    expect(told).toEqual([
+      { ...common, tag: 'a', isImage: false },
+      { ...common, tag: undefined, isImage: true },
+    ])
+  }, 60_000)
 
   test('goes by pulls, by tag and by digest, and by the last push where that is later', async () => {
     for (const [tag, age] of [
