@@ -13,6 +13,7 @@ export const PACKAGES = {
   htpasswd: 'apache2-utils',
   jq: 'jq',
   mariadbd: 'mariadb-server',
+  'mkfs.ext4': 'e2fsprogs',
   openssl: 'openssl',
   pebble: 'pebble',
   'pebble-challtestsrv': 'pebble',
