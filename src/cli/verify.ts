@@ -9,7 +9,7 @@ import type {
 import { type AdminContext, type AdminFlags, type Ask, adminOptions, ofProcess, withApi } from './control.ts'
 import { CommandError } from './error.ts'
 import { createProgressBar, type Terminal } from './progress.ts'
-import { printable, printableJson, show } from './table.ts'
+import { printable, printableJson, show, tell } from './table.ts'
 import { findingText, progressText, sumText, verifyStatusRows } from './verify-report.ts'
 
 interface VerifyFlags extends Omit<AdminFlags, 'format'> {
@@ -65,6 +65,14 @@ export function verifyCommand(context: AdminContext = ofProcess, terminal: Termi
         show(context, flags, answer, verifyStatusRows)
       })
     })
+  adminOptions(command.command('stop').description('end the verification that is under way')).action(
+    async (own: AdminFlags) => {
+      const flags = { ...own, ...givenTo(command) }
+      await withApi(context, flags, async (ask) => {
+        tell(context, flags, await ask('DELETE', '/verify/runs/latest'), 'stopped')
+      })
+    },
+  )
   return command
 }
 

@@ -83,6 +83,11 @@ describe('an upload becomes a blob', () => {
       ['seal k2', 'commit k2 for k: k2', 'tell'],
     ],
     [
+      'whose bytes are known to be damaged: ours are taken, wherever the old ones are',
+      { located: [row('k', 'damaged')], files: { k: 4 }, answers: [asGiven] },
+      ['seal k2', 'commit k2: k2', 'tell'],
+    ],
+    [
       'that another push mended at the same time: one of both stays',
       { located: [row('k')], files: {}, answers: [() => 'k3'] },
       ['seal k2', 'commit k2 for k: k3', 'delete k2', 'tell'],

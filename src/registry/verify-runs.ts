@@ -38,6 +38,9 @@ export interface VerifyRuns {
 
 /** Findings that memory holds. */
 const LISTED = 10_000
+/** So many of them with all that they affect, and the others with the first of it. */
+const WHOLE = 1_000
+const SOME = 5
 
 export function createVerifyRuns(deps: {
   metadata: Metadata
@@ -64,7 +67,9 @@ export function createVerifyRuns(deps: {
             run.faults++
             if (finding.outcome !== 'mended') run.left++
           }
-          if (findings.length < LISTED) findings.push(finding)
+          if (findings.length >= LISTED) return
+          const affected = finding.affected.slice(0, findings.length < WHOLE ? undefined : SOME)
+          findings.push({ ...finding, affected })
         },
         progress(progress) {
           run.progress = { ...progress }

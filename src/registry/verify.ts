@@ -97,6 +97,7 @@ export function createVerifier(deps: {
         totalBytes: mode.deep ? totals.blobBytes : undefined,
       }
       const onRows = (count: number) => {
+        if (signal.aborted) throw new StoppedError()
         current.done += count
         progress(current)
       }

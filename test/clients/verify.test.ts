@@ -73,6 +73,7 @@ describeWith(['skopeo'], 'a damaged blob', () => {
       expect(Buffer.compare(readFileSync(join(folder, 'back/blobs', digest.replace(':', '/'))), bytes)).toBe(0)
     }
     expect(readdirSync(join(berth.dataDirectory, 'berth-quarantine'))).toHaveLength(1)
+    expect(await verify('stop')).toMatchObject({ code: 1, stderr: 'berth: no verification is under way\n' })
   })
 
   test('that may not be read is told, and left where it is, by a command that owns the stopped registry', async () => {
