@@ -33,7 +33,7 @@ export interface Repositories {
   /**
    * Moves everything to the trash, as one batch. Undefined when there is no such repository.
    *
-   * Up to `PORTION` manifests go at once; more go in portions, indexes before what they name. What was pushed after the beginning stays.
+   * Manifests go in portions of `PORTION`, indexes before what they name. What was pushed after the beginning stays.
    * Until the end the repository is listed, with the tags that are left; from then on its name is unknown.
    */
   delete(name: string, by: RepositoryChanger): Promise<RepositoryDeleted | undefined>
@@ -44,8 +44,8 @@ export interface Repositories {
   tags: Overview['tags']
 }
 
-/** Manifests that one transaction takes: other writers wait meanwhile. */
-export const PORTION = 100
+/** Manifests that one transaction takes: other writers wait meanwhile, some 2 ms for each on a busy machine. */
+export const PORTION = 50
 
 export function createRepositories(deps: {
   metadata: Metadata
