@@ -11,6 +11,7 @@ import { CommandError } from './error.ts'
 import { exportCommand } from './export.ts'
 import { gcCommand } from './gc.ts'
 import { groupCommand } from './group.ts'
+import { healthcheckCommand } from './healthcheck.ts'
 import { htpasswdCommand } from './htpasswd.ts'
 import { immutableCommand } from './immutable.ts'
 import { keyCommand } from './key.ts'
@@ -76,6 +77,7 @@ function berthCommand(): Command {
     .addCommand(backupCommand())
     .addCommand(restoreCommand())
     .addCommand(verifyCommand())
+    .addCommand(healthcheckCommand())
     .addCommand(configCommand())
     .addCommand(versionCommand())
   // For the list of commands alone: `run` has called them before.
