@@ -409,7 +409,7 @@ const warnings: [sentence: string, yaml: string, warning: string, fix: string | 
     'config.yml:4: http.tls.ciphersuites: has no effect with minimumtls: tls1.3, whose suites are not configurable',
     undefined,
   ],
-  ['a key like none that is known', 'quota: 3', 'config.yml:4: quota: is an unknown key; it is ignored', undefined],
+  ['a key like none that is known', 'banana: 3', 'config.yml:4: banana: is an unknown key; it is ignored', undefined],
   [
     'a key twice',
     'log: {}\nlog: {level: debug}',
