@@ -289,7 +289,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'children and signatures of a deleted manifest do not wait',
     file: 'src/metadata/burial.ts',
-    from: `await reviewManifests(trx, dependants, 'deleted', burial.since ?? change.now)`,
+    from: `await reviewManifests(trx, [...new Set([...children, ...referrers])], 'deleted', burial.since ?? change.now)`,
     to: `void reviewManifests`,
     caughtBy: ['model', 'contract'],
   },
@@ -322,8 +322,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'what is restored does not hold its blobs',
     file: 'src/metadata/exhumation.ts',
-    from: `if (held_digest !== null) await link(trx, repositoryId, held_digest, now)`,
-    to: `if (held_digest === null) await link(trx, repositoryId, '' as Digest, now)`,
+    from: `if (held_digest !== null) await link(trx, repositoryId, held_digest, now, false)`,
+    to: `if (held_digest === null) await link(trx, repositoryId, '' as Digest, now, false)`,
     caughtBy: ['model', 'contract'],
   },
   {
