@@ -87,6 +87,11 @@ export async function startApp(
       return listener
     }
 
+    const { adminPassword: wanted } = options
+    const ensureAdmin = async () =>
+      app.hasAccounts ? await firstAdmin(app.accounts.ensureAdmin, { wanted, passwordFile, log }) : undefined
+    // Who chose it knows it: nobody is refused with the right password because the first answer came before the account.
+    if (wanted !== undefined) await ensureAdmin()
     const useCertificates = await keeper.prepare(secureListens(config))
     useCertificates()
     await open({ address: controlAddress(data), fetch: withRenewal(app.control, keeper.renew), onError })
@@ -125,10 +130,7 @@ export async function startApp(
     await adoptAtStart(app, { ...options, log })
     release?.()
     // Last, for a start that fails leaves nobody with a password that was never shown.
-    const { adminPassword: wanted } = options
-    const password = app.hasAccounts
-      ? await firstAdmin(app.accounts.ensureAdmin, { wanted, passwordFile, log })
-      : undefined
+    const password = wanted === undefined ? await ensureAdmin() : undefined
     files =
       options.source &&
       startReloading({

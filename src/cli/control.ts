@@ -149,6 +149,9 @@ async function* linesOf<T>(control: Control, ...question: Parameters<Ask>): Asyn
   }
 }
 
+/** How the runtime calls it that the other end of the control socket is gone. */
+const LOST = new Set(['ECONNREFUSED', 'ECONNRESET', 'ConnectionRefused', 'ConnectionClosed', 'FailedToOpenSocket'])
+
 /** @throws CommandError */
 async function request(
   control: Control,
@@ -162,7 +165,14 @@ async function request(
   const json = body === undefined ? {} : { body: JSON.stringify(body) }
   const type: Record<string, string> = body === undefined ? {} : { 'Content-Type': 'application/json' }
   const url = `http://berth/api/v1${path}${search}`
-  const response = await control.fetch(new Request(url, { method, headers: { ...type, ...headers }, ...json }))
+  const asked = new Request(url, { method, headers: { ...type, ...headers }, ...json })
+  const response = await control.fetch(asked).catch((error: unknown) => {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+    if (!LOST.has(code)) throw error
+    throw new CommandError(
+      `the server ended before it answered (${code}); part of what was asked may be done: start it, and ask again`,
+    )
+  })
   if (!response.ok) throw new CommandError(refusal(response.status, await response.text()))
   return response
 }

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test } from 'bun:test'
-import { digest, type Opened, putManifest, REPOSITORY, refusal } from './examples.suite.ts'
+import { digest, manifestReference, type Opened, putManifest, REPOSITORY, refusal } from './examples.suite.ts'
 import type { ImmutableRuleRow, Metadata, TagProtection } from './metadata.ts'
 
 const PROTECTIONS: readonly TagProtection[] = [
@@ -60,6 +60,23 @@ export function immutableSuite(opened: () => Opened): void {
     test('leave those alone that no rule speaks of, or that one takes out', async () => {
       expect(await put('second', ['latest', 'v1-rc1'])).toEqual({ stored: true })
       expect(await tagged()).toEqual({ latest: 'second', v1: 'first', 'v1-rc1': 'second' })
+    })
+
+    test('keep what their index names, at whatever distance, and only that', async () => {
+      await putManifest(metadata, 'image')
+      await putManifest(metadata, 'other')
+      await putManifest(metadata, 'inner', { references: [manifestReference(digest('image'))] })
+      const references = [manifestReference(digest('inner')), manifestReference(digest('image'))]
+      await putManifest(metadata, 'outer', { references, tags: ['v2'] })
+      await putManifest(metadata, 'loose', { references: [manifestReference(digest('other'))], tags: ['latest'] })
+      for (const name of ['image', 'inner', 'outer']) {
+        expect(await refusal(metadata.manifests.delete(REPOSITORY, digest(name), by(5)))).toMatchObject({
+          ...{ fault: 'denied', denial: { kind: 'immutable', rule: 'releases', tag: 'v2', digest: digest('outer') } },
+        })
+      }
+      expect(await metadata.manifests.delete(REPOSITORY, digest('other'), by(6))).toBeDefined()
+      await metadata.tags.delete(REPOSITORY, 'v2', { now: 7, actor: 'root' })
+      expect(await metadata.manifests.delete(REPOSITORY, digest('image'), by(8))).toBeDefined()
     })
 
     test('are deleted neither by name nor with their manifest', async () => {

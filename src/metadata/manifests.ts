@@ -3,7 +3,7 @@ import { bury } from './burial.ts'
 import { type Database, type Handle, inChunks } from './database.ts'
 import { eventOfTag, queueEvents } from './events.ts'
 import type { ManifestFacts, ManifestPut, Manifests, Reference, StoredManifest } from './metadata.ts'
-import { refuseToDelete, refuseToMove } from './protection.ts'
+import { refuseToDeleteManifest, refuseToMove } from './protection.ts'
 import { countManifest, recounting } from './quota-counts.ts'
 import { ensureRepository, lockRepository, updateListed } from './repositories.ts'
 import { freeLinks, reviewManifests, settleLinks, settleManifests } from './reviews.ts'
@@ -59,13 +59,7 @@ export function manifests(database: Database): Manifests {
             .where('digest', '=', digest)
             .executeTakeFirst()
           if (manifest === undefined) return undefined
-          if (protections.length > 0) {
-            const tags = await trx.selectFrom('tags').select('name').where('manifest_id', '=', manifest.id).execute()
-            refuseToDelete(
-              { repository, protections },
-              tags.map(({ name }) => ({ name, digest })),
-            )
-          }
+          await refuseToDeleteManifest(trx, { repositoryId, repository, protections }, { id: manifest.id, digest })
           const grave = { reason: 'deleted', batch, deletedAt: change.now } as const
           const buried = await bury(trx, { repositoryId, manifestId: manifest.id, change, grave })
           const ofTags = events.flatMap((event) => buried.tags.map((tag) => eventOfTag(event, tag)))

@@ -52,6 +52,49 @@ export function refuseToDelete(
   refuse(protections, repository, tags, undefined)
 }
 
+/**
+ * Before a manifest is deleted, whose repository's lock the caller holds: neither its own tags nor those of indexes that name
+ * it, at whatever distance, may be protected, for such a tag would stay and lead to less than was pushed.
+ * @throws MetadataError `denied`
+ */
+export async function refuseToDeleteManifest(
+  trx: Handle,
+  guarded: Guarded,
+  manifest: { id: number; digest: Digest },
+): Promise<void> {
+  if ((guarded.protections ?? []).length === 0) return
+  const seen = new Set([manifest.id])
+  for (let level = [manifest]; level.length > 0; ) {
+    const tags = await inChunks(
+      level.map(({ id }) => id),
+      (chunk) =>
+        trx
+          .selectFrom('tags')
+          .innerJoin('manifests', 'manifests.id', 'tags.manifest_id')
+          .select(['tags.name', 'manifests.digest'])
+          .where('tags.manifest_id', 'in', chunk)
+          .orderBy('tags.name')
+          .execute(),
+    )
+    refuseToDelete(guarded, tags)
+    const parents = await inChunks(
+      level.map(({ digest }) => digest),
+      (chunk) =>
+        trx
+          .selectFrom('manifest_references')
+          .innerJoin('manifests', 'manifests.id', 'manifest_references.manifest_id')
+          .select(['manifests.id', 'manifests.digest'])
+          .distinct()
+          .where('manifest_references.digest', 'in', chunk)
+          .where('manifest_references.repository_id', '=', guarded.repositoryId)
+          .where('manifest_references.kind', '=', 'manifest')
+          .execute(),
+    )
+    level = parents.filter(({ id }) => !seen.has(id))
+    for (const { id } of level) seen.add(id)
+  }
+}
+
 /** Before all tags of the repository go, whose lock the caller holds. @throws MetadataError `denied` when a rule protects one of them */
 export async function refuseToDeleteAll(
   trx: Handle,
