@@ -107,6 +107,8 @@ export async function runModel(world: World, { seed, operations }: Settings): Pr
   const clock = { now: () => time, newId: () => `id-${++ids}` }
   const storage = openStorage(content, world.keys, clock.now)
   const ran: Ran = { pushed: 0, restored: 0, collected: 0, unlinked: 0, crashes: 0 }
+  /** What somebody tries to restore at this moment, by repository and digest. */
+  const restoring: string[] = []
 
   const start = () => startProgram(world, storage, schedule.gate(), clock)
   let program = start()
@@ -213,7 +215,7 @@ export async function runModel(world: World, { seed, operations }: Settings): Pr
       return
     }
     ledger.deleted.push({ repository, image })
-    if (!isHurried) ledger.restorable.set(name, at + TERMS.window)
+    if (!isHurried && !restoring.includes(name)) ledger.restorable.set(name, at + TERMS.window)
     for (const each of ofTags) ledger.finish(each, false)
     ledger.finish(itself, true)
   }
@@ -226,12 +228,15 @@ export async function runModel(world: World, { seed, operations }: Settings): Pr
     ]
     const name = nameOf(repository, image)
     const until = ledger.restorable.get(name)
+    // Whatever becomes of it: it may be back, and go again in another way.
+    ledger.restorable.delete(name)
+    restoring.push(name)
     const isAlone = schedule.running === 1
     const done = ledger.begin(repository, time)
     const restored = await use.metadata.trash.restore(repository, image.digest, { now: time, actor: 'eve' })
     done()
+    restoring.splice(restoring.indexOf(name), 1)
     use.manifests.forget(repository, [...used.map(({ digest }) => digest), ...TAGS])
-    ledger.restorable.delete(name)
     if (restored !== undefined) {
       ran.restored++
       for (const each of made) ledger.finish(each, false)
@@ -299,6 +304,7 @@ export async function runModel(world: World, { seed, operations }: Settings): Pr
   function crash(): void {
     ran.crashes++
     ledger.crash()
+    restoring.length = 0
     schedule.crash()
     program = start()
   }
@@ -321,6 +327,7 @@ export async function runModel(world: World, { seed, operations }: Settings): Pr
         if (found !== undefined) await pull(fresh, repository, imageOf.get(found))
       }
       for (const image of used) await checkManifest(fresh, repository, image)
+      for (const image of used.filter(standsAlone)) await checkTrash(fresh, repository, image)
       if (world.keys === 'never') continue
       // A sample: each costs as much as a step.
       for (const image of used.filter(() => random() < 0.5)) {
@@ -347,6 +354,19 @@ export async function runModel(world: World, { seed, operations }: Settings): Pr
     if (found === undefined) return
     expect(ledger.possible(repository, image.digest)).toContain(found)
     await pull(use, repository, image)
+  }
+
+  /** Neither comes back with another one, nor brings one. */
+  const standsAlone = (image: Image) =>
+    image.subject === undefined && !used.some((other) => other.subject === image || other.children.includes(image))
+
+  /** What a client deleted lies in the trash until its window ends. */
+  async function checkTrash(use: Program, repository: string, image: Image): Promise<void> {
+    const until = ledger.restorable.get(nameOf(repository, image))
+    if (until === undefined || time >= until) return
+    const isThere = (await use.metadata.trash.find(repository, image.digest)) !== undefined
+    if (!isThere)
+      throw new Error(`${image.digest} has left the trash of ${repository}, though its window has not ended`)
   }
 
   const lookUp = async (use: Program, repository: string, reference: string): Promise<Digest | undefined> =>

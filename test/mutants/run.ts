@@ -1,5 +1,5 @@
 /**
- * `npm run mutants [-- [--runs N] [WORD...]]`: breaks the collector in every way of `mutants.ts` (or in those whose names
+ * `npm run mutants [-- [--runs N] [--by CATCHER] [WORD...]]`: breaks the collector in every way of `mutants.ts` (or in those whose names
  * contain a word), in a copy of the sources, and tells which test noticed. Exits with 1 when one that should has not. Takes
  * minutes; not part of `npm test`, which asks only that each mutant still fits the sources (`mutants.test.ts`).
  */
@@ -10,11 +10,12 @@ import { applied } from './apply.ts'
 import { type Catcher, MUTANTS, type Mutant } from './mutants.ts'
 
 const PROJECT = join(import.meta.dir, '../..')
-const FILES: Record<Catcher, string> = {
-  model: './src/registry/collect-model.test.ts',
-  postgres: './src/registry/collect-model-postgres.test.ts',
-  steps: './src/registry/collect.test.ts',
-  contract: './src/metadata/sqlite.test.ts',
+/** What `bun test` is given. */
+const TESTS: Record<Catcher, readonly string[]> = {
+  model: ['./src/registry/collect-model.test.ts'],
+  postgres: ['./src/registry/collect-model-postgres.test.ts'],
+  steps: ['./src/registry/collect.test.ts'],
+  contract: ['./src/metadata/sqlite.test.ts', '-t', 'collection|blob'],
 }
 /** Random runs that a mutant may survive. */
 const RUNS: Partial<Record<Catcher, number>> = { model: 1000, postgres: 300 }
@@ -22,6 +23,8 @@ const RUNS: Partial<Record<Catcher, number>> = { model: 1000, postgres: 300 }
 const words = process.argv.slice(2)
 const at = words.indexOf('--runs')
 const runs = at === -1 ? undefined : Number(words.splice(at, 2)[1])
+const only = words.indexOf('--by')
+const by = only === -1 ? undefined : words.splice(only, 2)[1]
 const wanted = MUTANTS.filter(({ name }) => words.length === 0 || words.some((word) => name.includes(word)))
 
 const folder = mkdtempSync(join(tmpdir(), 'berth-mutants-'))
@@ -32,6 +35,7 @@ try {
   symlinkSync(join(PROJECT, 'node_modules'), join(folder, 'node_modules'))
   for (const mutant of wanted) {
     for (const catcher of mutant.caughtBy) {
+      if (by !== undefined && by !== catcher) continue
       const seen = await attempt(mutant, catcher)
       if (seen === undefined) survived++
       console.log(`${seen === undefined ? 'SURVIVED' : 'caught  '} ${catcher.padEnd(8)} ${mutant.name}: ${seen ?? ''}`)
@@ -50,7 +54,7 @@ async function attempt(mutant: Mutant, catcher: Catcher): Promise<string | undef
   const text = readFileSync(path, 'utf8')
   writeFileSync(path, applied(mutant, text))
   try {
-    const command = [process.execPath, '--no-env-file', '--config=/dev/null', 'test', '--bail', FILES[catcher]]
+    const command = [process.execPath, '--no-env-file', '--config=/dev/null', 'test', '--bail', ...TESTS[catcher]]
     const count = runs ?? RUNS[catcher]
     const tests = Bun.spawn(command, {
       cwd: folder,
