@@ -3,7 +3,7 @@ import type { Digest } from '../oci/digest.ts'
 import { reviewAdopted } from './adoption-review.ts'
 import { holdNamed } from './blobs.ts'
 import { type Database, type Handle, inChunks } from './database.ts'
-import { store } from './manifests.ts'
+import { manifestIdOf, store } from './manifests.ts'
 import type { AdoptedManifest, AdoptedNeed, AdoptedTag, AdoptedTagOutcome, Adoption } from './metadata.ts'
 import { holdList, restartQuotas } from './quotas.ts'
 import { ensureRepository } from './repositories.ts'
@@ -203,17 +203,7 @@ async function needsOf(trx: Handle, repositoryId: number, manifest: AdoptedManif
 }
 
 async function isKnown(trx: Handle, repositoryId: number, digest: Digest): Promise<boolean> {
-  return (await manifestId(trx, repositoryId, digest)) !== undefined
-}
-
-async function manifestId(trx: Handle, repositoryId: number, digest: Digest): Promise<number | undefined> {
-  const row = await trx
-    .selectFrom('manifests')
-    .select('id')
-    .where('repository_id', '=', repositoryId)
-    .where('digest', '=', digest)
-    .executeTakeFirst()
-  return row?.id
+  return (await manifestIdOf(trx, repositoryId, digest)) !== undefined
 }
 
 async function putTag(
@@ -223,7 +213,7 @@ async function putTag(
   isTruth: boolean,
 ): Promise<AdoptedTagOutcome> {
   const { name, digest, at } = tag
-  const id = await manifestId(trx, repositoryId, digest)
+  const id = await manifestIdOf(trx, repositoryId, digest)
   if (id === undefined) return 'dangling'
   const row = await trx
     .selectFrom('tags')

@@ -1,5 +1,6 @@
 import type { Digest } from '../oci/digest.ts'
 import type { Handle } from './database.ts'
+import { indexEdges } from './index-edges.ts'
 import type { Change } from './metadata.ts'
 import { buryPulls, pullsOf } from './pulls.ts'
 import { countBurial, countTags } from './quota-counts.ts'
@@ -67,25 +68,15 @@ export async function dependantsOf(
   manifestId: number,
   digest: Digest,
 ): Promise<{ children: number[]; referrers: number[] }> {
-  const children = await trx
-    .selectFrom('manifest_references')
-    .innerJoin('manifests', (join) =>
-      join
-        .onRef('manifests.repository_id', '=', 'manifest_references.repository_id')
-        .onRef('manifests.digest', '=', 'manifest_references.digest'),
-    )
-    .select('manifests.id')
-    .where('manifest_references.manifest_id', '=', manifestId)
-    .where('manifest_references.kind', '=', 'manifest')
-    .execute()
+  const children = await indexEdges(trx, 'above', [manifestId])
   const referrers = await trx
     .selectFrom('manifests')
     .select('id')
     .where('repository_id', '=', repositoryId)
     .where('subject_digest', '=', digest)
     .execute()
-  const others = (rows: readonly { id: number }[]) => rows.map(({ id }) => id).filter((id) => id !== manifestId)
-  return { children: others(children), referrers: others(referrers) }
+  const others = (ids: readonly number[]) => ids.filter((id) => id !== manifestId)
+  return { children: others(children.map(({ below }) => below)), referrers: others(referrers.map(({ id }) => id)) }
 }
 
 /** The bytes stay in the database from one table to the other. Resolves to the id that it has in the trash. */

@@ -52,16 +52,11 @@ export function manifests(database: Database): Manifests {
         async (trx) => {
           const repositoryId = await lockRepository(trx, repository)
           if (repositoryId === undefined) return undefined
-          const manifest = await trx
-            .selectFrom('manifests')
-            .select('id')
-            .where('repository_id', '=', repositoryId)
-            .where('digest', '=', digest)
-            .executeTakeFirst()
-          if (manifest === undefined) return undefined
-          await refuseToDeleteManifest(trx, { repositoryId, repository, protections }, { id: manifest.id, digest })
+          const manifestId = await manifestIdOf(trx, repositoryId, digest)
+          if (manifestId === undefined) return undefined
+          await refuseToDeleteManifest(trx, { repository, protections }, manifestId)
           const grave = { reason: 'deleted', batch, deletedAt: change.now } as const
-          const buried = await bury(trx, { repositoryId, manifestId: manifest.id, change, grave })
+          const buried = await bury(trx, { repositoryId, manifestId, change, grave })
           const ofTags = events.flatMap((event) => buried.tags.map((tag) => eventOfTag(event, tag)))
           await queueEvents(trx, [...events, ...ofTags])
           return buried
@@ -83,6 +78,17 @@ export function manifests(database: Database): Manifests {
       return rows.map((row) => row.digest)
     },
   }
+}
+
+/** The id of its row; undefined when the repository does not have it. */
+export async function manifestIdOf(read: Handle, repositoryId: number, digest: Digest): Promise<number | undefined> {
+  const row = await read
+    .selectFrom('manifests')
+    .select('id')
+    .where('repository_id', '=', repositoryId)
+    .where('digest', '=', digest)
+    .executeTakeFirst()
+  return row?.id
 }
 
 export function manifestByDigest(read: Handle, repository: string, digest: Digest) {

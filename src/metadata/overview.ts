@@ -1,6 +1,8 @@
 import type { Digest } from '../oci/digest.ts'
 import { type Database, type Handle, inChunks } from './database.ts'
+import { indexEdges } from './index-edges.ts'
 import type { Overview, RepositoryOverview } from './metadata.ts'
+import { knownRepository } from './repositories.ts'
 
 /** Rows of one repository that are counted; what has more is said to have at least these. */
 const MOST = 100_000
@@ -43,12 +45,7 @@ export function overview({ read }: Database): Overview {
     },
 
     async tags(repository, { last, limit }) {
-      const known = await read
-        .selectFrom('repositories')
-        .select('id')
-        .where('name', '=', repository)
-        .where('removed_at', 'is', null)
-        .executeTakeFirst()
+      const known = await knownRepository(read, repository)
       if (known === undefined) return undefined
       const rows = await read
         .selectFrom('tags')
@@ -67,7 +64,7 @@ export function overview({ read }: Database): Overview {
             .limit(1)
             .as('actor'),
         ])
-        .where('tags.repository_id', '=', known.id)
+        .where('tags.repository_id', '=', known)
         .$if(last !== undefined, (query) => query.where('tags.name', '>', last ?? ''))
         .orderBy('tags.name')
         .limit(limit)
@@ -131,21 +128,9 @@ async function sizesOf(read: Handle, ids: readonly number[]): Promise<Map<number
   let level = [...ids]
   const all = new Set(level)
   for (let depth = 0; depth < DEPTH && level.length > 0; depth++) {
-    const edges = await inChunks(level, (chunk) =>
-      read
-        .selectFrom('manifest_references')
-        .innerJoin('manifests', (join) =>
-          join
-            .onRef('manifests.repository_id', '=', 'manifest_references.repository_id')
-            .onRef('manifests.digest', '=', 'manifest_references.digest'),
-        )
-        .select(['manifest_references.manifest_id as parent', 'manifests.id as child'])
-        .where('manifest_references.manifest_id', 'in', chunk)
-        .where('manifest_references.kind', '=', 'manifest')
-        .execute(),
-    )
-    for (const { parent, child } of edges) children.set(parent, [...(children.get(parent) ?? []), child])
-    level = [...new Set(edges.map(({ child }) => child))].filter((id) => !all.has(id))
+    const edges = await indexEdges(read, 'above', level)
+    for (const { above, below } of edges) children.set(above, [...(children.get(above) ?? []), below])
+    level = [...new Set(edges.map(({ below }) => below))].filter((id) => !all.has(id))
     for (const id of level) all.add(id)
   }
   const own = await inChunks([...all], (chunk) =>

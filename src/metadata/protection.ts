@@ -2,6 +2,7 @@ import { LRUCache } from 'lru-cache'
 import type { Digest } from '../oci/digest.ts'
 import { compileSelector, type Selector } from '../oci/selector.ts'
 import { type Handle, inChunks } from './database.ts'
+import { indexEdges } from './index-edges.ts'
 import { MetadataError, type TagProtection } from './metadata.ts'
 
 /** Lists of patterns come with each call, for they come from another thread; there are few of them. */
@@ -59,39 +60,25 @@ export function refuseToDelete(
  */
 export async function refuseToDeleteManifest(
   trx: Handle,
-  guarded: Guarded,
-  manifest: { id: number; digest: Digest },
+  guarded: Omit<Guarded, 'repositoryId'>,
+  manifestId: number,
 ): Promise<void> {
   if ((guarded.protections ?? []).length === 0) return
-  const seen = new Set([manifest.id])
-  for (let level = [manifest]; level.length > 0; ) {
-    const tags = await inChunks(
-      level.map(({ id }) => id),
-      (chunk) =>
-        trx
-          .selectFrom('tags')
-          .innerJoin('manifests', 'manifests.id', 'tags.manifest_id')
-          .select(['tags.name', 'manifests.digest'])
-          .where('tags.manifest_id', 'in', chunk)
-          .orderBy('tags.name')
-          .execute(),
+  const seen = new Set([manifestId])
+  for (let level = [manifestId]; level.length > 0; ) {
+    const tags = await inChunks(level, (chunk) =>
+      trx
+        .selectFrom('tags')
+        .innerJoin('manifests', 'manifests.id', 'tags.manifest_id')
+        .select(['tags.name', 'manifests.digest'])
+        .where('tags.manifest_id', 'in', chunk)
+        .orderBy('tags.name')
+        .execute(),
     )
     refuseToDelete(guarded, tags)
-    const parents = await inChunks(
-      level.map(({ digest }) => digest),
-      (chunk) =>
-        trx
-          .selectFrom('manifest_references')
-          .innerJoin('manifests', 'manifests.id', 'manifest_references.manifest_id')
-          .select(['manifests.id', 'manifests.digest'])
-          .distinct()
-          .where('manifest_references.digest', 'in', chunk)
-          .where('manifest_references.repository_id', '=', guarded.repositoryId)
-          .where('manifest_references.kind', '=', 'manifest')
-          .execute(),
-    )
-    level = parents.filter(({ id }) => !seen.has(id))
-    for (const { id } of level) seen.add(id)
+    const edges = await indexEdges(trx, 'below', level)
+    level = [...new Set(edges.map(({ above }) => above))].filter((id) => !seen.has(id))
+    for (const id of level) seen.add(id)
   }
 }
 

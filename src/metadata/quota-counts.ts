@@ -1,5 +1,6 @@
+import type { Expression, ExpressionBuilder, SqlBool } from 'kysely'
 import type { Digest } from '../oci/digest.ts'
-import { type Handle, inChunks } from './database.ts'
+import { type Handle, inChunks, type Tables } from './database.ts'
 import { COUNTED, change, check, isCounted, type Over, prefixesOf, quotasOver } from './quota-over.ts'
 
 /**
@@ -73,21 +74,27 @@ export async function countDeparture(trx: Handle, repositoryId: number, digest: 
       .where('quota_id', '=', quota_id)
       .where('digest', '=', digest)
       .where('needed', '=', 0)
-      .where(({ not, exists, selectFrom }) =>
-        not(
-          exists(
-            selectFrom('repository_blobs')
-              .innerJoin('quota_repositories', 'quota_repositories.repository_id', 'repository_blobs.repository_id')
-              .select('repository_blobs.digest')
-              .where('repository_blobs.digest', '=', digest)
-              .where('quota_repositories.quota_id', '=', quota_id),
-          ),
-        ),
-      )
+      .where((expression) => linkedNowhere(expression, quota_id))
       .returning('size')
       .executeTakeFirst()
     if (gone !== undefined) await change(trx, over, { waiting: -gone.size }, false)
   }
+}
+
+/** Of a blob that a quota counts: no repository below it has it. */
+export function linkedNowhere(
+  { not, exists, selectFrom }: ExpressionBuilder<Tables, 'quota_blobs'>,
+  quotaId: number,
+): Expression<SqlBool> {
+  return not(
+    exists(
+      selectFrom('repository_blobs')
+        .innerJoin('quota_repositories', 'quota_repositories.repository_id', 'repository_blobs.repository_id')
+        .select('repository_blobs.digest')
+        .whereRef('repository_blobs.digest', '=', 'quota_blobs.digest')
+        .where('quota_repositories.quota_id', '=', quotaId),
+    ),
+  )
 }
 
 interface CountedManifest {

@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import type { Digest } from '../oci/digest.ts'
 import type { Handle } from './database.ts'
-import { need, needNoMore } from './quota-counts.ts'
+import { linkedNowhere, need, needNoMore } from './quota-counts.ts'
 import { COUNTED, change, isCounted, type Over, prefixesOf, quotasOver } from './quota-over.ts'
 
 /**
@@ -50,17 +50,7 @@ async function leave(trx: Handle, repositoryId: number, over: Over): Promise<voi
     .where('digest', 'in', (from) =>
       from.selectFrom('repository_blobs').select('digest').where('repository_id', '=', repositoryId),
     )
-    .where(({ not, exists, selectFrom }) =>
-      not(
-        exists(
-          selectFrom('repository_blobs')
-            .innerJoin('quota_repositories', 'quota_repositories.repository_id', 'repository_blobs.repository_id')
-            .select('repository_blobs.digest')
-            .whereRef('repository_blobs.digest', '=', 'quota_blobs.digest')
-            .where('quota_repositories.quota_id', '=', quota_id),
-        ),
-      ),
-    )
+    .where((expression) => linkedNowhere(expression, quota_id))
     .returning('size')
     .execute()
   const waiting = gone.reduce((sum, { size }) => sum + size, 0)

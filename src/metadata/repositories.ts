@@ -23,15 +23,20 @@ export function repositories(database: Database): Omit<Repositories, 'delete' | 
     },
 
     async exists(name) {
-      const row = await database.read
-        .selectFrom('repositories')
-        .select('id')
-        .where('name', '=', name)
-        .where('removed_at', 'is', null)
-        .executeTakeFirst()
-      return row !== undefined
+      return (await knownRepository(database.read, name)) !== undefined
     },
   }
+}
+
+/** The repository's id; undefined where nothing was ever pushed, or it was deleted whole. */
+export async function knownRepository(read: Handle, name: string): Promise<number | undefined> {
+  const row = await read
+    .selectFrom('repositories')
+    .select('id')
+    .where('name', '=', name)
+    .where('removed_at', 'is', null)
+    .executeTakeFirst()
+  return row?.id
 }
 
 /** The repository's id, with its row locked until the transaction ends. */

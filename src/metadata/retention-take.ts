@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
 import type { Digest } from '../oci/digest.ts'
+import { isNewer } from '../oci/retention-rule.ts'
 import { bury, dependantsOf } from './burial.ts'
 import { isNeeded } from './collection.ts'
 import { type Handle, inChunks } from './database.ts'
@@ -84,10 +85,6 @@ async function lastOf({ trx, repositoryId }: Work, tags: readonly Standing[]): P
     .executeTakeFirst()
   if (other !== undefined) return undefined
   return guarded.reduce((newest, each) => (isNewer(each.step, newest.step) ? each : newest))
-}
-
-function isNewer(a: RetentionStep, b: RetentionStep): boolean {
-  return a.pushedAt > b.pushedAt || (a.pushedAt === b.pushedAt && a.name > b.name)
 }
 
 /** The manifest goes with its last tag, unless something needs it. */

@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import type { Digest } from '../oci/digest.ts'
 import { type Database, type Handle, inChunks } from './database.ts'
+import { indexEdges } from './index-edges.ts'
 import type { ImageExpiry, ManifestPlace, NeededBlob, Retention } from './metadata.ts'
 import { retentionRules } from './retention-rules.ts'
 import { retentionRuns } from './retention-runs.ts'
@@ -210,8 +211,8 @@ async function placesOf(read: Handle, ids: readonly number[]): Promise<ManifestP
     .orderBy('manifests.id')
     .execute()
   const found = rows.map((row) => row.id)
-  const parents = await edges(read, 'manifests.id', found)
-  const children = await edges(read, 'manifest_references.manifest_id', found)
+  const parents = await indexEdges(read, 'below', found)
+  const children = await indexEdges(read, 'above', found)
   const referrers =
     found.length === 0
       ? []
@@ -232,24 +233,4 @@ async function placesOf(read: Handle, ids: readonly number[]): Promise<ManifestP
     parents: (over.get(id) ?? []).map(({ above }) => above).filter((above) => above !== id),
     below: (under.get(id) ?? []).map(({ below }) => below).filter((below) => below !== id),
   }))
-}
-
-/** Which index of the repository names which manifest of it. */
-async function edges(
-  read: Handle,
-  column: 'manifests.id' | 'manifest_references.manifest_id',
-  ids: readonly number[],
-): Promise<{ above: number; below: number }[]> {
-  if (ids.length === 0) return []
-  return await read
-    .selectFrom('manifest_references')
-    .innerJoin('manifests', (join) =>
-      join
-        .onRef('manifests.repository_id', '=', 'manifest_references.repository_id')
-        .onRef('manifests.digest', '=', 'manifest_references.digest'),
-    )
-    .select(['manifest_references.manifest_id as above', 'manifests.id as below'])
-    .where('manifest_references.kind', '=', 'manifest')
-    .where(column, 'in', ids)
-    .execute()
 }

@@ -27,6 +27,18 @@ export async function recordMove(trx: Handle, { repositoryId, name, from, to }: 
     .execute()
 }
 
+/** What the last move of the tag was from, and to. */
+export async function lastMove(trx: Handle, repositoryId: number, name: string) {
+  return await trx
+    .selectFrom('tag_history')
+    .select(['from_digest', 'to_digest'])
+    .where('repository_id', '=', repositoryId)
+    .where('name', '=', name)
+    .orderBy('id', 'desc')
+    .limit(1)
+    .executeTakeFirst()
+}
+
 /** Points the tag to the manifest. Resolves to the digest that it had. `bound`: a new one by quotas. */
 export async function moveTag(
   trx: Handle,

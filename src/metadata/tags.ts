@@ -2,27 +2,23 @@ import type { Digest } from '../oci/digest.ts'
 import type { Database, Handle } from './database.ts'
 import { queueEvents } from './events.ts'
 import { exhume } from './exhumation.ts'
+import { manifestIdOf } from './manifests.ts'
 import type { Change, TagProtection, TagRestored, Tags } from './metadata.ts'
 import { refuseToDelete, refuseToMove } from './protection.ts'
 import { restoreTagPulls } from './pulls.ts'
-import { lockRepository } from './repositories.ts'
-import { history, moveTag, removeTag } from './tag-history.ts'
+import { knownRepository, lockRepository } from './repositories.ts'
+import { history, lastMove, moveTag, removeTag } from './tag-history.ts'
 
 export function tags(database: Database): Tags {
   return {
     async list(repository, { last, limit }) {
       const { read } = database
-      const known = await read
-        .selectFrom('repositories')
-        .select('id')
-        .where('name', '=', repository)
-        .where('removed_at', 'is', null)
-        .executeTakeFirst()
+      const known = await knownRepository(read, repository)
       if (known === undefined) return undefined
       const rows = await read
         .selectFrom('tags')
         .select('name')
-        .where('repository_id', '=', known.id)
+        .where('repository_id', '=', known)
         .$if(last !== undefined, (query) => query.where('name', '>', last ?? ''))
         .orderBy('name')
         .limit(limit)
@@ -71,32 +67,14 @@ async function restore(
   },
 ): Promise<TagRestored> {
   const { repositoryId, name, change } = wanted
-  const digest = wanted.to ?? (await digestBefore(trx, repositoryId, name))
+  const digest = wanted.to ?? (await lastMove(trx, repositoryId, name))?.from_digest ?? undefined
   if (digest === undefined) return { kind: 'unknown' }
   await refuseToMove(trx, wanted, [name], digest)
-  const living = await trx
-    .selectFrom('manifests')
-    .select('id')
-    .where('repository_id', '=', repositoryId)
-    .where('digest', '=', digest)
-    .executeTakeFirst()
+  const living = await manifestIdOf(trx, repositoryId, digest)
   const exhumed = living === undefined ? await exhume(trx, { repositoryId, digest, now: change.now }) : undefined
-  const found = living ?? exhumed
-  if (found === undefined) return { kind: 'gone', digest }
-  const from = await moveTag(trx, { repositoryId, name, manifestId: found.id, digest, ...change, bound: false })
+  const manifestId = living ?? exhumed?.id
+  if (manifestId === undefined) return { kind: 'gone', digest }
+  const from = await moveTag(trx, { repositoryId, name, manifestId, digest, ...change, bound: false })
   if (from === undefined) await restoreTagPulls(trx, repositoryId, [name], exhumed?.tagged[0]?.pulls ?? [])
   return { kind: 'restored', digest, from: from === digest ? undefined : from }
-}
-
-/** What the tag pointed to before its last move. */
-async function digestBefore(trx: Handle, repositoryId: number, name: string): Promise<Digest | undefined> {
-  const last = await trx
-    .selectFrom('tag_history')
-    .select('from_digest')
-    .where('repository_id', '=', repositoryId)
-    .where('name', '=', name)
-    .orderBy('id', 'desc')
-    .limit(1)
-    .executeTakeFirst()
-  return last?.from_digest ?? undefined
 }

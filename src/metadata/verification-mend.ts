@@ -1,12 +1,12 @@
 import { algorithmOf, type Digest, digestOf } from '../oci/digest.ts'
 import { holdNamed } from './blobs.ts'
 import type { Handle } from './database.ts'
-import { restoreBytes, rewrite } from './manifests.ts'
+import { manifestIdOf, restoreBytes, rewrite } from './manifests.ts'
 import type { ManifestFacts, RowFault } from './metadata.ts'
 import { countHeld, countTags, recounting } from './quota-counts.ts'
 import { lockRepository, updateListed } from './repositories.ts'
 import { discard, discardUnheld, reviewLink, reviewManifests, settleLinks } from './reviews.ts'
-import { recordMove } from './tag-history.ts'
+import { lastMove, recordMove } from './tag-history.ts'
 import { hasFault } from './verification-rows.ts'
 
 /** Who sets right what is wrong. */
@@ -108,13 +108,13 @@ async function mendInRepository(trx: Handle, fault: InRepository, now: number): 
       return true
     }
     case 'manifest-unreviewed': {
-      const id = await manifestOf(trx, repositoryId, fault.digest)
+      const id = await manifestIdOf(trx, repositoryId, fault.digest)
       if (id === undefined || !(await hasFault(trx, fault.kind, [id]))) return false
       await reviewManifests(trx, [id], 'unused', now)
       return true
     }
     case 'hold-missing': {
-      const id = await manifestOf(trx, repositoryId, fault.manifest)
+      const id = await manifestIdOf(trx, repositoryId, fault.manifest)
       if (id === undefined || !(await hasFault(trx, fault.kind, [id, fault.digest]))) return false
       const holders = await holdNamed(trx, repositoryId, [fault.digest])
       await countHeld(trx, repositoryId, holders, fault.digest, false)
@@ -122,7 +122,7 @@ async function mendInRepository(trx: Handle, fault: InRepository, now: number): 
       return true
     }
     case 'link-missing': {
-      const id = await manifestOf(trx, repositoryId, fault.manifest)
+      const id = await manifestIdOf(trx, repositoryId, fault.manifest)
       if (id === undefined || !(await hasFault(trx, fault.kind, [id, fault.digest]))) return false
       await trx
         .insertInto('repository_blobs')
@@ -145,29 +145,11 @@ async function lockBlob(trx: Handle, digest: Digest): Promise<boolean> {
   return row !== undefined
 }
 
-async function manifestOf(trx: Handle, repositoryId: number, digest: Digest): Promise<number | undefined> {
-  const row = await trx
-    .selectFrom('manifests')
-    .select('id')
-    .where('repository_id', '=', repositoryId)
-    .where('digest', '=', digest)
-    .executeTakeFirst()
-  return row?.id
-}
-
 /** Its history says what it pointed to: back there, if the repository has that; otherwise the tag goes, and the history says so. */
 async function mendTag(trx: Handle, repositoryId: number, name: string, now: number): Promise<boolean> {
   if (!(await hasFault(trx, 'tag-without-manifest', [repositoryId, name]))) return false
-  const last = await trx
-    .selectFrom('tag_history')
-    .select('to_digest')
-    .where('repository_id', '=', repositoryId)
-    .where('name', '=', name)
-    .orderBy('id', 'desc')
-    .limit(1)
-    .executeTakeFirst()
-  const to = last?.to_digest ?? undefined
-  const id = to === undefined ? undefined : await manifestOf(trx, repositoryId, to)
+  const to = (await lastMove(trx, repositoryId, name))?.to_digest ?? undefined
+  const id = to === undefined ? undefined : await manifestIdOf(trx, repositoryId, to)
   if (id !== undefined) {
     await trx
       .updateTable('tags')
@@ -191,7 +173,7 @@ export async function rederive(
   facts: ManifestFacts & { now: number },
 ): Promise<boolean> {
   const repositoryId = await lockRepository(trx, repository)
-  const id = repositoryId === undefined ? undefined : await manifestOf(trx, repositoryId, digest)
+  const id = repositoryId === undefined ? undefined : await manifestIdOf(trx, repositoryId, digest)
   if (repositoryId === undefined || id === undefined) return false
   await recounting(trx, repositoryId, id, () => rewrite(trx, repositoryId, id, facts))
   return true

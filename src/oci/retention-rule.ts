@@ -144,3 +144,14 @@ function sumProblems(written: WrittenRetentionRule, rule: RetentionRule): RulePr
   }
   return problems
 }
+
+/** The later push; of two at one time, the name that is later in byte order. What a plan spares, its run spares, too. */
+export function isNewer(a: Pushed, b: Pushed): boolean {
+  return a.pushedAt > b.pushedAt || (a.pushedAt === b.pushedAt && a.name > b.name)
+}
+
+interface Pushed {
+  pushedAt: number
+  /** The tag, or a manifest's digest. */
+  name: string
+}

@@ -1,5 +1,6 @@
 import type { Metadata, RetentionCandidate, TagProtection } from '../metadata/metadata.ts'
 import type { Digest } from '../oci/digest.ts'
+import { isNewer } from '../oci/retention-rule.ts'
 import { compileSelector } from '../oci/selector.ts'
 import { createIdSet, type IdSet } from './id-set.ts'
 import type { ImmutableTags } from './immutable.ts'
@@ -177,8 +178,4 @@ function spared(item: PlanItem): PlanItem {
 
 function stays({ rule }: Verdict, reason: string): Verdict {
   return { action: 'keep', rule: undefined, reason, inspite: rule, mayEmpty: false }
-}
-
-function isNewer(a: PlanItem, b: PlanItem): boolean {
-  return a.pushedAt > b.pushedAt || (a.pushedAt === b.pushedAt && a.name > b.name)
 }
