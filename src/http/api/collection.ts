@@ -14,17 +14,14 @@ import {
   whySchema,
 } from './collection-schemas.ts'
 import type { ApiRouter } from './context.ts'
-import { ProblemError } from './problem.ts'
+import { ProblemError, served } from './problem.ts'
 import { body, json, refusals } from './route.ts'
 import { isoOf, isoOrNull } from './views.ts'
 
 const tags = ['garbage collection']
 
 export function addCollection(router: ApiRouter, { collection, changes }: ApiDeps): void {
-  const ask = (): CollectionRuns => {
-    if (collection === undefined) throw new ProblemError(409, 'no registry runs here')
-    return collection
-  }
+  const ask = (): CollectionRuns => served(collection)
 
   const status = createRoute({
     operationId: 'collectionStatus',

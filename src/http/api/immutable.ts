@@ -12,17 +12,14 @@ import {
   immutableTestSchema,
   newImmutableRuleSchema,
 } from './limit-schemas.ts'
-import { ProblemError } from './problem.ts'
+import { served } from './problem.ts'
 import { body, json, nothing, refusals } from './route.ts'
 import { isoOrNull } from './views.ts'
 
 const tags = ['limits']
 
 export function addImmutable(router: ApiRouter, { immutable, changes }: ApiDeps): void {
-  const ask = (): ImmutableTags => {
-    if (immutable === undefined) throw new ProblemError(409, 'no registry runs here')
-    return immutable
-  }
+  const ask = (): ImmutableTags => served(immutable)
 
   const list = createRoute({
     operationId: 'listImmutableRules',

@@ -16,17 +16,14 @@ import {
   redeliverySchema,
   testedSchema,
 } from './notification-schemas.ts'
-import { ProblemError } from './problem.ts'
+import { served } from './problem.ts'
 import { body, given, json, pageOf, refusals } from './route.ts'
 import { isoOf, isoOrNull } from './views.ts'
 
 const tags = ['notifications']
 
 export function addNotifications(router: ApiRouter, { notifications, changes }: ApiDeps): void {
-  const ask = (): Notifications => {
-    if (notifications === undefined) throw new ProblemError(409, 'no registry runs here, and so nobody is notified')
-    return notifications
-  }
+  const ask = (): Notifications => served(notifications, 'no registry runs here, and so nobody is notified')
 
   const listEndpoints = createRoute({
     operationId: 'listNotificationEndpoints',

@@ -49,6 +49,12 @@ export class ProblemError extends Error {
   }
 }
 
+/** The part of the program that answers. @throws ProblemError 409 where there is none, as in a token server alone */
+export function served<Part>(part: Part | undefined, detail = 'no registry runs here'): Part {
+  if (part === undefined) throw new ProblemError(409, detail)
+  return part
+}
+
 export function problem(
   status: number,
   detail: string,

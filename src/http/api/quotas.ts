@@ -14,7 +14,7 @@ import {
   quotaSchema,
   quotasSchema,
 } from './limit-schemas.ts'
-import { ProblemError } from './problem.ts'
+import { ProblemError, served } from './problem.ts'
 import { body, json, nothing, refusals } from './route.ts'
 import { isoOf } from './views.ts'
 
@@ -23,10 +23,7 @@ const tags = ['limits']
 const LARGEST = 10
 
 export function addQuotas(router: ApiRouter, { quotas, changes }: ApiDeps): void {
-  const ask = (): QuotaBook => {
-    if (quotas === undefined) throw new ProblemError(409, 'no registry runs here')
-    return quotas
-  }
+  const ask = (): QuotaBook => served(quotas)
 
   const list = createRoute({
     operationId: 'listQuotas',

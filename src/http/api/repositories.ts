@@ -8,7 +8,7 @@ import { repositoryView, tagView } from '../overview.ts'
 import { allowed } from './allowed.ts'
 import type { ApiDeps } from './api.ts'
 import type { ApiEnv, ApiRouter } from './context.ts'
-import { ProblemError } from './problem.ts'
+import { served } from './problem.ts'
 import {
   byRepository,
   deletionQuery,
@@ -26,12 +26,8 @@ const tags = ['repositories']
 /** Whole repositories: see registry/repositories.ts. */
 export function addRepositories(router: ApiRouter, deps: ApiDeps): void {
   const { changes } = deps
-  const ask = (): Repositories => {
-    if (deps.repositories === undefined) {
-      throw new ProblemError(409, 'no registry runs here, or its images are still being adopted')
-    }
-    return deps.repositories
-  }
+  const ask = (): Repositories =>
+    served(deps.repositories, 'no registry runs here, or its images are still being adopted')
 
   const list = createRoute({
     operationId: 'listRepositories',

@@ -11,7 +11,7 @@ import type { Refusal, Retention, RetentionWish } from '../../registry/retention
 import type { RuleChange } from '../../registry/retention-rule-list.ts'
 import type { ApiDeps } from './api.ts'
 import type { ApiRouter } from './context.ts'
-import { ProblemError } from './problem.ts'
+import { ProblemError, served } from './problem.ts'
 import { planStream } from './retention-plan.ts'
 import {
   byRetentionRule,
@@ -44,10 +44,7 @@ const REFUSALS: Record<Refusal, string> = {
 }
 
 export function addRetention(router: ApiRouter, { retention, changes }: ApiDeps): void {
-  const ask = (): Retention => {
-    if (retention === undefined) throw new ProblemError(409, 'no registry runs here')
-    return retention
-  }
+  const ask = (): Retention => served(retention)
 
   const show = createRoute({
     operationId: 'showRetention',

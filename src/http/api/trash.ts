@@ -16,7 +16,7 @@ import {
   trashSchema,
 } from './collection-schemas.ts'
 import type { ApiRouter } from './context.ts'
-import { ProblemError } from './problem.ts'
+import { ProblemError, served } from './problem.ts'
 import { body, json, nothing, pageOf, refusals } from './route.ts'
 import { isoOf } from './views.ts'
 
@@ -25,8 +25,7 @@ const tags = ['trash']
 export function addTrash(router: ApiRouter, deps: ApiDeps): void {
   const { changes, collection } = deps
   const ask = (): { trash: Trash; window: number } => {
-    if (deps.trash === undefined) throw new ProblemError(409, 'no registry runs here')
-    return { trash: deps.trash, window: deps.trashWindow?.() ?? 0 }
+    return { trash: served(deps.trash), window: deps.trashWindow?.() ?? 0 }
   }
 
   const list = createRoute({

@@ -5,7 +5,7 @@ import { AFFECTED, type Finding } from '../../registry/finding.ts'
 import type { VerifyRun, VerifyRuns } from '../../registry/verify-runs.ts'
 import type { ApiDeps } from './api.ts'
 import type { ApiRouter } from './context.ts'
-import { ProblemError } from './problem.ts'
+import { ProblemError, served } from './problem.ts'
 import { body, json, nothing, pageOf, refusals } from './route.ts'
 import {
   damagedQuery,
@@ -23,11 +23,8 @@ const tags = ['verification']
 
 export function addVerification(router: ApiRouter, deps: ApiDeps): void {
   const { changes } = deps
-  const ask = (): VerifyRuns => {
-    const { verification } = deps
-    if (verification !== undefined) return verification
-    throw new ProblemError(409, 'there is no registry here, or its images are being adopted: verify it afterwards')
-  }
+  const ask = (): VerifyRuns =>
+    served(deps.verification, 'there is no registry here, or its images are being adopted: verify it afterwards')
 
   const status = createRoute({
     operationId: 'verificationStatus',
