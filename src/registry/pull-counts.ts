@@ -1,6 +1,7 @@
 import type { Metadata, PullTally, StoredManifest } from '../metadata/metadata.ts'
 import { isDigest } from '../oci/digest.ts'
 import type { Log } from '../telemetry/log.ts'
+import { createDelayedWrite } from './delayed-write.ts'
 
 /** Counts pulls in memory, and writes their sums a moment later: a pull waits for nothing, and writes nothing. */
 export interface PullCounts {
@@ -44,9 +45,6 @@ export function createPullCounts(deps: {
   /** Sums whose write failed. */
   let unwritten: PullTally[] = []
   let lost = 0
-  let timer: Timer | undefined
-  let writing: Promise<void> | undefined
-  let closed = false
 
   function sumOf(repository: string, reference: string, manifest: StoredManifest): Waiting {
     const sum = known.get(manifest)
@@ -92,33 +90,21 @@ export function createPullCounts(deps: {
     lost = 0
   }
 
-  function flush(): Promise<void> {
-    clearTimeout(timer)
-    timer = undefined
-    writing ??= write().finally(() => {
-      writing = undefined
-      if (waiting.length + unwritten.length > 0) schedule()
-    })
-    return writing
-  }
-
-  function schedule(): void {
-    if (!closed) timer ??= setTimeout(() => void flush(), DELAY)
-  }
+  const writes = createDelayedWrite(DELAY, write, () => waiting.length + unwritten.length > 0)
 
   return {
     add(repository, reference, manifest) {
       const sum = sumOf(repository, reference, manifest)
       if (sum.pulls === 0) {
         if (waiting.length >= MAX_WAITING) {
-          void flush()
+          writes.begin()
           if (waiting.length >= MAX_WAITING) {
             lost++
             return
           }
         }
         waiting.push(sum)
-        schedule()
+        writes.schedule()
       }
       sum.pulls++
       sum.lastAt = now()
@@ -127,16 +113,8 @@ export function createPullCounts(deps: {
       for (const sum of waiting) if (sum.repository === from) sum.repository = to
       for (const tally of unwritten) if (tally.repository === from) tally.repository = to
     },
-    async flush() {
-      // What a write under way did not take with it.
-      await writing
-      await flush()
-    },
-    async close() {
-      closed = true
-      await writing
-      await flush()
-    },
+    flush: writes.flush,
+    close: writes.close,
   }
 }
 

@@ -1,5 +1,6 @@
 import type { Metadata, NewEvent } from '../metadata/metadata.ts'
 import type { Log } from '../telemetry/log.ts'
+import { createDelayedWrite } from './delayed-write.ts'
 
 /** Events of pulls on their way to the database. */
 export interface PullQueue {
@@ -29,8 +30,6 @@ export function createPullQueue(deps: {
   let waiting: NewEvent[] = []
   let size = 0
   let lost = 0
-  let timer: Timer | undefined
-  let writing: Promise<void> | undefined
 
   async function write(): Promise<void> {
     while (waiting.length > 0) {
@@ -49,19 +48,7 @@ export function createPullQueue(deps: {
     lost = 0
   }
 
-  function flush(): Promise<void> {
-    clearTimeout(timer)
-    timer = undefined
-    writing ??= write().finally(() => {
-      writing = undefined
-      if (waiting.length > 0) schedule()
-    })
-    return writing
-  }
-
-  function schedule(): void {
-    timer ??= setTimeout(() => void flush(), DELAY)
-  }
+  const writes = createDelayedWrite(DELAY, write, () => waiting.length > 0)
 
   return {
     add(event) {
@@ -70,12 +57,8 @@ export function createPullQueue(deps: {
         waiting.push(event)
         size += event.detail.length
       }
-      if (writing === undefined) schedule()
+      writes.schedule()
     },
-    async close() {
-      await flush()
-      await flush()
-      clearTimeout(timer)
-    },
+    close: writes.close,
   }
 }
