@@ -219,7 +219,13 @@ export function createUploads(deps: UploadsDeps): Uploads {
       let ended = 0
       for (;;) {
         const rows = await metadata.uploads.stale(before, EXPIRED_AT_ONCE)
+        let left = 0
         for (const row of rows) {
+          // Its client is back: to take the turn would cut its request short.
+          if (sessions.isBusy(row.id)) {
+            left++
+            continue
+          }
           await sessions.exclusive(row.id, async () => {
             // Its client may have come back while this waited.
             const current = await metadata.uploads.find(row.repository, row.id)
@@ -229,7 +235,7 @@ export function createUploads(deps: UploadsDeps): Uploads {
             ended++
           })
         }
-        if (rows.length < EXPIRED_AT_ONCE) return ended
+        if (rows.length < EXPIRED_AT_ONCE || left === rows.length) return ended
       }
     },
 
@@ -257,12 +263,15 @@ export function createUploads(deps: UploadsDeps): Uploads {
 
     isBusy: sessions.isBusy,
 
-    forgetStray: (id) =>
-      sessions.exclusive(id, async () => {
+    async forgetStray(id) {
+      // A client that goes on with its upload must not be cut short to learn that it is none.
+      if (sessions.isBusy(id)) return false
+      return sessions.exclusive(id, async () => {
         if (await metadata.uploads.exists(id)) return false
         await storage.abort({ id, size: 0, state: '' })
         return true
-      }),
+      })
+    },
 
     cancel: (repository, id) =>
       withFaults(() => sessions.exclusive(id, async () => discard(await load(repository, id)))),
