@@ -2,7 +2,7 @@ import { Command } from 'commander'
 import type { CollectionStatusView, RunView, WhyView } from '../http/api/collection-schemas.ts'
 import { type AdminContext, type AdminFlags, type Ask, adminOptions, ofProcess, segment, withApi } from './control.ts'
 import { CommandError } from './error.ts'
-import { bytesText } from './progress.ts'
+import { bytesText, counted } from './progress.ts'
 import { printable, printableJson, show, timeCell } from './table.ts'
 
 interface RunFlags extends AdminFlags {
@@ -71,7 +71,9 @@ export async function collect(
 
 function showProgress(context: AdminContext, flags: AdminFlags, { manifests, unlinked }: RunView): void {
   if (flags.format === 'json' || !process.stderr.isTTY) return
-  context.error(`\r\u001b[K${manifests.count} manifests, ${unlinked.count} blobs, ${bytesText(unlinked.bytes)} freed`)
+  context.error(
+    `\r\u001b[K${counted(manifests.count, 'manifest')}, ${counted(unlinked.count, 'blob')}, ${bytesText(unlinked.bytes)} freed`,
+  )
 }
 
 /** What it took, a line each. */
@@ -85,7 +87,7 @@ function runText(run: RunView): string {
   ]
   const more = manifests.count + blobs.count - lines.length
   if (more > 0) lines.push(`... and ${more} more`)
-  const sum = `${manifests.count} manifests and ${blobs.count} blobs (${bytesText(blobs.bytes)})`
+  const sum = `${counted(manifests.count, 'manifest')} and ${counted(blobs.count, 'blob')} (${bytesText(blobs.bytes)})`
   lines.push(dryRun ? `${sum} would go` : `${sum} are gone; ${bytesText(unlinked.bytes)} are free again`)
   if (!run.complete) lines.push('There are more: a dry run tries the first 5000 candidates.')
   return `${lines.map(printable).join('\n')}\n`

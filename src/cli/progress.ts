@@ -60,3 +60,8 @@ export function bytesText(bytes: number): string {
 export function countText(count: number): string {
   return count.toLocaleString('en-US')
 }
+
+/** `1 tag`, `2,000 tags`; for a noun with a plural of its own, both. */
+export function counted(count: number, noun: string, plural = `${noun}s`): string {
+  return `${countText(count)} ${count === 1 ? noun : plural}`
+}

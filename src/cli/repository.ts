@@ -2,7 +2,7 @@ import { Command } from 'commander'
 import type { RepositoriesView, RepositoryDeletedView, RepositoryTagsView } from '../http/api/repository-schemas.ts'
 import { type AdminContext, type AdminFlags, adminOptions, ofProcess, segment, withApi } from './control.ts'
 import { CommandError } from './error.ts'
-import { bytesText } from './progress.ts'
+import { bytesText, counted } from './progress.ts'
 import { show, tell, timeCell } from './table.ts'
 
 interface PageFlags extends AdminFlags {
@@ -128,8 +128,4 @@ function deletedText(
   if (purge) return `${went} Gone for good: ${counted(purged, 'manifest')}.`
   if (manifests === 0) return went
   return `${went} To have it back: berth trash restore ${name} --batch ${batch}`
-}
-
-function counted(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? '' : 's'}`
 }

@@ -1,7 +1,7 @@
 import type { PlanItemView, PlanLineView, PlanTotalView, RetentionWishView } from '../http/api/retention-schemas.ts'
 import type { AdminContext, Stream } from './control.ts'
 import { CommandError } from './error.ts'
-import { bytesText } from './progress.ts'
+import { bytesText, counted } from './progress.ts'
 import { printable, printableJson } from './table.ts'
 
 export type PlanFormat = 'table' | 'json' | 'ndjson'
@@ -41,6 +41,5 @@ function itemText({ kind, repository, name, action, rule, reason, inspite }: Pla
 
 function totalText({ repositories, tags, kept, manifests, bytes, exact }: PlanTotalView): string {
   const size = `${exact ? '' : 'at least '}${bytesText(bytes)}`
-  const counted = (count: number, word: string) => `${count} ${word}${count === 1 ? '' : 's'}`
-  return `${counted(repositories, 'repository').replace('repositorys', 'repositories')}: ${counted(tags, 'tag')} would go, ${kept} would stay; ${counted(manifests, 'manifest')} with ${size} would go to the trash\n`
+  return `${counted(repositories, 'repository', 'repositories')}: ${counted(tags, 'tag')} would go, ${kept} would stay; ${counted(manifests, 'manifest')} with ${size} would go to the trash\n`
 }

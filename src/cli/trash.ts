@@ -2,7 +2,7 @@ import { Command } from 'commander'
 import type { RestoredView, TrashView } from '../http/api/collection-schemas.ts'
 import { type AdminContext, type AdminFlags, adminOptions, ofProcess, segment, withApi } from './control.ts'
 import { CommandError } from './error.ts'
-import { bytesText } from './progress.ts'
+import { bytesText, counted } from './progress.ts'
 import { show, tell, timeCell } from './table.ts'
 
 export function trashCommand(context: AdminContext = ofProcess): Command {
@@ -41,8 +41,13 @@ export function trashCommand(context: AdminContext = ofProcess): Command {
         const answer = await ask<RestoredView>('POST', '/trash/restore', { body })
         const { digests, tags, taken } = answer.json
         const kept = taken.length === 0 ? '' : `; taken by another manifest meanwhile: ${taken.join(', ')}`
-        const back = tags.length === 0 ? 'no tags' : `tags ${tags.join(', ')}`
-        tell(context, flags, answer, `${digests.length} manifests of ${repository} are back, with ${back}${kept}.`)
+        const back = tags.length === 0 ? 'no tags' : `${tags.length === 1 ? 'tag' : 'tags'} ${tags.join(', ')}`
+        tell(
+          context,
+          flags,
+          answer,
+          `${counted(digests.length, 'manifest')} of ${repository} ${digests.length === 1 ? 'is' : 'are'} back, with ${back}${kept}.`,
+        )
       })
     })
 

@@ -1,5 +1,5 @@
 import type { FindingView, VerifyRunView, VerifyStatusView } from '../http/api/verification-schemas.ts'
-import { bytesText, countText } from './progress.ts'
+import { bytesText, counted, countText } from './progress.ts'
 import { timeCell } from './table.ts'
 
 /** Images that a finding shows; the API has more of them. */
@@ -47,10 +47,6 @@ export function sumText({ deep, faults, left, notes, progress, state }: VerifyRu
   if (left === 0) return `${counted(faults, 'fault')}, set right${looked}.${also}\n`
   const done = mended === 0 ? '' : `, ${countText(mended)} set right, ${countText(left)} left`
   return `${counted(faults, 'fault')}${done}${looked}.${also}\n`
-}
-
-function counted(count: number, noun: string): string {
-  return `${countText(count)} ${noun}${count === 1 ? '' : 's'}`
 }
 
 export function verifyStatusRows({ scrub, damaged }: VerifyStatusView): string[][] {
