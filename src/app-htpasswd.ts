@@ -7,6 +7,7 @@ export { isCut, nameFault }
 /**
  * Gives a user of a file that password, in the place of any other.
  * @param cost of bcrypt, 4 to 17
+ * @param options `alone`: all that the file has besides goes
  * @throws Error with a text for the user; nothing is changed then
  */
 export async function addHtpasswdUser(
@@ -14,17 +15,29 @@ export async function addHtpasswdUser(
   user: string,
   password: string,
   cost: number,
+  { alone = false }: { alone?: boolean } = {},
 ): Promise<{ made: boolean; known: boolean }> {
-  // As Apache's htpasswd writes it: it is the same hash, and not every reader knows the letter of today.
-  const hash = (await hashPassword(password, cost)).replace(/^\$2b\$/, '$2y$')
+  const hash = await apacheHash(password, cost)
   let known = false
   const { made } = changeHtpasswdFile(path, (text) =>
-    readable(path, () => {
-      known = entriesOf(text).some(({ name }) => name === user)
-      return withEntry(text, user, hash)
-    }),
+    alone
+      ? withEntry('', user, hash)
+      : readable(path, () => {
+          known = entriesOf(text).some(({ name }) => name === user)
+          return withEntry(text, user, hash)
+        }),
   )
   return { made, known }
+}
+
+/** The line of a file, without its end. */
+export async function htpasswdLine(user: string, password: string, cost: number): Promise<string> {
+  return `${user}:${await apacheHash(password, cost)}`
+}
+
+/** As Apache's htpasswd writes it: it is the same hash, and not every reader knows the letter of today. */
+async function apacheHash(password: string, cost: number): Promise<string> {
+  return (await hashPassword(password, cost)).replace(/^\$2b\$/, '$2y$')
 }
 
 /** @returns whether the file had that user. @throws Error with a text for the user; nothing is changed then */

@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander'
 import { aclCommand } from './acl.ts'
 import { adoptCommand } from './adopt.ts'
+import { apacheHtpasswdCommand, isApaches } from './apache-htpasswd.ts'
 import { auditCommand } from './audit.ts'
 import { authCommand } from './auth.ts'
 import { backupCommand } from './backup.ts'
@@ -16,6 +17,7 @@ import { htpasswdCommand } from './htpasswd.ts'
 import { immutableCommand } from './immutable.ts'
 import { keyCommand } from './key.ts'
 import { notifyCommand } from './notify.ts'
+import { berthWords, registryWords } from './original-words.ts'
 import { pruneCommand } from './prune.ts'
 import { quotaCommand } from './quota.ts'
 import { registryCommand } from './registry.ts'
@@ -42,9 +44,15 @@ export async function run(args: readonly string[]): Promise<number> {
     const { runClient } = await import('./client/client.ts')
     return await runClient(verb, first === 'help' ? ['--help'] : args.slice(1))
   }
-  return first === 'registry'
-    ? await perform(registryCommand(), withServe(args.slice(1)))
-    : await perform(berthCommand(), withServe(args))
+  if (first === 'registry') return await perform(registryCommand(), () => registryWords(args.slice(1)))
+  if (first === 'htpasswd' && isApaches(args.slice(1))) {
+    return await perform(apacheHtpasswdCommand(), () => args.slice(1))
+  }
+  return await perform(berthCommand(), () => {
+    const words = berthWords(args)
+    for (const note of words.notes) process.stderr.write(`note: ${note}\n`)
+    return words.args
+  })
 }
 
 function berthCommand(): Command {
@@ -87,10 +95,10 @@ function berthCommand(): Command {
   return berth
 }
 
-async function perform(program: Command, args: readonly string[]): Promise<number> {
+async function perform(program: Command, words: () => readonly string[]): Promise<number> {
   for (const command of [program, ...everyCommand(program)]) command.exitOverride()
   try {
-    await program.parseAsync([...args], { from: 'user' })
+    await program.parseAsync([...words()], { from: 'user' })
     return Number(process.exitCode ?? 0)
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
@@ -101,11 +109,6 @@ async function perform(program: Command, args: readonly string[]): Promise<numbe
       process.stderr.write(`${error.stack}\n`)
     return expected ? error.exitCode : 1
   }
-}
-
-/** The habit of the official images: a configuration file alone asks to serve it (`docker run registry:2 /etc/.../config.yml`). */
-function withServe(args: readonly string[]): string[] {
-  return /\.ya?ml$/.test(args[0] ?? '') ? ['serve', ...args] : [...args]
 }
 
 function everyCommand(command: Command): Command[] {

@@ -11,7 +11,7 @@ export interface HtpasswdContext {
   readPassword(prompt: string, question: PasswordQuestion): Promise<string>
 }
 
-const ofProcess: HtpasswdContext = {
+export const htpasswdOfProcess: HtpasswdContext = {
   out: (text) => process.stdout.write(text),
   error: (text) => process.stderr.write(text),
   readPassword,
@@ -26,7 +26,7 @@ const LEAST_COST = 4
 const MOST_COST = 17
 
 /** `berth htpasswd`: files of users for `auth.htpasswd`, without Apache's tool. */
-export function htpasswdCommand(context: HtpasswdContext = ofProcess): Command {
+export function htpasswdCommand(context: HtpasswdContext = htpasswdOfProcess): Command {
   const command = new Command('htpasswd').description('change or check a file of users and bcrypt hashes')
 
   passwordOption(operands(command.command('add').description('add a user, or give one a new password')))
@@ -90,7 +90,8 @@ function passwordOption(command: Command): Command {
   return command.option('--password-stdin', 'the password is the first line of standard input')
 }
 
-function parseCost(text: string): number {
+/** @throws InvalidArgumentError */
+export function parseCost(text: string): number {
   const cost = /^\d{1,2}$/.test(text) ? Number(text) : Number.NaN
   if (cost >= LEAST_COST && cost <= MOST_COST) return cost
   throw new InvalidArgumentError(`It is a number from ${LEAST_COST} to ${MOST_COST}.`)

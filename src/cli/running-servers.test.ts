@@ -17,6 +17,17 @@ test.each([
     'berth auth --data /d a.yml',
     { ...none, verb: 'auth', file: 'a.yml', flags: { ...none.flags, data: '/d' } },
   ],
+  [
+    "docker_auth's file alone",
+    'berth /config/auth_config.yml',
+    { ...none, verb: 'auth', file: '/config/auth_config.yml' },
+  ],
+  [
+    "docker_auth's flags",
+    'berth --v=2 --alsologtostderr /config/auth_config.yml',
+    { ...none, verb: 'auth', file: '/config/auth_config.yml' },
+  ],
+  ["docker_auth's flags and no file", 'berth --v=2', undefined],
   ["the original's words", 'berth registry serve a.yml', { ...none, verb: 'registry', file: 'a.yml' }],
   ["the original's words without a file", 'berth registry serve', { ...none, verb: 'registry' }],
   ['the source', [...bun, '/opt/src/main.ts', 'serve'].join(' '), { ...none, verb: 'serve' }],
@@ -31,5 +42,6 @@ test.each([
   ['a program of the same runtime', `${bun[0]} /opt/other.ts serve`, undefined],
   ['a thread of the kernel', '', undefined],
 ])('%s', (_, command, expected) => {
-  expect(serverOf(command.split(' '))).toEqual(expected as ReturnType<typeof serverOf>)
+  const kindOf = (path: string) => (path.includes('auth') ? 'token server' : 'registry')
+  expect(serverOf(command.split(' '), kindOf)).toEqual(expected as ReturnType<typeof serverOf>)
 })

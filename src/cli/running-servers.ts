@@ -1,6 +1,8 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
+import { fileKind } from '../config/file-kind.ts'
 import type { Flags } from '../config/load.ts'
+import { berthWords, registryWords } from './original-words.ts'
 
 /** How a server was started. */
 export interface ServerCommand {
@@ -28,18 +30,24 @@ function commandLine(proc: string, id: string): string[] {
 }
 
 /** Undefined for the command line of any other program, and of a command that is no server. */
-export function serverOf(command: readonly string[]): ServerCommand | undefined {
+export function serverOf(command: readonly string[], kindOf: typeof fileKind = fileKind): ServerCommand | undefined {
   const args = argumentsOf(command)
   if (args === undefined) return undefined
-  const [verb = '', second] = args
-  if (verb === 'serve' || verb === 'auth') return read(verb, args.slice(1))
-  if (/\.ya?ml$/.test(verb)) return read('serve', args)
-  if (verb !== 'registry' || second === undefined) return undefined
-  return second === 'serve'
-    ? read('registry', args.slice(2))
-    : /\.ya?ml$/.test(second)
-      ? read('registry', args.slice(1))
-      : undefined
+  if (args[0] === 'registry') {
+    const [second, ...rest] = registryWords(args.slice(1))
+    return second === 'serve' ? read('registry', rest) : undefined
+  }
+  const [verb, ...rest] = wordsOf(args, kindOf)
+  return verb === 'serve' || verb === 'auth' ? read(verb, rest) : undefined
+}
+
+function wordsOf(args: readonly string[], kindOf: typeof fileKind): string[] {
+  try {
+    return berthWords(args, kindOf).args
+  } catch {
+    // No server came of it.
+    return []
+  }
 }
 
 /** What stands behind the program: the executable, or the runtime with main.ts or its bundle. */
