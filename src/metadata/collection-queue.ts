@@ -1,6 +1,7 @@
 import type { Database } from './database.ts'
 import type { Collection } from './metadata.ts'
 import { codeOf } from './reviews.ts'
+import { isSpare } from './trash-holds.ts'
 
 /** Which candidates there are, and how one is put off. What is found here is looked at again under its lock. */
 export function candidates(
@@ -52,6 +53,7 @@ export function candidates(
         .select(['trash.id', 'repositories.name as repository', 'digest', 'size', 'attempts'])
         .where('deleted_at', '<=', before)
         .where('not_before', '<=', now)
+        .where(isSpare)
         .orderBy('deleted_at')
         .orderBy('trash.id')
         .limit(limit)

@@ -64,8 +64,9 @@ export interface ObjectCandidate {
 export type Candidate = LinkCandidate | ManifestCandidate | TrashCandidate | ObjectCandidate
 
 /**
- * What became of a candidate. `busy`: another collector has it; `kept`: something needs it, or somebody touched it;
- * `taken`: it is gone. `discarded` are the blobs whose last holder went with it: their rows say `deleting` from now on.
+ * What became of a candidate. `busy`: another collector has it, or something else has to go first; `kept`: something needs
+ * it, or somebody touched it; `taken`: it is gone. `discarded` are the blobs whose last holder went with it: their rows say
+ * `deleting` from now on.
  */
 export type Outcome =
   | { kind: 'busy' }
@@ -139,15 +140,21 @@ export interface Collection {
   /** Candidates that are due, the longest waiting first. */
   links(due: Due, limit: number): Promise<LinkCandidate[]>
   manifests(due: Due, limit: number): Promise<ManifestCandidate[]>
-  /** Of manifests deleted at `before` or earlier, the oldest first. */
+  /** Of manifests deleted at `before` or earlier, the oldest first; without those that an index in the trash still names. */
   trash(before: number, now: number, limit: number): Promise<TrashCandidate[]>
   objects(now: number, limit: number): Promise<ObjectCandidate[]>
 
   /** Takes the link away unless something needs it or it is not due any more; a blob without any holder becomes `deleting`. */
   takeLink(link: LinkCandidate, due: Due): Promise<Outcome>
-  /** Takes a manifest that has no tag, is no child of an index of the repository, and whose subject is not there. */
+  /**
+   * Takes a manifest that has no tag, is no child of an index of the repository, and whose subject is not there. While the trash
+   * has something that would miss it (an index that names it, its subject), it goes there, whatever the destination.
+   */
   takeManifest(manifest: ManifestCandidate, due: Due, destination: Destination): Promise<Outcome>
-  /** Takes a manifest out of the trash for good. */
+  /**
+   * Takes a manifest out of the trash for good. `busy` as long as an index in the trash names it, which would come back without
+   * it.
+   */
   purge(trash: TrashCandidate, now: number): Promise<Outcome>
   /** What is under that id in the trash, and the links of its repository to blobs that it holds. */
   buried(id: number): Promise<{ trash: TrashCandidate; links: LinkCandidate[] } | undefined>

@@ -18,6 +18,7 @@ import { rehearse } from './rehearsal.ts'
 import { causeOf, discardUnheld } from './reviews.ts'
 import { statement } from './statement.ts'
 import { strays } from './strays.ts'
+import { lockSpare, missedSince } from './trash-holds.ts'
 import { why } from './why.ts'
 
 /**
@@ -142,7 +143,8 @@ export async function takeManifest(
     return KEPT
   }
   const change = { now: due.now, actor: COLLECTOR }
-  const deletedAt = burialTime(destination, review.since, due.now)
+  const missed = await missedSince(trx, manifest)
+  const deletedAt = later(burialTime(destination, review.since, due.now), missed)
   const grave = deletedAt === undefined ? undefined : ({ reason: 'collected', batch: undefined, deletedAt } as const)
   // What had this one alone to live for has waited as long: it goes in the same cycle.
   const { freed } = await bury(trx, { repositoryId, manifestId: id, change, grave, since: review.since })
@@ -157,6 +159,11 @@ function burialTime(destination: Destination, since: number, now: number): numbe
   if (destination.to === 'nowhere') return undefined
   const from = destination.from === 'now' ? now : since
   return from + destination.window <= now ? undefined : from
+}
+
+/** What the trash would miss is there as long as what would miss it. */
+function later(time: number | undefined, missed: number | undefined): number | undefined {
+  return time === undefined || missed === undefined ? (time ?? missed) : Math.max(time, missed)
 }
 
 const lockManifestReview = statement((trx, { id }: { id: number }) =>
@@ -218,6 +225,8 @@ export async function purge(trx: Handle, { id, digest }: TrashCandidate, now: nu
   const held = (await heldBy(trx, { id })).rows
   const digests = held.flatMap(({ held_digest }) => held_digest ?? [])
   for (const each of digests) await lockBlob(trx, { digest: each })
+  const hold = await lockSpare(trx, id)
+  if (hold !== 'spare') return hold === 'held' ? BUSY : KEPT
   const [purged] = (await removeTrash(trx, { id })).rows
   if (purged === undefined) return KEPT
   const discarded: { digest: typeof digest; size: number }[] = []

@@ -31,6 +31,7 @@ import { retentionSuite } from './retention.suite.ts'
 import { rulesSuite } from './rules.suite.ts'
 import { statusSuite } from './status.suite.ts'
 import { tokensSuite } from './tokens.suite.ts'
+import { trashHoldsSuite } from './trash-holds.suite.ts'
 import { uploadsSuite } from './uploads.suite.ts'
 import { usersSuite } from './users.suite.ts'
 import { verificationSuite } from './verification.suite.ts'
@@ -48,6 +49,7 @@ export function metadataSuite(name: string, open: Open): void {
 
     blobsSuite(() => opened)
     collectionSuite(() => opened)
+    trashHoldsSuite(() => opened)
     pullsSuite(() => opened)
     overviewSuite(() => opened)
     repositoriesSuite(() => opened)

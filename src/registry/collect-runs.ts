@@ -1,6 +1,6 @@
 import type { CollectionStatus, Metadata, Tally, Why } from '../metadata/metadata.ts'
 import type { Digest } from '../oci/digest.ts'
-import type { CollectionMode, CollectionTerms, Collector } from './collect.ts'
+import type { CollectionMode, CollectionTerms, Collector, Purged } from './collect.ts'
 import { createTotals } from './collect-totals.ts'
 
 /** A cycle that somebody asked for, with what it has taken so far (or, as a rehearsal, would take). */
@@ -36,8 +36,8 @@ export interface CollectionRuns {
   why(digest: Digest): Promise<Why>
   /** When the run under way has ended. */
   idle(): Promise<void>
-  /** Takes one manifest out of the trash, with what only it needs. False when it is not there. */
-  purge(trashId: number): Promise<boolean>
+  /** Takes one manifest out of the trash, with what only it needs. */
+  purge(trashId: number): Promise<Purged>
 }
 
 /** Rows that a run remembers of each kind. */

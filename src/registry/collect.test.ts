@@ -73,12 +73,19 @@ describe('the collector', () => {
       const pushed = { repository, reference, tags: [], bytes: new TextEncoder().encode(manifest), contentType: null }
       return (await manifests.put({ ...pushed, actor: 'ann' })).digest
     }
+    async function putIndex(child: Digest): Promise<Digest> {
+      const mediaType = 'application/vnd.oci.image.index.v1+json'
+      const entry = { mediaType: 'application/vnd.oci.image.manifest.v1+json', digest: child, size: 1 }
+      const index = new TextEncoder().encode(JSON.stringify({ schemaVersion: 2, mediaType, manifests: [entry] }))
+      const pushed = { repository: 'app', reference: 'all', tags: [], bytes: index, contentType: null }
+      return (await manifests.put({ ...pushed, actor: 'ann' })).digest
+    }
     const isThere = (repository = 'app') =>
       blobs.open(repository, layer).then(
         ({ size }) => size === bytes.byteLength,
         () => false,
       )
-    return { blobs, uploads, manifests, collector, sweep, push, put, isThere }
+    return { blobs, uploads, manifests, collector, sweep, push, put, putIndex, isThere }
   }
 
   /** Until everything that can go on without what is held has done so. */
@@ -205,6 +212,55 @@ describe('the collector', () => {
     time += HOUR
     await registry.collector.cycle({ immediately: true, untagged: true })
     expect(await registry.isThere()).toBe(false)
+  })
+
+  test('an index that is deleted in the middle of a cycle in a hurry comes back with its child', async () => {
+    const registry = open(({ metadata: over }) => {
+      const { manifests } = over.collection
+      over.collection.manifests = async (...args) => {
+        // The trash has been looked through.
+        await registry.manifests.delete('app', index, 'ann').catch(() => {})
+        return await manifests(...args)
+      }
+    })
+    await registry.push()
+    const child = await registry.put('v1')
+    const index = await registry.putIndex(child)
+    await registry.manifests.delete('app', 'v1', 'ann')
+    const { manifests, blobs, failures } = await registry.collector.cycle({ immediately: true, untagged: false })
+    expect([manifests.count, blobs.count, failures]).toEqual([1, 0, 0])
+    const restored = await metadata.trash.restore('app', index, { now: time, actor: 'ann' })
+    expect(restored).toEqual({ digests: [index, child], tags: ['all'], taken: [] })
+    expect(await registry.isThere()).toBe(true)
+    // Deleted again, both go with the next one.
+    await metadata.manifests.delete('app', index, { now: time, actor: 'ann' })
+    await open().collector.cycle({ immediately: true, untagged: false })
+    expect(await metadata.trash.list({}, { limit: 10 })).toEqual([])
+    expect([await registry.isThere(), content.objects.size]).toEqual([false, 0])
+  })
+
+  test('an index that cannot be purged keeps its child, which goes as soon as it can', async () => {
+    let fails = true
+    const registry = open(({ metadata: over }) => {
+      const { purge } = over.collection
+      over.collection.purge = async (trash, now) => {
+        if (fails && trash.digest === index) throw new Error('input/output error')
+        return await purge(trash, now)
+      }
+    })
+    await registry.push()
+    const child = await registry.put('v1')
+    const index = await registry.putIndex(child)
+    await registry.manifests.delete('app', child, 'ann')
+    await registry.manifests.delete('app', index, 'ann')
+    const hurried = { immediately: true, untagged: false }
+    expect((await registry.collector.cycle(hurried)).failures).toBe(1)
+    expect(await registry.collector.purge((await metadata.trash.find('app', child))?.id ?? 0)).toBe('held')
+    expect((await metadata.trash.list({}, { limit: 10 })).map(({ digest }) => digest)).toEqual([index, child])
+    fails = false
+    time += 5 * 60_000
+    expect((await registry.collector.cycle(hurried)).unlinked.count).toBe(1)
+    expect(await metadata.trash.list({}, { limit: 10 })).toEqual([])
   })
 
   test('untagged manifests are kept where the terms say so, unless a cycle is told otherwise', async () => {

@@ -50,14 +50,17 @@ export interface Collector {
   cycle(mode: CollectionMode, events?: CollectionEvents): Promise<Totals>
   /** What a cycle would do to what waits now, without doing it. */
   plan(mode: CollectionMode): RehearsalPlan
-  /** Takes one manifest out of the trash, and at once what its deletion freed and nobody touched since. False: it is not there. */
-  purge(trashId: number): Promise<boolean>
+  /** Takes one manifest out of the trash, and at once what its deletion freed and nobody touched since. */
+  purge(trashId: number): Promise<Purged>
   /**
    * Takes manifests out of the trash, the oldest first, as long as `isShort` says so. Resolves to how many. None while a
    * backup holds their bytes: the trash would be emptied, and no space freed.
    */
   relieve(isShort: () => Promise<boolean>, events?: CollectionEvents): Promise<number>
 }
+
+/** `unknown`: it is not in the trash. `held`: an index there names it, and would come back without it. */
+export type Purged = 'purged' | 'unknown' | 'held'
 
 /** Milliseconds for which what nothing ever needed is left alone, whatever a hurried cycle asks for. */
 const HOUR = 3_600_000
@@ -227,12 +230,13 @@ export function createCollector(deps: {
     async purge(trashId) {
       const { events } = createTotals({})
       const found = await collection.buried(trashId)
-      if (found === undefined) return false
+      if (found === undefined) return 'unknown'
       const { kind } = await purge(found.trash, events)
+      if (kind !== 'taken') return kind === 'busy' ? 'held' : 'unknown'
       const due: Due = { now: now(), before: -1, causes: ['deleted'] }
       for (const link of found.links) await blobs.collecting(link.digest, () => collection.takeLink(link, due))
       await unlinkAll(events)
-      return kind === 'taken'
+      return 'purged'
     },
 
     async relieve(isShort, given = {}) {

@@ -40,6 +40,16 @@ const get = (name: string, reference: string) =>
   ask(port, 'GET', `/v2/${name}/manifests/${reference}`, { headers: { Accept: MEDIA_TYPES.ociManifest } })
 const tagsOf = (name: string) => ask(port, 'GET', `/v2/${name}/tags/list`)
 
+/** An index of one manifest; its digest. */
+async function putIndex(name: string, tag: string, child: string): Promise<string> {
+  const mediaType = MEDIA_TYPES.ociIndex
+  const entry = { mediaType: MEDIA_TYPES.ociManifest, digest: child, size: 1 }
+  const body = JSON.stringify({ schemaVersion: 2, mediaType, manifests: [entry] })
+  const headers = { 'Content-Type': mediaType }
+  await must(201, ask(port, 'PUT', `/v2/${name}/manifests/${tag}`, { headers, body }))
+  return digestOf(bytesOf(body))
+}
+
 /** The repositories that have the tag, each of which must have all of its image. */
 async function placesOf(tag: string, names: readonly string[]): Promise<string[]> {
   const places: string[] = []
@@ -162,5 +172,36 @@ describe('renaming a repository', () => {
     for (const [tag, isStored] of outcomes)
       expect([tag, (await placesOf(tag, places)).length]).toEqual([tag, isStored ? 1 : 0])
     expect(await placesOf('first', places)).toHaveLength(1)
+  })
+})
+
+describe('deleting a repository for good', () => {
+  test('takes indexes before what they name, whatever the order of their digests', async () => {
+    let name: string = await pushImage(port, 'team/nested', 'v1')
+    const digests = [name]
+    for (const tag of ['inner', 'middle', 'outer']) {
+      name = await putIndex('team/nested', tag, name)
+      digests.push(name)
+    }
+    // The deletion goes by digests: some index went before the one that names it.
+    expect(digests.slice(1)).not.toEqual(digests.slice(1).toSorted().reverse())
+    expect((await control('DELETE', `${at('team/nested')}?purge=true`)).json).toMatchObject({ manifests: 4, purged: 4 })
+    expect((await control('GET', '/trash?repository=team/nested')).json).toEqual({ manifests: [] })
+  })
+
+  test('takes nothing out alone that an index in the trash names', async () => {
+    const image = await pushImage(port, 'team/held', 'v1')
+    await putIndex('team/held', 'all', image)
+    await control('DELETE', at('team/held'))
+    const trash = (await control('GET', '/trash?repository=team/held')).json.manifests as {
+      id: number
+      tags: string[]
+    }[]
+    const idOf = (tag: string) => trash.find(({ tags }) => tags.includes(tag))?.id
+    const { status, json } = await control('DELETE', `/trash/${idOf('v1')}`)
+    expect([status, json.detail]).toEqual([409, expect.stringContaining('take the index out first')])
+    const outcomes: number[] = []
+    for (const tag of ['all', 'v1', 'v1']) outcomes.push((await control('DELETE', `/trash/${idOf(tag)}`)).status)
+    expect(outcomes).toEqual([204, 204, 404])
   })
 })

@@ -131,15 +131,30 @@ function refusalOf(outcome: Exclude<Renamed, 'renamed' | 'unknown'>, to: string)
   }
 }
 
-/** Resolves to how many manifests are gone for good. */
+/**
+ * Resolves to how many manifests are gone for good. What an index in the trash names goes after that one: after an index of the
+ * same deletion here, after one of an earlier deletion when the window of that ends.
+ */
 async function purgeBatch({ trash, collection }: ApiDeps, repository: string, batch: string): Promise<number> {
-  let purged = 0
+  const ids: number[] = []
   for (let before: number | undefined; ; ) {
     const rows = (await trash?.list(repository, { before, limit: PAGE })) ?? []
-    for (const { id } of rows.filter((row) => row.batch === batch)) if (await collection?.purge(id)) purged++
-    if (rows.length < PAGE) return purged
+    ids.push(...rows.filter((row) => row.batch === batch).map(({ id }) => id))
+    if (rows.length < PAGE) break
     before = rows.at(-1)?.id
   }
+  let purged = 0
+  // Most indexes went to the trash before what they name.
+  for (let left = ids.reverse(), held: number[] = []; left.length > 0; left = held) {
+    held = []
+    for (const id of left) {
+      const outcome = await collection?.purge(id)
+      if (outcome === 'purged') purged++
+      else if (outcome === 'held') held.push(id)
+    }
+    if (held.length === left.length) break
+  }
+  return purged
 }
 
 const PAGE = 100

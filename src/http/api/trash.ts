@@ -86,7 +86,7 @@ export function addTrash(router: ApiRouter, deps: ApiDeps): void {
     method: 'delete',
     path: '/trash/{id}',
     description:
-      'Takes a manifest out of the trash for good, with the blobs that its deletion freed, unless they were uploaded, asked for or mounted since.',
+      'Takes a manifest out of the trash for good, with the blobs that its deletion freed, unless they were uploaded, asked for or mounted since. Not while an index in the trash names it.',
     request: { params: byTrashId },
     responses: { 204: nothing, ...refusals },
   })
@@ -94,8 +94,13 @@ export function addTrash(router: ApiRouter, deps: ApiDeps): void {
     const { id } = c.req.valid('param')
     ask()
     const go = async () => {
-      if (!(await answered(() => collection?.purge(id) ?? Promise.resolve(false))))
-        throw new ChangeError('not-found', `there is no ${id} in the trash`)
+      const purged = await answered(async () => (await collection?.purge(id)) ?? 'unknown')
+      if (purged === 'unknown') throw new ChangeError('not-found', `there is no ${id} in the trash`)
+      if (purged === 'held')
+        throw new ChangeError(
+          'conflict',
+          `an index in the trash names ${id} and would come back without it: take the index out first (berth trash list shows both)`,
+        )
     }
     await changes.run(c.env.actor, `trash ${id}`, 'purged', go)
     return c.body(null, 204)

@@ -9,6 +9,7 @@ import { limits } from './limits.ts'
 import { notifications } from './notifications.ts'
 import { pulls } from './pulls.ts'
 import { retention } from './retention.ts'
+import { trashHolds } from './trash-holds.ts'
 import { verification } from './verification.ts'
 
 type Row = Record<string, string | number | null>
@@ -42,6 +43,7 @@ export const MIGRATIONS: readonly Migration[] = [
   limits,
   verification,
   retention,
+  trashHolds,
 ]
 
 export type MigrationTables = {
