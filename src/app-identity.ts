@@ -21,10 +21,11 @@ import type { Config, ThrottleConfig, TokenServerConfig } from './config/config.
 import { unreadable } from './config/files.ts'
 import { builtInTokenServer, DEFAULT_ISSUER } from './config/resolve-token-server.ts'
 import { type ClientAddressOf, createClientAddress } from './http/peer.ts'
-import { decodePath, type Fetch, originFor, type ServerDeps, splitUrl } from './http/server.ts'
+import { type Fetch, originFor, type ServerDeps } from './http/server.ts'
 import { createSignIn, type SignInPages } from './http/sign-in/sign-in.ts'
 import { createJwksEndpoint, JWKS_PATH } from './http/token/jwks.ts'
 import { createTokenEndpoint, type TokenEndpointOptions } from './http/token/token.ts'
+import { decodePath, splitUrl } from './http/url.ts'
 import type { AuditRow, Metadata } from './metadata/metadata.ts'
 import type { Log } from './telemetry/log.ts'
 

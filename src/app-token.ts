@@ -6,7 +6,8 @@ import { OPERATOR_CALLER } from './app-operator.ts'
 import type { Config, TokenServerConfig } from './config/config.ts'
 import { withHsts } from './http/hsts.ts'
 import { createClientAddress } from './http/peer.ts'
-import { type Fetch, splitUrl } from './http/server.ts'
+import type { Fetch } from './http/server.ts'
+import { splitUrl } from './http/url.ts'
 import type { Log } from './telemetry/log.ts'
 
 export interface TokenApp {

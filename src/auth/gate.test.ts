@@ -3,7 +3,14 @@ import { type Access, CATALOG, type GrantedAccess, repositoryAccess } from '../o
 import { UnavailableError } from './authenticator.ts'
 import { basicChallenge, bearerChallenge, quote } from './challenge.ts'
 import { parseBasic, parseBearer } from './credentials.ts'
-import { type AccessRequest, createBasicGate, createOpenGate, createTokenGate, type Verdict } from './gate.ts'
+import {
+  type AccessRequest,
+  createBasicGate,
+  createOpenGate,
+  createTokenGate,
+  type Gate,
+  type Verdict,
+} from './gate.ts'
 import type { Login } from './login.ts'
 import type { Verify } from './verify.ts'
 
@@ -192,11 +199,17 @@ describe('the basic gate', () => {
   })
 })
 
-test('the open gate lets everybody do everything', () => {
-  expect(createOpenGate().authorize(request(undefined, push))).toEqual({
-    allowed: true,
-    subject: { name: '', granted: 'everything' },
-  })
+test('the open gate lets everybody do everything, asked or not', () => {
+  const subject = { name: '', granted: 'everything' } as const
+  expect(createOpenGate().authorize(request(undefined, push))).toEqual({ allowed: true, subject })
+  expect(createOpenGate().everybody).toEqual(subject)
+})
+
+test('no other gate lets anybody pass unasked', () => {
+  const login: Login = async () => 'no-match'
+  const basic = createBasicGate({ realm: 'R', login, anonymous: { kind: 'none' } })
+  const gates: Gate[] = [closed, open, basic]
+  expect(gates.map(({ everybody }) => everybody)).toEqual([undefined, undefined, undefined])
 })
 
 test.each([

@@ -28,6 +28,8 @@ export type Verdict =
 
 /** Who may pass to the registry. Every request of `/v2/` goes through one. */
 export interface Gate {
+  /** Who everybody is that passes unasked; undefined where requests are to be authorized. Spares an open registry the question. */
+  readonly everybody?: Subject
   /**
    * @throws UnavailableError when it cannot find out, never for "no".
    * @throws ThrottledError after too many failed logins.
@@ -65,8 +67,9 @@ function isPull({ type, action }: Access): boolean {
 
 /** `auth: none`: everybody may do everything. */
 export function createOpenGate(): Gate {
-  const verdict: Verdict = { allowed: true, subject: { name: '', granted: 'everything' } }
-  return { authorize: () => verdict }
+  const everybody: Subject = { name: '', granted: 'everything' }
+  const verdict: Verdict = { allowed: true, subject: everybody }
+  return { everybody, authorize: () => verdict }
 }
 
 /** Bearer tokens (distribution, "Docker Registry v2 authentication via central service"). Always synchronous. */

@@ -1,4 +1,5 @@
-import { type Fetch, splitUrl } from './server.ts'
+import type { Fetch } from './server.ts'
+import { splitUrl } from './url.ts'
 
 export const AUTHORITY_PATH = '/berth-ca.pem'
 

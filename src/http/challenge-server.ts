@@ -1,4 +1,5 @@
-import { type Fetch, splitUrl } from './server.ts'
+import type { Fetch } from './server.ts'
+import { splitUrl } from './url.ts'
 
 /** RFC 8555 section 8.3. */
 const CHALLENGES = '/.well-known/acme-challenge/'

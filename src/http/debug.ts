@@ -2,7 +2,8 @@ import type { Health } from '../telemetry/health.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { METRICS_TYPE } from '../telemetry/metrics-text.ts'
 import type { Probes } from './probes.ts'
-import { type Fetch, splitUrl } from './server.ts'
+import type { Fetch } from './server.ts'
+import { splitUrl } from './url.ts'
 
 export interface DebugOptions {
   health: Health

@@ -1,4 +1,4 @@
-import { splitUrl } from './server.ts'
+import { splitUrl } from './url.ts'
 
 export const RENEWAL_PATH = '/certificates/renew'
 

@@ -80,9 +80,9 @@ export function createRoutes({ blobs, manifests, uploads, tags, referrers, catal
 }
 
 export interface Target {
-  resource: Resource
-  name: string
-  reference: string
+  readonly resource: Resource
+  readonly name: string
+  readonly reference: string
 }
 
 /** The rights that a route needs for its target. */

@@ -4,6 +4,7 @@ import { parseRepositoryName } from '../oci/name.ts'
 import { type Access, pullable } from '../oci/scope.ts'
 import type { Health } from '../telemetry/health.ts'
 import type { Tracer } from '../telemetry/trace.ts'
+import { type Asked, createUrlReader } from './asked.ts'
 import { type Call, parseQuery } from './call.ts'
 import { errorResponse } from './errors.ts'
 import { originOf } from './origin.ts'
@@ -12,7 +13,7 @@ import { LONGEST_PROBE, type Probes } from './probes.ts'
 import { REQUEST_ID } from './request-id.ts'
 import type { RequestLogger } from './request-log.ts'
 import type { RequestMeter } from './request-meter.ts'
-import { type Method, neededAccess, parseTarget, type Resource, type Route, type Target } from './routes.ts'
+import { type Method, neededAccess, type Resource, type Route, type Target } from './routes.ts'
 import { traced } from './trace.ts'
 import { createTrail, idOf, type Trail } from './trail.ts'
 
@@ -54,33 +55,34 @@ export type Fetch = (request: Request, connection: Connection) => Response | Pro
 /** The registry's pipeline: path → route → access → handler → headers. Every error ends in `errors.ts`. */
 export function createServer(deps: ServerDeps): Fetch {
   const { gate, logger, meter, tracer, health, probes, prefix } = deps
-  const methodsOf = Map.groupBy(deps.routes, (route) => route.resource)
-  const allow = new Map([...methodsOf].map(([resource, routes]) => [resource, allowed(routes)]))
+  const rows = [...Map.groupBy(deps.routes, (route) => route.resource)]
+  const allow = new Map(rows.map(([resource, routes]) => [resource, allowed(routes)]))
+  const methodsOf = new Map(
+    rows.map(([resource, routes]) => [resource, new Map<string, Route>(routes.map((route) => [route.method, route]))]),
+  )
+  const read = createUrlReader(prefix)
   const extraHeaders = Object.entries(deps.headers)
   const common = commonHeaders(extraHeaders)
   const simple = VERSION_HEADER in common
   const validNames = new Set<string>()
 
   return (request, connection) => {
-    const { path, query } = splitUrl(request.url)
+    const asked = read(request.url)
+    const { path } = asked
     // Outside of everything else: they ask about the server, and no repository can be called so.
     const probed = path.length <= LONGEST_PROBE ? probes(request, path) : undefined
     if (probed !== undefined) return probed
     const trail = createTrail(request, connection, performance.now())
-    if (tracer === undefined) return pass(trail, path, query)
+    if (tracer === undefined) return pass(trail, asked)
     const { secure } = connection
-    const resource = targetOf(path)?.resource
-    return traced(tracer, trail, { path, prefix, secure, resource }, () => pass(trail, path, query))
+    const resource = asked.target?.resource
+    return traced(tracer, trail, { path, prefix, secure, resource }, () => pass(trail, asked))
   }
 
-  function targetOf(path: string): Target | undefined {
-    return path.startsWith(prefix) ? parseTarget(decodePath(path.slice(prefix.length - 1))) : undefined
-  }
-
-  function pass(trail: Trail, path: string, queryText: string): Response | Promise<Response> {
+  function pass(trail: Trail, asked: Asked): Response | Promise<Response> {
     let response: Response | Promise<Response>
     try {
-      response = route(trail, path, queryText)
+      response = route(trail, asked)
     } catch (error) {
       response = failed(error, trail)
     }
@@ -92,11 +94,11 @@ export function createServer(deps: ServerDeps): Fetch {
       : finish(response, trail)
   }
 
-  function route(trail: Trail, path: string, queryText: string): Response | Promise<Response> {
+  function route(trail: Trail, asked: Asked): Response | Promise<Response> {
     const { request, connection } = trail
+    const { path, target } = asked
     if (!health.inService) return outOfService()
     if (path === '/') return new Response(null, { headers: { 'Cache-Control': 'no-cache' } })
-    const target = targetOf(path)
     if (target === undefined) {
       return deps.elsewhere?.(request, connection, path) ?? notFound()
     }
@@ -104,44 +106,61 @@ export function createServer(deps: ServerDeps): Fetch {
     meter?.begin(target.resource)
     // A preflight carries no credentials: asking for them would shut out every browser (http.headers allow the origin).
     if (request.method === 'OPTIONS') return options(target.resource)
-    const found = methodsOf.get(target.resource)?.find((entry) => entry.method === request.method)
+    const found = methodsOf.get(target.resource)?.get(request.method)
     if (found === undefined) return methodNotAllowed(target.resource)
-    const { name, reference, resource } = target
-    if (resource !== 'base' && !isCatalog(resource)) checkName(name)
-    const query = parseQuery(queryText)
+    if (!asked.named) {
+      if (target.resource !== 'base' && !isCatalog(target.resource)) checkName(target.name)
+      asked.named = true
+    }
+    const { name, resource } = target
+    const query = parseQuery(asked.query)
+    const { everybody } = gate
+    if (everybody !== undefined) return serve(found, trail, { path, target, query, subject: everybody })
     const needed = neededAccess(found.access, name, query)
-    const address = () => deps.clientAddress(connection.peer(), request.headers.get('x-forwarded-for'))
     const verdict = gate.authorize({
       authorization: request.headers.get('authorization') ?? undefined,
       needed,
       base: () => origin(request, connection),
-      address,
+      address: () => addressOf(trail),
     })
     const proceed = (known: Verdict) => {
       const subject = admitted(known, resource)
       if (subject === undefined) return refused(known, needed, trail)
-      trail.subject = subject
-      if (found.writes && deps.readOnly) throw unsupported('the registry is read-only')
-      if (found.deletes && !deps.deleteEnabled) throw unsupported('deleting is off; storage.delete.enabled turns it on')
-      const call: Call = {
-        request,
-        path,
-        name,
-        reference,
-        query,
-        subject,
-        common,
-        complete: () => {
-          trail.complete = simple
-        },
-        base: () => base(request, connection),
-        connection,
-        address,
-        unhurried: connection.unhurried,
-      }
-      return found.handle(call)
+      return serve(found, trail, { path, target, query, subject })
     }
     return verdict instanceof Promise ? verdict.then(proceed) : proceed(verdict)
+  }
+
+  function serve(
+    found: Route,
+    trail: Trail,
+    { path, target, query, subject }: Pick<Call, 'path' | 'query' | 'subject'> & { target: Target },
+  ): Response | Promise<Response> {
+    const { request, connection } = trail
+    trail.subject = subject
+    if (found.writes && deps.readOnly) throw unsupported('the registry is read-only')
+    if (found.deletes && !deps.deleteEnabled) throw unsupported('deleting is off; storage.delete.enabled turns it on')
+    const call: Call = {
+      request,
+      path,
+      name: target.name,
+      reference: target.reference,
+      query,
+      subject,
+      common,
+      complete: () => {
+        trail.complete = simple
+      },
+      base: () => base(request, connection),
+      connection,
+      address: () => addressOf(trail),
+      unhurried: connection.unhurried,
+    }
+    return found.handle(call)
+  }
+
+  function addressOf({ request, connection }: Trail): string | undefined {
+    return deps.clientAddress(connection.peer(), request.headers.get('x-forwarded-for'))
   }
 
   /** A token without the catalog's scope lists what it may pull; everybody else needs what the route needs. */
@@ -288,33 +307,9 @@ function allowed(routes: readonly Route[]): string {
   return [...routes.map(({ method }): Method | 'OPTIONS' => method), 'OPTIONS'].join(', ')
 }
 
-/** Clients may encode what needs no encoding (`sha256%3A...`): RFC 3986 section 2.3 and registry:2 take it as the same. */
-export function decodePath(path: string): string {
-  if (!path.includes('%')) return path
-  try {
-    return decodeURIComponent(path)
-  } catch {
-    return path
-  }
-}
-
 function notFound(): Response {
   return new Response('404 page not found\n', {
     status: 404,
     headers: { 'Content-Type': 'text/plain; charset=utf-8', 'X-Content-Type-Options': 'nosniff' },
   })
-}
-
-/**
- * Path and query of a request's URL, which is absolute, or a bare path where the request had no Host
- * (HTTP/1.0) or one that no URL can hold. `new URL` would throw there.
- */
-export function splitUrl(url: string): { path: string; query: string } {
-  const start = url.startsWith('/') ? 0 : url.indexOf('/', url.indexOf('://') + 3)
-  if (start === -1) return { path: '/', query: '' }
-  const hash = url.indexOf('#', start)
-  const end = hash === -1 ? url.length : hash
-  const mark = url.indexOf('?', start)
-  if (mark === -1 || mark > end) return { path: url.slice(start, end), query: '' }
-  return { path: url.slice(start, mark), query: url.slice(mark + 1, end) }
 }

@@ -1,6 +1,7 @@
 import { RegistryError } from '../oci/error.ts'
 import { errorResponse } from './errors.ts'
-import { type Fetch, splitUrl } from './server.ts'
+import type { Fetch } from './server.ts'
+import { splitUrl } from './url.ts'
 
 const WAIT = new RegistryError('UNAVAILABLE', {
   message: 'the registry is taking over the images that registry:2 left; it answers when that is done',

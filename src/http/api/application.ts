@@ -1,6 +1,6 @@
 import { version } from '../../../package.json' with { type: 'json' }
 import { InterruptedBody, readWhole } from '../body.ts'
-import { splitUrl } from '../server.ts'
+import { splitUrl } from '../url.ts'
 import { addAcl } from './acl.ts'
 import type { ApiDeps, Caller, CallFrom } from './api.ts'
 import { addAudit } from './audit.ts'

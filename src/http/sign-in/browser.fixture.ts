@@ -1,5 +1,5 @@
 import type { SignedIn, SignInAccounts, SignInEvent, SignInProvider } from '../../auth/sign-in.ts'
-import { splitUrl } from '../server.ts'
+import { splitUrl } from '../url.ts'
 import { createSignIn } from './sign-in.ts'
 
 export interface Visit {

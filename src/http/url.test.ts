@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
-import { splitUrl } from './server.ts'
+import { splitUrl } from './url.ts'
 
 describe('path and query of a URL', () => {
   const rows: [string, string, { path: string; query: string }][] = [
