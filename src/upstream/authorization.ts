@@ -1,4 +1,5 @@
 import { type Access, formatScope } from '../oci/scope.ts'
+import { bytesOf } from './body.ts'
 import { type Challenge, parseChallenges } from './challenge.ts'
 import type { Credential, Credentials } from './credentials.ts'
 import { UpstreamError } from './error.ts'
@@ -52,6 +53,8 @@ export interface AuthorizationOptions {
 
 /** Name of the client, which token servers keep beside a refresh token. */
 const CLIENT_ID = 'berth'
+/** Bytes of an answer that are taken from a token server; tokens have a few thousand. */
+const MAX_TOKEN = 1024 * 1024
 /** Seconds, where a token server names no other (distribution, "Docker Registry v2 authentication: token"). */
 const DEFAULT_LIFE = 60
 /** Milliseconds before its end in which a token is not used any more. */
@@ -182,7 +185,8 @@ export function createAuthorization({
         cause: error,
       })
     }
-    const text = await response.text()
+    const answer = `the token server of ${registry}`
+    const text = new TextDecoder().decode(await bytesOf(response, answer, MAX_TOKEN))
     if (!response.ok) throw refused(registry, response.status, credential, text)
     return tokenIn(registry, text, now())
   }

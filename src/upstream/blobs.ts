@@ -1,9 +1,10 @@
-import { createHash, type Hash } from 'node:crypto'
+import { createHash } from 'node:crypto'
 import { algorithmOf, type Digest } from '../oci/digest.ts'
 import { repositoryAccess } from '../oci/scope.ts'
 import { UpstreamError } from './error.ts'
 import type { RepositoryReference } from './reference.ts'
 import type { Session } from './session.ts'
+import { createUpload, placeOf, type UploadedBlob, type UploadOptions } from './upload.ts'
 
 export interface Blobs {
   /** Bytes of the blob; undefined when the repository does not have it. */
@@ -16,24 +17,30 @@ export interface Blobs {
     repository: RepositoryReference,
     digest: Digest,
   ): Promise<{ size: number | undefined; body: AsyncIterable<Uint8Array> }>
+  /**
+   * The blob's bytes from `start` on, unchecked: for whoever checks them himself. A connection that breaks off is taken up where it
+   * ended. @throws UpstreamError
+   */
+  read(repository: RepositoryReference, digest: Digest, start: number): AsyncIterable<Uint8Array>
   /** The blob's bytes from `start` (inclusive) to `end` (exclusive), unchecked; undefined: the registry knows no ranges. */
   getRange(repository: RepositoryReference, digest: Digest, start: number, end: number): Promise<Uint8Array | undefined>
   /** Makes a blob of another repository of the registry one of this, without moving bytes; false when the registry would not. */
   mount(repository: RepositoryReference, digest: Digest, from: string): Promise<boolean>
-  /** Stores a blob in one streamed upload. `body` is made anew for each try. */
-  put(
-    repository: RepositoryReference,
-    blob: { digest: Digest; size: number; body: () => AsyncIterable<Uint8Array> },
-  ): Promise<void>
+  /**
+   * Stores a blob, whose bytes are checked on their way. An upload that breaks off goes on where it ended, also one of an earlier
+   * process, where the registry can. @throws UpstreamError `invalid` for bytes that do not have the digest
+   */
+  put(repository: RepositoryReference, blob: UploadedBlob): Promise<void>
   delete(repository: RepositoryReference, digest: Digest): Promise<void>
 }
 
 /** How often a download is taken up again without a byte in between. */
 const RESUMPTIONS = 3
-/** How often an upload is begun. */
-const UPLOADS = 2
 
-export function createBlobs({ session }: { session: Session }): Blobs {
+export function createBlobs(options: { session: Session } & UploadOptions): Blobs {
+  const { session, signal } = options
+  const upload = createUpload(session, options)
+
   const targetOf = (target: RepositoryReference, digest: Digest, ...actions: string[]) => ({
     registry: target.registry,
     repository: target.repository,
@@ -48,57 +55,65 @@ export function createBlobs({ session }: { session: Session }): Blobs {
     return await session.request({ ...targetOf(repository, digest, 'pull'), method: 'GET', headers, expected })
   }
 
-  async function* verified(
+  /** From `start` on, in the answers of one registry after the other. */
+  async function* resumed(
     repository: RepositoryReference,
     digest: Digest,
-    first: Response,
+    start: number,
+    first?: Response,
   ): AsyncIterable<Uint8Array> {
     const { what } = targetOf(repository, digest)
-    const hash: Hash = createHash(algorithmOf(digest))
-    let response = first
-    let at = 0
+    let at = start
     let tries = 0
+    let response = first
     for (;;) {
-      // An answer from the beginning in place of the rest: what is known already is passed over.
-      let skip = response.status === 200 ? at : 0
       try {
+        response ??= await open(repository, digest, at)
+        // An answer from the beginning in place of the rest: what is known already is passed over.
+        let skip = response.status === 200 ? at : 0
         for await (const chunk of response.body ?? []) {
           const rest = skip >= chunk.byteLength ? undefined : chunk.subarray(skip)
           skip -= Math.min(skip, chunk.byteLength)
           if (rest === undefined) continue
           tries = 0
           at += rest.byteLength
-          hash.update(rest)
           yield rest
         }
-        break
+        return
       } catch (error) {
-        if (error instanceof UpstreamError || ++tries > RESUMPTIONS) {
+        if (signal?.aborted === true) throw signal.reason
+        if (error instanceof UpstreamError && error.fault !== 'network') throw error
+        if (++tries > RESUMPTIONS) {
           throw new UpstreamError('network', `${what}: the connection broke off after ${at} bytes`, { cause: error })
         }
-        response = await open(repository, digest, at)
+        response = undefined
       }
-    }
-    const actual = `${algorithmOf(digest)}:${hash.digest('hex')}`
-    if (actual !== digest) {
-      throw new UpstreamError('invalid', `${what}: the registry sent other bytes (${at}, with the digest ${actual})`, {
-        hint: 'the blob is damaged there, or something in between changes it',
-      })
     }
   }
 
-  /** Where an upload's next request goes; relative to the registry where it says so. */
-  function placeOf(response: Response, what: string): string {
-    const location = response.headers.get('location')
-    if (location === null) throw new UpstreamError('invalid', `${what}: the registry names no place for the upload`)
-    if (/^https?:\/\//i.test(location)) return location
-    const at = location.indexOf('/v2/')
-    if (at === -1)
+  async function* verified(
+    repository: RepositoryReference,
+    digest: Digest,
+    first: Response,
+  ): AsyncIterable<Uint8Array> {
+    const { what } = targetOf(repository, digest)
+    const hash = createHash(algorithmOf(digest))
+    let size = 0
+    for await (const chunk of resumed(repository, digest, 0, first)) {
+      hash.update(chunk)
+      size += chunk.byteLength
+      yield chunk
+    }
+    const actual = `${algorithmOf(digest)}:${hash.digest('hex')}`
+    if (actual !== digest) {
       throw new UpstreamError(
         'invalid',
-        `${what}: the registry names ${JSON.stringify(location.slice(0, 200))} as the place of the upload`,
+        `${what}: the registry sent other bytes (${size}, with the digest ${actual})`,
+        {
+          hint: 'the blob is damaged there, or something in between changes it',
+        },
       )
-    return location.slice(at + '/v2/'.length)
+    }
   }
 
   return {
@@ -116,6 +131,8 @@ export function createBlobs({ session }: { session: Session }): Blobs {
       const length = response.headers.get('content-length')
       return { size: length === null ? undefined : Number(length), body: verified(repository, digest, response) }
     },
+
+    read: (repository, digest, start) => resumed(repository, digest, start),
 
     async getRange(repository, digest, start, end) {
       const headers = { Range: `bytes=${start}-${end - 1}` }
@@ -156,43 +173,7 @@ export function createBlobs({ session }: { session: Session }): Blobs {
       return false
     },
 
-    async put(repository, { digest, size, body }) {
-      const target = targetOf(repository, digest, 'pull', 'push')
-      for (let attempt = 1; ; attempt++) {
-        try {
-          const begun = await session.request({
-            ...target,
-            path: `${repository.repository}/blobs/uploads/`,
-            method: 'POST',
-            headers: { 'Content-Length': '0' },
-            expected: [202],
-          })
-          await begun.body?.cancel()
-          const sent = await session.request({
-            ...target,
-            path: placeOf(begun, target.what),
-            method: 'PATCH',
-            headers: { 'Content-Type': 'application/octet-stream', 'Content-Length': String(size) },
-            body: () => streamOf(body()),
-            expected: [202, 204, 201],
-          })
-          await sent.body?.cancel()
-          const place = placeOf(sent, target.what)
-          const done = await session.request({
-            ...target,
-            path: `${place}${place.includes('?') ? '&' : '?'}${new URLSearchParams({ digest })}`,
-            method: 'PUT',
-            headers: { 'Content-Length': '0' },
-            expected: [201, 204],
-          })
-          await done.body?.cancel()
-          return
-        } catch (error) {
-          const isPassing = error instanceof UpstreamError && error.fault === 'network'
-          if (!isPassing || attempt >= UPLOADS) throw error
-        }
-      }
-    },
+    put: (repository, blob) => upload(targetOf(repository, blob.digest, 'pull', 'push'), blob),
 
     async delete(repository, digest) {
       const response = await session.request({
@@ -203,19 +184,4 @@ export function createBlobs({ session }: { session: Session }): Blobs {
       await response.body?.cancel()
     },
   }
-}
-
-/** At the speed of whoever reads it. */
-function streamOf(body: AsyncIterable<Uint8Array>): ReadableStream<Uint8Array> {
-  const iterator = body[Symbol.asyncIterator]()
-  return new ReadableStream({
-    async pull(controller) {
-      const { done, value } = await iterator.next()
-      if (done === true) controller.close()
-      else controller.enqueue(value)
-    },
-    async cancel() {
-      await iterator.return?.()
-    },
-  })
 }

@@ -3,6 +3,7 @@ import { algorithmOf, type Digest, digestOf, isDigest } from '../oci/digest.ts'
 import { parseManifest, referrersTag } from '../oci/manifest.ts'
 import { isIndexMediaType, MEDIA_TYPES } from '../oci/media-type.ts'
 import { CATALOG, repositoryAccess } from '../oci/scope.ts'
+import { bytesOf } from './body.ts'
 import { UpstreamError } from './error.ts'
 import { createOverview, type OverviewRange, type OverviewRows } from './overview.ts'
 import { nextPage } from './pages.ts'
@@ -38,6 +39,8 @@ export interface Registry {
   delete(repository: RepositoryReference, reference: string): Promise<void>
   /** Manifests that name this one as their subject; where the registry has no such API, those of the fallback tag. */
   referrers(repository: RepositoryReference, subject: Digest, artifactType?: string): Promise<Descriptor[]>
+  /** Whether the registry lists referrers itself: where it does not, whoever pushes one keeps the fallback tag. */
+  listsReferrers(repository: RepositoryReference, subject: Digest): Promise<boolean>
 }
 
 /** Every type of manifest, the ones with a list first: a registry answers with what it has. */
@@ -48,9 +51,6 @@ const ACCEPT = [
   MEDIA_TYPES.dockerManifest,
   MEDIA_TYPES.dockerManifestV1Signed,
 ].join(', ')
-
-/** Bytes of a manifest or a page that are taken from a stranger. */
-const MAX_BODY = 16 * 1024 * 1024
 
 /** `looking`: manifests are fetched to be shown, which Berth does not count as pulls. */
 export function createRegistry({ session, looking = false }: { session: Session; looking?: boolean }): Registry {
@@ -206,6 +206,19 @@ export function createRegistry({ session, looking = false }: { session: Session;
       // A registry need not filter (OCI Distribution Specification 1.1, "Listing Referrers").
       return filtered([...found.values()], artifactType)
     },
+
+    async listsReferrers(repository, subject) {
+      const response = await session.request({
+        ...repository,
+        needed: repositoryAccess(repository.repository, 'pull'),
+        what: `the referrers of ${repository.registry}/${repository.repository}@${subject}`,
+        method: 'GET',
+        path: `${repository.repository}/referrers/${subject}`,
+        expected: [200, 404],
+      })
+      await response.body?.cancel()
+      return response.status === 200
+    },
   }
 
   async function fallback(repository: RepositoryReference, subject: Digest): Promise<readonly Descriptor[]> {
@@ -246,20 +259,4 @@ async function jsonOf(response: Response, what: string): Promise<Record<string, 
     if (error instanceof UpstreamError) throw error
   }
   throw new UpstreamError('invalid', `${what}: the registry answers with something that is no JSON`)
-}
-
-async function bytesOf(response: Response, what: string): Promise<Uint8Array> {
-  const chunks: Uint8Array[] = []
-  let size = 0
-  try {
-    for await (const chunk of response.body ?? []) {
-      size += chunk.byteLength
-      if (size > MAX_BODY) throw new UpstreamError('invalid', `${what}: the answer has more than ${MAX_BODY} bytes`)
-      chunks.push(chunk)
-    }
-  } catch (error) {
-    if (error instanceof UpstreamError) throw error
-    throw new UpstreamError('network', `${what}: the answer broke off`, { cause: error })
-  }
-  return new Uint8Array(Buffer.concat(chunks))
 }

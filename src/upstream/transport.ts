@@ -1,4 +1,5 @@
 import { UpstreamError } from './error.ts'
+import { withPatience } from './patience.ts'
 import { DOCKER_HUB } from './reference.ts'
 import type { Trust } from './trust.ts'
 
@@ -10,7 +11,7 @@ export interface TransportOptions {
   /** Sent with every request to a registry. */
   headers?: Readonly<Record<string, string>>
   userAgent: string
-  /** Milliseconds without an answer's head; the body may take longer. */
+  /** Milliseconds in which nothing moves, before the answer or in the middle of a body. */
   timeoutMs?: number
   /** How often a request that may be repeated is tried again. */
   retries?: number
@@ -30,6 +31,10 @@ export interface HttpRequest {
   body?: () => NonNullable<BunFetchRequestInit['body']>
   /** Whether it may be sent again after a fault in between. GET and HEAD always may. */
   repeatable?: boolean
+  /** Milliseconds to wait for the answer besides, for what takes the registry long. */
+  extraMs?: number
+  /** What ends it, in place of what ends everything. */
+  signal?: AbortSignal | undefined
 }
 
 /** HTTP to registries: TLS, redirects, repetitions. Answers of any status are answers, not errors. */
@@ -54,19 +59,29 @@ export function createTransport(options: TransportOptions): Transport {
   async function once(registry: string, request: HttpRequest, url: string, headers: Headers): Promise<Response> {
     const { ca, cert, key } = trust(registry)
     const patience = new AbortController()
-    const timer = setTimeout(
-      () => patience.abort(new DOMException('no answer in time', 'TimeoutError')),
-      options.timeoutMs ?? TIMEOUT,
-    )
+    const limit = options.timeoutMs ?? TIMEOUT
+    const late = () => patience.abort(new DOMException('no answer in time', 'TimeoutError'))
+    let timer: Timer | undefined
+    let isOver = false
+    // A body that is being sent is no silence, and waiting for the next bytes of it is not the registry's.
+    const clock = {
+      stop: () => clearTimeout(timer),
+      start() {
+        if (!isOver) timer = setTimeout(late, limit + (request.extraMs ?? 0))
+      },
+    }
+    clock.start()
+    const ends = request.signal ?? signal
     try {
+      const body = request.body?.()
       const init: BunFetchRequestInit = {
         method: request.method,
         headers,
         redirect: 'manual',
         // The bytes are what counts, as they were pushed.
         decompress: false,
-        signal: signal === undefined ? patience.signal : AbortSignal.any([signal, patience.signal]),
-        ...(request.body === undefined ? {} : { body: request.body() }),
+        signal: ends === undefined ? patience.signal : AbortSignal.any([ends, patience.signal]),
+        ...(body === undefined ? {} : { body: body instanceof ReadableStream ? watched(body, clock) : body }),
         ...(url.startsWith('https:')
           ? {
               tls: {
@@ -80,12 +95,13 @@ export function createTransport(options: TransportOptions): Transport {
       }
       const response = await fetch(url, init)
       options.trace?.(`${request.method} ${url} ${response.status}`)
-      return response
+      return withPatience(response, limit)
     } catch (error) {
-      if (signal?.aborted === true) throw signal.reason
+      if (ends?.aborted === true) throw ends.reason
       throw unreachable(url, error)
     } finally {
-      clearTimeout(timer)
+      isOver = true
+      clock.stop()
     }
   }
 
@@ -167,6 +183,27 @@ export function createTransport(options: TransportOptions): Transport {
     },
     send,
   }
+}
+
+/** The same stream; the clock stands still while its next bytes are awaited. */
+function watched(body: ReadableStream<Uint8Array>, clock: { stop(): void; start(): void }): ReadableStream<Uint8Array> {
+  const reader = body.getReader()
+  return new ReadableStream(
+    {
+      async pull(controller) {
+        clock.stop()
+        const { done, value } = await reader.read()
+        clock.start()
+        if (done) controller.close()
+        else controller.enqueue(value)
+      },
+      async cancel(reason) {
+        clock.stop()
+        await reader.cancel(reason)
+      },
+    },
+    { highWaterMark: 0 },
+  )
 }
 
 /** Milliseconds to wait before the same is asked again; undefined: the answer stands. */

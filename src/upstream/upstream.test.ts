@@ -151,6 +151,45 @@ describe('an answer that may pass', () => {
   })
 })
 
+describe('an answer without an end', () => {
+  /** Bytes for ever: fast, or one now and then. */
+  const endless = (size: number, everyMs: number) =>
+    new Response(
+      new ReadableStream({
+        async pull(controller) {
+          await Bun.sleep(everyMs)
+          controller.enqueue(new Uint8Array(size).fill(32))
+        },
+      }),
+      { headers: { 'Content-Type': 'application/vnd.oci.image.manifest.v1+json' } },
+    )
+  const silent = () => new Response(new ReadableStream({ start: (controller) => controller.enqueue(Buffer.from('{')) }))
+
+  test.each<[string, Answer]>([
+    ['that says no more', silent],
+    ['that drips', () => endless(1, 20)],
+    ['that floods', () => endless(1024 * 1024, 0)],
+  ])('of a token server %s is given up', async (_, answer) => {
+    const tokens = serve(answer)
+    const registry = serve(
+      () => new Response('', { status: 401, headers: { 'WWW-Authenticate': `Bearer realm="http://${tokens}/auth"` } }),
+    )
+    const work = client({ timeoutMs: 200 }).manifest(repositoryOf(registry), 'v1')
+    expect(await faultOf(work)).toMatchObject({ message: expect.stringContaining(`the token server of ${registry}`) })
+  })
+
+  test.each<[string, Answer, string]>([
+    ['that says no more', silent, 'network'],
+    ['that drips', () => endless(1, 20), 'network'],
+    ['that floods', () => endless(1024 * 1024, 0), 'invalid'],
+  ])('of a registry %s is given up', async (_, answer, fault) => {
+    const registry = serve((request) => (pathOf(request) === '/v2/' ? new Response('{}') : answer(request)))
+    const upstream = client({ timeoutMs: 200 })
+    expect(await faultOf(upstream.manifest(repositoryOf(registry), 'v1'))).toMatchObject({ fault })
+    expect(await faultOf(Array.fromAsync(upstream.tags(repositoryOf(registry))))).toMatchObject({ fault })
+  })
+})
+
 describe('what is no registry', () => {
   test.each<[string, Answer, string]>([
     ['answers 404 everywhere', () => new Response('nope', { status: 404 }), 'invalid'],

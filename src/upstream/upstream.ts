@@ -6,6 +6,7 @@ import { createRegistry, type Registry } from './registry.ts'
 import { createSession, type Session } from './session.ts'
 import { createTransport, type Transport } from './transport.ts'
 import { createTrust } from './trust.ts'
+import type { UploadMemory } from './upload.ts'
 
 /** A client of any registry. */
 export interface Upstream extends Registry {
@@ -40,6 +41,8 @@ export interface UpstreamOptions {
   timeoutMs?: number
   signal?: AbortSignal | undefined
   trace?: (line: string) => void
+  /** Uploads that ended before they were whole. */
+  uploads?: UploadMemory | undefined
 }
 
 /** Where docker and podman look for certificates of a registry. */
@@ -69,7 +72,7 @@ export function createUpstream(options: UpstreamOptions): Upstream {
   const session = createSession({ transport, authorization })
   return {
     ...createRegistry({ session, looking: options.looking ?? false }),
-    blobs: createBlobs({ session }),
+    blobs: createBlobs({ session, signal: options.signal, uploads: options.uploads }),
     credentials,
     authorization,
     session,

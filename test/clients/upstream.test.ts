@@ -51,7 +51,11 @@ describeWith(['docker-registry', 'htpasswd', 'openssl'], 'the client', () => {
     test('stores an image and reads it back, byte for byte', async () => {
       const image = makeImage({ layers: [300_000, 0], seed: name })
       for (const { digest, bytes } of [image.config, ...image.layers]) {
-        await upstream.blobs.put(app, { digest, size: bytes.byteLength, body: () => chunksOf(bytes) })
+        await upstream.blobs.put(app, {
+          digest,
+          size: bytes.byteLength,
+          open: (start) => chunksOf(bytes.subarray(start)),
+        })
         expect(await upstream.blobs.head(app, digest)).toBe(bytes.byteLength)
         const { size, body } = await upstream.blobs.get(app, digest)
         expect(size).toBe(bytes.byteLength)
@@ -76,7 +80,11 @@ describeWith(['docker-registry', 'htpasswd', 'openssl'], 'the client', () => {
       for (const repository of ['a/one', 'b/two', 'c/three']) {
         const target = { ...app, repository }
         for (const { digest, bytes } of [other.config, ...other.layers]) {
-          await upstream.blobs.put(target, { digest, size: bytes.byteLength, body: () => chunksOf(bytes) })
+          await upstream.blobs.put(target, {
+            digest,
+            size: bytes.byteLength,
+            open: (start) => chunksOf(bytes.subarray(start)),
+          })
         }
         await upstream.putManifest(target, 'v1', other.manifest)
       }
@@ -92,7 +100,11 @@ describeWith(['docker-registry', 'htpasswd', 'openssl'], 'the client', () => {
     test('mounts a blob of another repository, and says when there is none', async () => {
       const bytes = noise(5000, `mount ${name}`)
       const digest = digestOf(bytes)
-      await upstream.blobs.put(app, { digest, size: bytes.byteLength, body: () => chunksOf(bytes) })
+      await upstream.blobs.put(app, {
+        digest,
+        size: bytes.byteLength,
+        open: (start) => chunksOf(bytes.subarray(start)),
+      })
       const target = { ...app, repository: 'team/mounted' }
       expect(await upstream.blobs.mount(target, digest, 'team/app')).toBe(true)
       expect(await upstream.blobs.head(target, digest)).toBe(5000)
@@ -107,7 +119,11 @@ describeWith(['docker-registry', 'htpasswd', 'openssl'], 'the client', () => {
       const artifact = makeArtifact({ seed: 'signature', artifactType: 'application/x-test', subject: index.manifest })
       for (const { config, layers, manifest } of [...images, artifact]) {
         for (const { digest, bytes } of [config, ...layers]) {
-          await upstream.blobs.put(app, { digest, size: bytes.byteLength, body: () => chunksOf(bytes) })
+          await upstream.blobs.put(app, {
+            digest,
+            size: bytes.byteLength,
+            open: (start) => chunksOf(bytes.subarray(start)),
+          })
         }
         if (manifest !== artifact.manifest) await upstream.putManifest(app, manifest.digest, manifest)
       }

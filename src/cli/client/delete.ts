@@ -7,6 +7,7 @@ import { type ConnectionFlags, connect, connectionOptions } from './connection.t
 import type { ClientContext } from './context.ts'
 import { deleteTag } from './delete-tag.ts'
 import { lines } from './output.ts'
+import { inParallel } from './parallel.ts'
 import { tagsOf } from './siblings.ts'
 
 interface DeleteFlags extends ConnectionFlags {
@@ -15,6 +16,9 @@ interface DeleteFlags extends ConnectionFlags {
   ignoreMissing?: true
   dryRun?: true
 }
+
+/** Tags that are asked at a time. */
+const READERS = 8
 
 export function deleteCommand(context: ClientContext): Command {
   return connectionOptions(new Command('delete').argument('<image...>', 'REPOSITORY:TAG or REPOSITORY@DIGEST'))
@@ -26,11 +30,20 @@ export function deleteCommand(context: ClientContext): Command {
       // All are read before the first is deleted: a mistyped one must not leave half of the work done.
       const images = names.map(parseTarget)
       const upstream = connect(context, flags)
-      for (const image of images) {
+      const seen = new Set<string>()
+      for (const image of flags.manifest ? await inParallel(images, READERS, resolved(upstream)) : images) {
+        const name = formatImage(image.digest === undefined ? image : { ...image, tag: undefined })
+        if (seen.has(name)) continue
+        seen.add(name)
         const isTag = image.digest === undefined && !flags.manifest
         await (isTag ? removeTag : removeManifest)(context, upstream, image, flags)
       }
     })
+}
+
+/** With the digest that its tag has now: of two tags for one manifest, the second is gone with the first. */
+function resolved(upstream: Upstream): (image: ImageReference) => Promise<ImageReference> {
+  return async (image) => ({ ...image, digest: image.digest ?? (await upstream.head(image, image.tag ?? ''))?.digest })
 }
 
 /** `untag`: as `delete` of tags, which is all that it does. */
