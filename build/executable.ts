@@ -57,9 +57,11 @@ async function build(target: Target): Promise<void> {
     chmodSync(outfile, 0o755)
     mkdirSync(dist, { recursive: true })
     const file = join(dist, `berth-${target}`)
-    await Bun.write(`${file}.draft`, Bun.file(outfile))
-    chmodSync(`${file}.draft`, 0o755)
-    renameSync(`${file}.draft`, file)
+    // A name of its own: whoever builds at the same time gets a whole file, too.
+    const placed = `${file}.${process.pid}.draft`
+    await Bun.write(placed, Bun.file(outfile))
+    chmodSync(placed, 0o755)
+    renameSync(placed, file)
     process.stdout.write(`dist/berth-${target} ${(Bun.file(file).size / 2 ** 20).toFixed(0)} MiB\n`)
   } finally {
     rmSync(draft, { recursive: true })

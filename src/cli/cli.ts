@@ -44,6 +44,8 @@ export async function run(args: readonly string[]): Promise<number> {
     const { runClient } = await import('./client/client.ts')
     return await runClient(verb, first === 'help' ? ['--help'] : args.slice(1))
   }
+  // Not in the list of commands: the image's own.
+  if (first === 'container-account') return (await import('./container-account.ts')).containerAccount(args.slice(1))
   if (first === 'registry') return await perform(registryCommand(), () => registryWords(args.slice(1)))
   if (first === 'htpasswd' && isApaches(args.slice(1))) {
     return await perform(apacheHtpasswdCommand(), () => args.slice(1))

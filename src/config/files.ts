@@ -1,4 +1,4 @@
-import { accessSync, constants, statSync } from 'node:fs'
+import { closeSync, constants, openSync, statSync } from 'node:fs'
 import type { Config, TlsConfig, TokenServerConfig } from './config.ts'
 import type { Problem } from './problem.ts'
 
@@ -6,7 +6,8 @@ import type { Problem } from './problem.ts'
 export function unreadable(path: string): string | undefined {
   try {
     if (statSync(path).isDirectory()) return 'is a folder, not a file'
-    accessSync(path, constants.R_OK)
+    // access(2) would leave out what a capability opens. A pipe is not waited for.
+    closeSync(openSync(path, constants.O_RDONLY | constants.O_NONBLOCK))
     return undefined
   } catch (error) {
     return error instanceof Error && 'code' in error && error.code === 'ENOENT' ? 'is not there' : 'cannot be read'
@@ -15,33 +16,41 @@ export function unreadable(path: string): string | undefined {
 
 /** Files that the configuration names and `serve` would not start without, and (warnings) those that it waits for. */
 export function missingFiles(config: Config): { problems: Problem[]; warnings: Problem[] } {
-  const { auth, http, tokenServer } = config
-  const needed: [string, string | undefined][] = [
-    ...tlsFiles('http.tls', http.tls),
-    ...(auth.kind === 'token' ? trustFiles(auth) : []),
+  const note = 'Nobody can log in until it is there; make it with: berth htpasswd add FILE USER'
+  return {
+    problems: problemsOf(neededFiles(config), 'Name a file that the server may read.'),
+    warnings: problemsOf(passwordFiles(config), note),
+  }
+}
+
+type Readers = Pick<Config, 'tokenServer'> & Partial<Pick<Config, 'auth' | 'http'>>
+
+/** Files that a server reads, whether they are there or not, besides the configuration's own. */
+export function readFiles(config: Readers): string[] {
+  const named = [...neededFiles(config), ...passwordFiles(config)].map(([, path]) => path)
+  return [...new Set(named.filter((path) => path !== undefined))]
+}
+
+function neededFiles({ auth, http, tokenServer }: Readers): [string, string | undefined][] {
+  return [
+    ...tlsFiles('http.tls', http?.tls),
+    ...(auth?.kind === 'token' ? trustFiles(auth) : []),
     ...(tokenServer === undefined ? [] : tokenServerFiles(tokenServer)),
   ]
-  return {
-    problems: problemsOf(needed, 'Name a file that the server may read.'),
-    warnings: problemsOf(
-      [
-        ['auth.htpasswd.path', auth.kind === 'htpasswd' ? auth.path : undefined],
-        ['tokenserver.htpasswd.path', tokenServer?.htpasswd],
-      ],
-      'Nobody can log in until it is there; make it with: berth htpasswd add FILE USER',
-    ),
-  }
+}
+
+function passwordFiles({ auth, tokenServer }: Readers): [string, string | undefined][] {
+  return [
+    ['auth.htpasswd.path', auth?.kind === 'htpasswd' ? auth.path : undefined],
+    ['tokenserver.htpasswd.path', tokenServer?.htpasswd],
+  ]
 }
 
 /**
  * Files that a running server reads again when they change, besides the configuration's own: certificates and keys, and what is
  * read once when a source is made. Sources that look at their files themselves are not among them.
  */
-export function watchedFiles({
-  auth,
-  http,
-  tokenServer,
-}: Pick<Config, 'tokenServer'> & Partial<Pick<Config, 'auth' | 'http'>>): string[] {
+export function watchedFiles({ auth, http, tokenServer }: Readers): string[] {
   const named = [
     ...tlsFiles('http.tls', http?.tls).map(([, path]) => path),
     ...(auth?.kind === 'token' ? [auth.rootCertBundle, auth.jwks] : []),
