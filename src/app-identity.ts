@@ -24,7 +24,7 @@ import { type ClientAddressOf, createClientAddress } from './http/peer.ts'
 import { type Fetch, originFor, type ServerDeps } from './http/server.ts'
 import { createSignIn, type SignInPages } from './http/sign-in/sign-in.ts'
 import { createJwksEndpoint, JWKS_PATH } from './http/token/jwks.ts'
-import { createTokenEndpoint, type TokenEndpointOptions } from './http/token/token.ts'
+import { createTokenEndpoint, TOKEN_PATHS, type TokenEndpointOptions } from './http/token/token.ts'
 import { decodePath, splitUrl } from './http/url.ts'
 import type { AuditRow, Metadata } from './metadata/metadata.ts'
 import type { Log } from './telemetry/log.ts'
@@ -303,8 +303,7 @@ function embed(
   // Not the index: that is the registry's root.
   const more = [...(signIn?.paths ?? [])].filter((path) => path !== prefix)
   const paths = new Set([
-    `${prefix}auth`,
-    `${prefix}auth/token`,
+    ...TOKEN_PATHS.map((path) => prefix.slice(0, -1) + path),
     JWKS_PATH,
     `${prefix.slice(0, -1)}${JWKS_PATH}`,
     ...more,

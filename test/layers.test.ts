@@ -18,8 +18,6 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   storage: ['oci/', 'telemetry/', 'threads/'],
   metadata: ['oci/', 'telemetry/', 'threads/'],
   upstream: ['oci/', 'telemetry/'],
-  // Moves images between registries and files.
-  transfer: ['oci/', 'upstream/', 'archive/'],
   // Looks at what the others would use, and changes nothing.
   doctor: ['oci/', 'config/', 'upstream/', 'auth/', 'tls/'],
   registry: [
@@ -66,7 +64,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'tls/',
     'app',
   ],
-  cli: ['run', 'config/', 'oci/', 'http/api/', 'upstream/', 'transfer/', 'doctor/'],
+  cli: ['run', 'config/', 'oci/', 'http/api/', 'http/reference/', 'upstream/', 'doctor/'],
   'main.ts': ['cli/', 'threads/'],
 }
 

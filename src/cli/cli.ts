@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander'
 import { aclCommand } from './acl.ts'
 import { adoptCommand } from './adopt.ts'
 import { apacheHtpasswdCommand, isApaches } from './apache-htpasswd.ts'
+import { apiCommand } from './api.ts'
 import { auditCommand } from './audit.ts'
 import { authCommand } from './auth.ts'
 import { backupCommand } from './backup.ts'
@@ -89,6 +90,7 @@ function berthCommand(): Command {
     .addCommand(verifyCommand())
     .addCommand(healthcheckCommand())
     .addCommand(configCommand())
+    .addCommand(apiCommand())
     .addCommand(versionCommand())
   // For the list of commands alone: `run` has called them before.
   for (const [name, { summary }] of Object.entries(VERBS)) {

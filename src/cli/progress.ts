@@ -39,8 +39,7 @@ export function createProgressBar(title: string, terminal: Terminal, now: () => 
   }
 }
 
-/** `[####......]  40%` */
-export function barOf(share: number): string {
+function barOf(share: number): string {
   const full = Math.round(share * WIDTH)
   return `[${'#'.repeat(full)}${'.'.repeat(WIDTH - full)}] ${String(Math.floor(share * 100)).padStart(3)}%`
 }

@@ -1,7 +1,7 @@
 import type { Health } from '../telemetry/health.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { METRICS_TYPE } from '../telemetry/metrics-text.ts'
-import type { Probes } from './probes.ts'
+import { PROBE_PATHS, type Probes } from './probes.ts'
 import type { Fetch } from './server.ts'
 import { splitUrl } from './url.ts'
 
@@ -27,7 +27,7 @@ export function createDebugServer(options: DebugOptions): Fetch {
   }
 
   function answer(request: Request, path: string): Response | Promise<Response> {
-    if (path === '/debug/health') {
+    if (path === HEALTH_PATH) {
       const failures = health.failures()
       const status = Object.keys(failures).length === 0 ? 200 : 503
       return new Response(JSON.stringify(failures), { status, headers: { 'Content-Type': JSON_TYPE, ...FRESH } })
@@ -46,6 +46,7 @@ export function createDebugServer(options: DebugOptions): Fetch {
   }
 }
 
+export const HEALTH_PATH = '/debug/health'
 const JSON_TYPE = 'application/json; charset=utf-8'
 const FRESH = { 'Cache-Control': 'no-store' }
 const PLAIN = { 'Content-Type': 'text/plain; charset=utf-8', 'X-Content-Type-Options': 'nosniff' }
@@ -61,6 +62,6 @@ function metricsHint(metricsPath: string | undefined): string {
 }
 
 function index(metricsPath: string | undefined): string {
-  const paths = ['/debug/health', '/livez', '/readyz', '/startupz']
+  const paths = [HEALTH_PATH, ...PROBE_PATHS]
   return [...paths, ...(metricsPath === undefined ? [] : [metricsPath])].join('\n')
 }

@@ -32,7 +32,15 @@ const STATUS = {
 /** Codes of ours that the specification has no word for, by the one that clients know. */
 const WIRE_CODE: Partial<Record<ErrorCode, ErrorCode>> = { MANIFEST_TOO_LARGE: 'MANIFEST_INVALID' }
 
+/** What a code is on the wire. */
+export function wireOf(code: ErrorCode): { status: number; code: ErrorCode } {
+  return { status: STATUS[code], code: WIRE_CODE[code] ?? code }
+}
+
 export const JSON_TYPE = 'application/json; charset=utf-8'
+
+/** Of a body that ended early: the client is gone, as a rule. */
+export const INTERRUPTED = 408
 
 /** Seconds after which a client may try again what was unavailable. */
 const RETRY_AFTER = '5'
@@ -46,7 +54,7 @@ interface Answer {
 export function answerOf(error: unknown): Answer {
   const known = asRegistryError(error)
   const isInterrupted = error instanceof InterruptedUpload || error instanceof InterruptedBody
-  const status = isInterrupted ? 408 : STATUS[known.code]
+  const status = isInterrupted ? INTERRUPTED : STATUS[known.code]
   return { status, body: envelope([known, ...known.more].map(entryOf)) }
 }
 
@@ -83,7 +91,7 @@ export function errorResponse(error: unknown, headers: Record<string, string> = 
 }
 
 function entryOf(error: RegistryError): Record<string, unknown> {
-  const entry: Record<string, unknown> = { code: WIRE_CODE[error.code] ?? error.code, message: error.message }
+  const entry: Record<string, unknown> = { code: wireOf(error.code).code, message: error.message }
   if (error.detail !== undefined) entry.detail = error.detail
   return entry
 }

@@ -14,6 +14,8 @@ export interface ProbesOptions {
 /** The longest path that is a probe's. */
 export const LONGEST_PROBE = '/startupz'.length
 
+export const PROBE_PATHS = ['/livez', '/readyz', '/startupz'] as const
+
 export function isProbe(path: string): boolean {
   return path === '/livez' || path === '/readyz' || path === '/startupz'
 }

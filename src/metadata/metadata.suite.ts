@@ -3,7 +3,6 @@ import { adoptionSuite } from './adoption.suite.ts'
 import { auditSuite, event } from './audit.suite.ts'
 import { blobsSuite } from './blobs.suite.ts'
 import { collectionSuite } from './collection.suite.ts'
-import { collectionStatusSuite } from './collection-status.suite.ts'
 import { contentsSuite } from './contents.suite.ts'
 import { eventsSuite, happened } from './events.suite.ts'
 import {
@@ -50,7 +49,6 @@ export function metadataSuite(name: string, open: Open): void {
 
     blobsSuite(() => opened)
     collectionSuite(() => opened)
-    collectionStatusSuite(() => opened)
     trashHoldsSuite(() => opened)
     pullsSuite(() => opened)
     overviewSuite(() => opened)

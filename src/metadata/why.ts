@@ -18,15 +18,10 @@ export async function why(read: Handle, digest: Digest, limit: number): Promise<
     .where('digest', '=', digest)
     .executeTakeFirst()
   const reviews = await read
-    .selectFrom('repository_blobs')
-    .innerJoin('link_reviews', (join) =>
-      join
-        .onRef('link_reviews.repository_id', '=', 'repository_blobs.repository_id')
-        .onRef('link_reviews.digest', '=', 'repository_blobs.digest'),
-    )
-    .innerJoin('repositories', 'repositories.id', 'repository_blobs.repository_id')
+    .selectFrom('link_reviews')
+    .innerJoin('repositories', 'repositories.id', 'link_reviews.repository_id')
     .select(['repositories.name as repository', 'since', 'freed'])
-    .where('repository_blobs.digest', '=', digest)
+    .where('digest', '=', digest)
     .limit(limit)
     .execute()
   const discarded = await read
@@ -62,13 +57,7 @@ async function keepersOf(read: Handle, digest: Digest, limit: number): Promise<K
       'repositories.name as repository',
       'manifests.digest',
     ])
-  // Their index begins with the repository: each is asked, which are far fewer than manifests.
-  const anywhere = read.selectFrom('repositories').select('repositories.id')
-  const itself = await nodes
-    .where('manifests.repository_id', 'in', anywhere)
-    .where('manifests.digest', '=', digest)
-    .limit(limit)
-    .execute()
+  const itself = await nodes.where('manifests.digest', '=', digest).limit(limit).execute()
   const holders = await nodes
     .innerJoin('manifest_blobs', 'manifest_blobs.manifest_id', 'manifests.id')
     .where('manifest_blobs.digest', '=', digest)
@@ -138,22 +127,21 @@ async function aboveOf(read: Handle, { id, repositoryId, repository, digest }: N
 
 /** Burials of the digest, and of manifests in the trash that hold it. */
 async function burialsOf(read: Handle, digest: Digest, limit: number): Promise<Why['trash']> {
-  const burials = read
+  return await read
     .selectFrom('trash')
     .innerJoin('repositories', 'repositories.id', 'trash.repository_id')
-    .select(['trash.id', 'repositories.name as repository', 'trash.digest', 'deleted_at as deletedAt'])
+    .select(['repositories.name as repository', 'trash.digest', 'deleted_at as deletedAt'])
+    .where(({ eb, or, selectFrom }) =>
+      or([
+        eb('trash.digest', '=', digest),
+        eb(
+          'trash.id',
+          'in',
+          selectFrom('trash_references').select('trash_id').where('trash_references.held_digest', '=', digest),
+        ),
+      ]),
+    )
     .orderBy('trash.id', 'desc')
     .limit(limit)
-  const anywhere = read.selectFrom('repositories').select('repositories.id')
-  const own = await burials.where('trash.repository_id', 'in', anywhere).where('trash.digest', '=', digest).execute()
-  const holders = await burials
-    .where('trash.id', 'in', (from) =>
-      from.selectFrom('trash_references').select('trash_id').where('trash_references.held_digest', '=', digest),
-    )
     .execute()
-  const rows = new Map([...own, ...holders].map((row) => [row.id, row]))
-  return [...rows.values()]
-    .sort((one, other) => other.id - one.id)
-    .slice(0, limit)
-    .map(({ repository, digest: buried, deletedAt }) => ({ repository, digest: buried, deletedAt }))
 }

@@ -449,6 +449,7 @@ export async function runModel(world: World, { seed, operations }: Settings): Pr
     expect([...content.uploads.keys()]).toEqual([])
     expect(await last.metadata.collection.status()).toMatchObject({
       links: 0,
+      garbage: { count: 0 },
       trash: { count: 0 },
       discarded: { count: 0 },
       failing: 0,

@@ -1,4 +1,5 @@
 import { createConnection, type Socket } from 'node:net'
+import { undescribed } from '../../src/http/reference/described.fixture.ts'
 
 /** An answer as it came over the wire: nothing decoded, followed or filled in. */
 export interface Answer {
@@ -23,11 +24,14 @@ export interface Ask {
 /** Milliseconds after which an answer that did not come is a failure. */
 const PATIENCE = 20_000
 
-/** One request on a connection of its own. `path` goes out as it is. */
+/** One request on a connection of its own, whose answer is as the API's description says. `path` goes out as it is. */
 export async function ask(port: number, method: string, path: string, options: Ask = {}): Promise<Answer> {
   const answers = await converse(port, [requestOf(port, method, path, options)], [method])
   const first = answers[0]
   if (first === undefined) throw new Error(`${method} ${path}: the connection was closed without an answer`)
+  const seen = { status: first.status, text: first.text, header: (name: string) => first.headers[name] }
+  const wrong = undescribed(method, path.split('?', 1)[0] ?? '', seen)
+  if (wrong !== undefined) throw new Error(wrong)
   return first
 }
 

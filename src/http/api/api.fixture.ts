@@ -1,6 +1,7 @@
 import { ACTOR, openAccounts } from '../../auth/accounts.fixture.ts'
 import { UnavailableError } from '../../auth/authenticator.ts'
 import { parseBasic } from '../../auth/credentials.ts'
+import { undescribed } from '../reference/described.fixture.ts'
 import { type AclQuestion, type ApiDeps, type Caller, type CallFrom, createApi, type KeyRotation } from './api.ts'
 
 /** Who is behind which name; the password is `123` for all. */
@@ -21,7 +22,7 @@ export interface Ask {
   from?: CallFrom
 }
 
-/** The API on rows in memory, with the users root (administrator) and jo, whose password is `123`. */
+/** The API on rows in memory, each answer held to its description, with the users root (administrator) and jo, whose password is `123`. */
 export async function openApi(more: Partial<ApiDeps> = {}, basePath = '/api/v1') {
   const opened = openAccounts()
   const { accounts, metadata } = opened
@@ -106,6 +107,9 @@ export async function openApi(more: Partial<ApiDeps> = {}, basePath = '/api/v1')
     })
     const response = await api(request, { ...(from ?? { address: '192.0.2.9' }), basePath })
     const text = await response.text()
+    const seen = { status: response.status, text, header: (name: string) => response.headers.get(name) ?? undefined }
+    const wrong = undescribed(method, `/api/v1${path.split('?', 1)[0]}`, seen)
+    if (wrong !== undefined) throw new Error(wrong)
     return { status: response.status, headers: response.headers, text, json: text === '' ? undefined : parse(text) }
   }
 

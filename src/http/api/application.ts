@@ -1,30 +1,11 @@
-import { version } from '../../../package.json' with { type: 'json' }
 import { InterruptedBody, readWhole } from '../body.ts'
+import { DOCUMENT_PATH, wholeDocument } from '../reference/document.ts'
 import { splitUrl } from '../url.ts'
-import { addAcl } from './acl.ts'
-import type { ApiDeps, Caller, CallFrom } from './api.ts'
-import { addAudit } from './audit.ts'
-import { addCollection } from './collection.ts'
-import { addContents } from './contents.ts'
-import { createRouter } from './context.ts'
-import { refuseLimited } from './credential.ts'
-import { addGroups } from './groups.ts'
-import { addImmutable } from './immutable.ts'
-import { addKeys } from './keys.ts'
-import { addMe } from './me.ts'
-import { addNotifications } from './notifications.ts'
+import type { ApiDeps, CallFrom } from './api.ts'
 import { isForeign } from './origin-check.ts'
 import { ProblemError, problem, problemOf } from './problem.ts'
-import { addQuotas } from './quotas.ts'
-import { addRepositories } from './repositories.ts'
-import { addRetention } from './retention.ts'
-import { addRobots } from './robots.ts'
 import { MOUNT } from './route.ts'
-import { addSnapshots } from './snapshots.ts'
-import { addTokens } from './tokens.ts'
-import { addTrash } from './trash.ts'
-import { addUsers } from './users.ts'
-import { addVerification } from './verification.ts'
+import { createApiRoutes } from './routes.ts'
 
 /** Bytes of a body. */
 const MAX_BODY = 1024 * 1024
@@ -38,7 +19,7 @@ const HEADERS = {
 
 /** From request to answer: who, from where, the body, then the routes. Every error ends in `problem.ts`. */
 export function createApplication(deps: ApiDeps): (request: Request, from: CallFrom) => Promise<Response> {
-  const { router, document } = createRoutes(deps)
+  const { router, document } = createApiRoutes(deps)
   const paths = Object.keys(document.paths ?? {})
 
   async function answer(request: Request, from: CallFrom, path: string, query: string): Promise<Response> {
@@ -46,9 +27,8 @@ export function createApplication(deps: ApiDeps): (request: Request, from: CallF
     const rest = path.startsWith(basePath) ? path.slice(basePath.length) : undefined
     if (rest === undefined || !rest.startsWith('/')) return problem(404, 'there is nothing here')
     if (!METHODS.has(request.method)) return problem(405, 'this method is not known here')
-    if (rest === '/openapi.json' && request.method === 'GET') {
-      const servers = [{ url: basePath }]
-      return Response.json({ ...document, servers })
+    if (rest === DOCUMENT_PATH && request.method === 'GET') {
+      return Response.json(wholeDocument(document, basePath.slice(0, -MOUNT.length)))
     }
     const caller = from.caller ?? (await deps.whoIs(request, from.address))
     if (caller === 'anonymous' || caller === 'refused') return unauthorized(request, caller)
@@ -100,62 +80,6 @@ function noticeOf(path: string, inForce: ReturnType<ApiDeps['inForce']>): string
     return "these accounts cannot log in: the server's configuration names other users; accounts: true in it lets both in"
   }
   return undefined
-}
-
-function createRoutes(deps: ApiDeps) {
-  const own = createRouter()
-  addMe(own, deps)
-  const admin = createRouter()
-  // All that follows, whether or not there is something at the path.
-  admin.use('*', async (c, next) => {
-    requireAdmin(c.env.caller)
-    await next()
-  })
-  for (const add of [
-    addUsers,
-    addGroups,
-    addRobots,
-    addTokens,
-    addAcl,
-    addAudit,
-    addKeys,
-    addCollection,
-    addTrash,
-    addRepositories,
-    addVerification,
-    addImmutable,
-    addRetention,
-    addQuotas,
-    addNotifications,
-    addContents,
-    addSnapshots,
-  ])
-    add(admin, deps)
-
-  // Each on its own, for the order counts: what an account may do for itself comes before the gate of administrators.
-  const described = createRouter()
-  described.route('/', own)
-  described.route('/', admin)
-  described.openAPIRegistry.registerComponent('securitySchemes', 'basic', { type: 'http', scheme: 'basic' })
-  const document = described.getOpenAPI31Document({
-    openapi: '3.1.0',
-    info: {
-      title: 'Berth',
-      version,
-      description:
-        'Users, groups, robots, tokens and rules. The password of Basic may be a personal access token. ' +
-        'Lists are paged: `Link` with `rel="next"` leads to what follows. Refusals are RFC 9457 problems.',
-    },
-    security: [{ basic: [] }],
-  })
-  const router = createRouter()
-  router.route(MOUNT, described)
-  return { router, document }
-}
-
-function requireAdmin(caller: Caller): void {
-  refuseLimited(caller)
-  if (!caller.admin) throw new ProblemError(403, 'only administrators may do this')
 }
 
 /** A page that asks by script shows its own form: for it the browser's must not come up. */

@@ -1,4 +1,5 @@
 import { z } from '@hono/zod-openapi'
+import { orNull } from './or-null.ts'
 
 /** What the API says of garbage, the trash and the history of tags. Times are RFC 3339 in UTC, sizes bytes. */
 const time = z.iso.datetime()
@@ -46,9 +47,6 @@ export const newRunSchema = z
   })
   .openapi('NewCollectionRun')
 
-const complete = z
-  .boolean()
-  .openapi({ description: 'false: there is more than the 10,000 candidates that were looked at' })
 const kinds = z.object({ blob: tally, copy: tally, manifest: tally, upload: tally })
 export const statusSchema = z
   .object({
@@ -59,14 +57,12 @@ export const statusSchema = z
       workers: z.number().int(),
     }),
     queue: z.object({ links: z.number().int(), manifests: z.number().int(), failing: z.number().int() }),
-    garbage: tally
-      .extend({ complete })
-      .openapi({ description: 'Blobs that nothing needs, and that wait for their delay' }),
+    garbage: tally.openapi({ description: 'Blobs that nothing needs, and that wait for their delay' }),
     discarded: tally.openapi({ description: 'Being unlinked' }),
-    trash: tally.extend({ oldest: time.nullable(), complete }),
+    trash: tally.extend({ oldest: time.nullable() }),
     uploads: tally.extend({ oldest: time.nullable() }),
     collected: kinds.openapi({ description: 'Since the database was made' }),
-    latest: runSchema.nullable(),
+    latest: orNull(runSchema),
   })
   .openapi('CollectionStatus')
 

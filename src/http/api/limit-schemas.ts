@@ -1,6 +1,7 @@
 import { z } from '@hono/zod-openapi'
 import { quotaPrefix } from '../../oci/quota-prefix.ts'
 import { selectorProblem } from '../../oci/selector.ts'
+import { orNull } from './or-null.ts'
 
 /** What the API says of immutable tags and of quotas. Times are RFC 3339 in UTC, sizes bytes. */
 const time = z.iso.datetime()
@@ -44,7 +45,7 @@ export const immutableTestSchema = z
   .strictObject({ repository: z.string().min(1).max(255), tag: z.string().regex(/^\w[\w.-]{0,127}$/, 'is no tag') })
   .openapi('ImmutableTest')
 export const immutableAnswerSchema = z
-  .object({ immutable: z.boolean(), rule: immutableRuleSchema.nullable() })
+  .object({ immutable: z.boolean(), rule: orNull(immutableRuleSchema) })
   .openapi('ImmutableAnswer')
 
 const prefix = z

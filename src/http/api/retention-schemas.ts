@@ -1,4 +1,5 @@
 import { z } from '@hono/zod-openapi'
+import { orNull } from './or-null.ts'
 
 /** What the API says of retention; the words of a rule are those of the configuration. Times are RFC 3339 in UTC, sizes bytes. */
 const time = z.iso.datetime()
@@ -69,7 +70,7 @@ export const retentionSchema = z
         rule: retentionRuleSchema,
       }),
     ),
-    last: retentionRunSchema.nullable().openapi({ description: 'The last scheduled run' }),
+    last: orNull(retentionRunSchema).openapi({ description: 'The last scheduled run' }),
   })
   .openapi('Retention')
 export const retentionChangedSchema = z.object({ revision: z.number().int() }).openapi('RetentionChanged')

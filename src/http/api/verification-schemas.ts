@@ -1,4 +1,5 @@
 import { z } from '@hono/zod-openapi'
+import { orNull } from './or-null.ts'
 
 /** What the API says of verifications. Times are RFC 3339 in UTC, sizes bytes. */
 const time = z.iso.datetime()
@@ -99,7 +100,7 @@ export const verifyStatusSchema = z
         affected: z.array(affectedSchema),
       }),
     ),
-    latest: verifyRunSchema.nullable(),
+    latest: orNull(verifyRunSchema),
   })
   .openapi('VerificationStatus')
 

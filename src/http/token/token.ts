@@ -30,6 +30,9 @@ export interface TokenContext {
 
 export type TokenEndpoint = (request: Request, context: TokenContext) => Promise<Response>
 
+/** Behind the prefix. */
+export const TOKEN_PATHS = ['/auth', '/auth/token'] as const
+
 /** Seconds after which a client may try again what was unavailable. */
 const RETRY_AFTER = '5'
 /** Each is weighed against every rule; a client needs a handful. */
@@ -44,7 +47,7 @@ const GRANTS = new Set(['', 'password'])
  */
 export function createTokenEndpoint(options: TokenEndpointOptions): TokenEndpoint {
   const { server, pathPrefix, hsts } = options
-  const paths = new Set([`${pathPrefix}/auth`, `${pathPrefix}/auth/token`])
+  const paths = new Set(TOKEN_PATHS.map((path) => pathPrefix + path))
 
   async function answer(request: Request, context: TokenContext): Promise<Response> {
     const { path } = context
