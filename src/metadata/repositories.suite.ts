@@ -95,6 +95,15 @@ export function repositoriesSuite(opened: () => Opened): void {
       expect(await events()).toEqual([['delete', REPOSITORY]])
     })
 
+    test('leaves a push after its beginning, though an index that came last went first', async () => {
+      await putManifest(metadata, 'a', { tags: ['a'] })
+      const references = [manifestReference(digest('a'))]
+      await putManifest(metadata, 'index', { tags: ['index'], references, mediaType: MEDIA_TYPES.ociIndex })
+      let pushes = 0
+      await remove(1, () => putManifest(metadata, `late ${pushes}`, { tags: [`late-${pushes++}`] }))
+      expect((await listed()).tags).toEqual(Array.from({ length: pushes }, (_, index) => `late-${index}`))
+    })
+
     test.each([
       ['a blob', () => pushBlob(metadata, 'layer'), { exists: true, isListed: false, tags: [] }],
       [

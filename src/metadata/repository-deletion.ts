@@ -31,8 +31,9 @@ export async function deletePortion(
     portion.freed.push(...freed)
   }
   const last = rows.at(-1)?.digest
-  if (rows.length === limit) return { ...portion, progress: { ...progress, last } }
-  if (progress.phase === 'indexes') return { ...portion, progress: { ...progress, phase: 'all', last: undefined } }
+  const through = Math.min(progress.through, await newestId(trx))
+  if (rows.length === limit) return { ...portion, progress: { ...progress, last, through } }
+  if (progress.phase === 'indexes') return { ...portion, progress: { phase: 'all', last: undefined, through } }
   await trx
     .updateTable('repositories')
     .set({ removed_at: now })
@@ -58,6 +59,15 @@ async function begin(trx: Handle, repositoryId: number): Promise<DeletionProgres
     .executeTakeFirst()
   if (living === undefined) return undefined
   return { phase: 'indexes', last: undefined, through: Number(newest?.id ?? 0) }
+}
+
+/** Of all manifests: SQLite gives ids above it anew, once those that had them are gone. */
+async function newestId(trx: Handle): Promise<number> {
+  const newest = await trx
+    .selectFrom('manifests')
+    .select(({ fn }) => fn.max('id').as('id'))
+    .executeTakeFirst()
+  return Number(newest?.id ?? 0)
 }
 
 async function next(trx: Handle, repositoryId: number, { phase, last, through }: DeletionProgress, limit: number) {

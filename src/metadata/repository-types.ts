@@ -10,7 +10,10 @@ export interface DeletionProgress {
   phase: 'indexes' | 'all'
   /** Of the phase. */
   last: Digest | undefined
-  /** What was pushed after the deletion began has a greater id, and stays. */
+  /**
+   * What was pushed after the deletion began has a greater id, and stays. No greater than any id that was there after the last
+   * portion, for those above may be given again.
+   */
   through: number
 }
 

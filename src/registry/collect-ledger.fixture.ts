@@ -24,6 +24,22 @@ export interface Disturbance {
   until: number
 }
 
+/** One whose new name is not heard of yet. */
+export interface Renaming {
+  finish(isCertain: boolean): void
+  withdraw(): void
+}
+
+/** What a disk did to the bytes of a blob. */
+export interface Harm {
+  kind: 'lost' | 'short' | 'altered'
+  /** Whoever pushes the blob brings its bytes back from then on: its size tells, or a verification found it. */
+  isNoticed: boolean
+  /** A verification has set right what it could: the blob is not there, or whole. */
+  isRepaired: boolean
+  disturbances: readonly Disturbance[]
+}
+
 export interface Ledger {
   /** `name`: a tag, or the digest of a manifest. */
   write(repository: string, name: string, to: Digest | undefined): Write
@@ -46,10 +62,31 @@ export interface Ledger {
   put(repository: string, image: Image, at: number): void
   /** Since when the manifest waits at the earliest, if nothing needs it; undefined when nobody put it. */
   waitsSince(repository: string, image: Image): number | undefined
-  /** Manifests that a client ever asked to delete, by repository and digest. */
+  /** When the last push of a manifest began, by repository and digest. */
+  readonly lastPut: Map<string, number>
+  /** Somebody takes these manifests away, by repository and digest. Call the result when he has. */
+  deleting(names: readonly string[]): () => void
+  /** Another manifest has gone, or may have. */
+  taken(): void
+  /** How often manifests began or ended to go, and whether somebody takes some away at this moment. */
+  readonly takings: number
+  readonly isTaking: boolean
+  /** Manifests that a client asked to delete since they were last pushed, by repository and digest. */
   readonly everDeleted: Set<string>
   /** Until when a deleted manifest can be restored, by repository and digest. */
   readonly restorable: Map<string, number>
+  /** What somebody tries to restore at this moment, by repository and digest. */
+  readonly restoring: string[]
+  /** Deletions of whole repositories, with the images that certainly were there. */
+  readonly batches: { batch: string; repository: string; images: readonly Image[] }[]
+  /** A repository gets another name, and takes along what `names` (tags, and digests of manifests) stand for. */
+  rename(from: string, to: string, names: readonly string[]): Renaming
+  /** Whether the repository may have come or gone under this name since that step. */
+  wasRenamed(repository: string, since: number): boolean
+  harm(digest: Digest, kind: Harm['kind'], repositories: readonly string[]): void
+  heal(digest: Digest): void
+  readonly harmed: ReadonlyMap<Digest, Harm>
+  readonly everHarmed: ReadonlySet<Digest>
 }
 
 export const nameOf = (repository: string, { digest }: { digest: Digest }): string => `${repository} ${digest}`
@@ -60,19 +97,39 @@ export function createLedger(step: () => number): Ledger {
   const underWay = new Set<{ repository: string; at: number }>()
   const putAt = new Map<string, number>()
   const disturbances: Disturbance[] = []
+  let takings = 0
+  const goers = new Set<readonly string[]>()
+  const renames = new Map<{ from: string; to: string; until: number }, Renaming>()
+  const harmed = new Map<Digest, Harm>()
+  const everHarmed = new Set<Digest>()
 
-  return {
+  function add(place: string, write: Write): Write {
+    places.set(write, place)
+    writes.set(place, [...(writes.get(place) ?? []), write])
+    return write
+  }
+
+  /** Those that no certain one which had ended by then came wholly after. */
+  function alive(place: string, by: number): Write[] {
+    const first: Write = { to: undefined, from: -1, until: -1, isCertain: true }
+    const all = [first, ...(writes.get(place) ?? [])]
+    const isPast = (one: Write) => all.some((other) => other.isCertain && other.until < by && other.from > one.until)
+    return all.filter((one) => !isPast(one))
+  }
+
+  const ledger: Ledger = {
     pushed: [],
     deleted: [],
     everDeleted: new Set(),
+    lastPut: new Map(),
     restorable: new Map(),
+    restoring: [],
+    batches: [],
+    harmed,
+    everHarmed,
 
     write(repository, name, to) {
-      const made: Write = { to, from: step(), until: Number.POSITIVE_INFINITY, isCertain: false }
-      const place = `${repository} ${name}`
-      places.set(made, place)
-      writes.set(place, [...(writes.get(place) ?? []), made])
-      return made
+      return add(`${repository} ${name}`, { to, from: step(), until: Number.POSITIVE_INFINITY, isCertain: false })
     },
     finish(write, isCertain) {
       write.until = step()
@@ -86,10 +143,7 @@ export function createLedger(step: () => number): Ledger {
       )
     },
     possible(repository, name) {
-      const first: Write = { to: undefined, from: -1, until: -1, isCertain: true }
-      const all = [first, ...(writes.get(`${repository} ${name}`) ?? [])]
-      const isPast = (one: Write) => all.some((other) => other.isCertain && other.from > one.until)
-      return new Set(all.filter((one) => !isPast(one)).map(({ to }) => to))
+      return new Set(alive(`${repository} ${name}`, Number.POSITIVE_INFINITY).map(({ to }) => to))
     },
     disturb(repository, digests) {
       const made = { repository, digests, until: Number.POSITIVE_INFINITY }
@@ -100,6 +154,24 @@ export function createLedger(step: () => number): Ledger {
       disturbances.some(
         (each) => each.repository === repository && each.until >= since && each.digests.includes(digest),
       ),
+    get takings() {
+      return takings
+    },
+    get isTaking() {
+      return goers.size > 0
+    },
+    taken() {
+      takings++
+    },
+    deleting(names) {
+      takings++
+      goers.add(names)
+      for (const name of names) ledger.everDeleted.add(name)
+      return () => {
+        goers.delete(names)
+        takings++
+      }
+    },
     begin(repository, at) {
       const mine = { repository, at }
       underWay.add(mine)
@@ -108,15 +180,71 @@ export function createLedger(step: () => number): Ledger {
     put(repository, image, at) {
       // Whoever takes a tag away may have begun before, and come to its row only later.
       const others = [...underWay].filter((each) => each.repository === repository)
-      putAt.set(nameOf(repository, image), Math.min(at, ...others.map((each) => each.at)))
+      const name = nameOf(repository, image)
+      putAt.set(name, Math.min(at, ...others.map((each) => each.at)))
+      if (![...goers].some((names) => names.includes(name))) ledger.everDeleted.delete(name)
     },
     waitsSince: (repository, image) => putAt.get(nameOf(repository, image)),
+    rename(from, to, names) {
+      const rename = { from, to, until: Number.POSITIVE_INFINITY }
+      const start = step()
+      const before = new Map(putAt)
+      const end = (): void => {
+        rename.until = step()
+      }
+      const renaming: Renaming = {
+        withdraw: end,
+        finish(isCertain) {
+          end()
+          const within = { from: start, until: rename.until, isCertain }
+          for (const name of names) {
+            const [old, place] = [`${from} ${name}`, `${to} ${name}`]
+            for (const digest of new Set(alive(old, start).map((write) => write.to)))
+              add(place, { ...within, to: digest })
+            add(old, { ...within, to: undefined })
+            const times = [before.get(old), putAt.get(old), putAt.get(place)].filter((time) => time !== undefined)
+            if (times.length > 0) putAt.set(place, Math.min(...times))
+            if (ledger.everDeleted.has(old)) ledger.everDeleted.add(place)
+            const until = ledger.restorable.get(old)
+            ledger.restorable.delete(old)
+            if (!isCertain) ledger.restorable.delete(place)
+            else if (until !== undefined) ledger.restorable.set(place, until)
+          }
+          const moved = ledger.batches.filter(({ repository }) => repository === from)
+          for (const batch of moved) batch.repository = to
+          // Nobody knows where they are.
+          if (!isCertain) for (const batch of moved) ledger.batches.splice(ledger.batches.indexOf(batch), 1)
+        },
+      }
+      renames.set(rename, renaming)
+      return renaming
+    },
+    wasRenamed: (repository, since) =>
+      [...renames.keys()].some((each) => [each.from, each.to].includes(repository) && each.until >= since),
+    harm(digest, kind, repositories) {
+      ledger.heal(digest)
+      everHarmed.add(digest)
+      const isNoticed = kind !== 'altered'
+      const made = repositories.map((repository) => ledger.disturb(repository, [digest]))
+      harmed.set(digest, { kind, isNoticed, isRepaired: false, disturbances: made })
+    },
+    heal(digest) {
+      for (const each of harmed.get(digest)?.disturbances ?? []) each.until = step()
+      harmed.delete(digest)
+    },
     crash() {
       underWay.clear()
+      takings += goers.size
+      goers.clear()
+      ledger.restoring.length = 0
+      for (const [rename, renaming] of renames) if (rename.until === Number.POSITIVE_INFINITY) renaming.finish(false)
+      const byDisks = new Set([...harmed.values()].flatMap((harm) => harm.disturbances))
       for (const write of [...writes.values()].flat()) {
         if (write.until === Number.POSITIVE_INFINITY) write.until = step()
       }
-      for (const each of disturbances) if (each.until === Number.POSITIVE_INFINITY) each.until = step()
+      for (const each of disturbances)
+        if (each.until === Number.POSITIVE_INFINITY && !byDisks.has(each)) each.until = step()
     },
   }
+  return ledger
 }

@@ -11,6 +11,7 @@ const TABLES = [
     'manifest_references',
     'manifests',
     'repository_blobs',
+    'damaged_blobs',
     'blobs',
     'uploads',
     'repositories',
@@ -40,7 +41,20 @@ export async function openModelDatabase(path: string): Promise<ModelDatabase> {
 }
 
 const DURABLE = { durable: true }
-const QUERIES = new Set(['find', 'resolve', 'locate', 'review', 'discarded', 'links', 'manifests', 'objects', 'stale'])
+/** Of verifications. */
+const LOOKS = ['exists', 'of', 'rows', 'blobs', 'affected', 'damaged', 'countDamaged', 'totals', 'strays', 'uploads']
+const QUERIES = new Set([
+  'find',
+  'resolve',
+  'locate',
+  'review',
+  'discarded',
+  'links',
+  'manifests',
+  'objects',
+  'stale',
+  ...LOOKS,
+])
 
 /** The nouns over one connection, each call in a group of its own, without the thread that is between them in the product. */
 function inGroups(writer: Writer): Metadata {

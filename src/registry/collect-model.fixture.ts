@@ -5,10 +5,15 @@ import { type MemoryContent, openMemory } from '../storage/memory.ts'
 import type { Storage } from '../storage/storage.ts'
 import { createBlobs } from './blobs.ts'
 import { type CollectionMode, type Collector, createCollector } from './collect.ts'
+import { NO_EVENTS } from './events.ts'
+import { NOTHING_IMMUTABLE } from './immutable.ts'
 import { createManifests } from './manifests.ts'
+import { createRepositories, type Repositories } from './repositories.ts'
 import { createSweep } from './sweep.ts'
+import { createTrash, type Trash } from './trash.ts'
 import { createTurns } from './turns.ts'
 import { createUploads } from './uploads.ts'
+import { createVerifier, type Verifier } from './verify.ts'
 
 /**
  * The registry's own code over a real database and storage in memory, where nothing goes on by itself: each call of the
@@ -43,13 +48,16 @@ export function seeded(seed: number): () => number {
 
 export type Gate = (call: () => Promise<unknown>) => Promise<unknown>
 
-/** The same methods, each of which passes the gate first. Iterables pass as they are. */
-function gated<T extends object>(target: T, gate: Gate): T {
+/** Iterables, and what is no promise. */
+const PASSING = ['list', 'uploads', 'survey', 'place']
+
+/** The same methods, each of which passes the gate first, but for those of these names. */
+function gated<T extends object>(target: T, gate: Gate, passing: readonly string[] = []): T {
   return new Proxy(target, {
     get(from, name) {
       const value: unknown = Reflect.get(from, name)
-      if (typeof value === 'object' && value !== null) return gated(value, gate)
-      if (typeof value !== 'function' || name === 'list' || name === 'uploads') return value
+      if (typeof value === 'object' && value !== null) return gated(value, gate, passing)
+      if (typeof value !== 'function' || passing.includes(String(name))) return value
       return (...args: unknown[]) => gate(() => Reflect.apply(value, from, args) as Promise<unknown>)
     },
   })
@@ -74,7 +82,24 @@ export interface Program {
   manifests: ReturnType<typeof createManifests>
   collector: Collector
   sweep: ReturnType<typeof createSweep>
+  repositories: Repositories
+  trash: Trash
+  verifier: Verifier
   metadata: Metadata
+  /** When each deletion of a repository took its first manifests, by its batch. */
+  deletions: ReadonlyMap<string, number>
+  /** Something else that waits for its turn. */
+  step(work: () => Promise<void>): Promise<void>
+}
+
+/** Deletions of repositories take many steps, though these have few manifests. `begun`: when, by their batch. */
+function inPortions(metadata: Metadata, begun: Map<string, number>, now: () => number): Metadata {
+  const { repositories } = metadata
+  const removal: Metadata['repositories']['delete'] = (name, deletion) => {
+    if (deletion.progress === undefined) begun.set(deletion.batch, now())
+    return repositories.delete(name, { ...deletion, limit: 2 })
+  }
+  return { ...metadata, repositories: { ...repositories, delete: removal } }
 }
 
 export function openStorage(content: MemoryContent, keys: World['keys'], now: () => number): Storage {
@@ -89,24 +114,34 @@ export function startProgram(
   gate: Gate,
   clock: { now: () => number; newId: () => string },
 ): Program {
-  const metadata = gated(world.metadata, gate)
-  const store = gated(storage, gate)
   const { now, newId } = clock
+  const deletions = new Map<string, number>()
+  const metadata = gated(inPortions(world.metadata, deletions, now), gate, ['list'])
+  const store = gated(storage, gate, PASSING)
   const turns = createTurns()
   const deps = { metadata, storage: store, now, turns }
   const blobs = createBlobs({ ...deps, delay: () => TERMS.delay })
   const uploads = createUploads({ ...deps, newId, bootId: 'boot', onBlob: blobs.forget })
   const policy = { enabled: true, allowsUrl: () => false, requiresChild: () => true, classes: [] }
-  const manifests = createManifests({
-    ...{ metadata, now, policy: () => policy },
-    onFreed: (digests) => digests.forEach(blobs.forget),
-  })
+  const onFreed = (digests: readonly Digest[]) => digests.forEach(blobs.forget)
+  const manifests = createManifests({ ...{ metadata, now, policy: () => policy }, onFreed })
   const collector = createCollector({ ...deps, blobs, manifests, terms: () => TERMS })
   const sweep = createSweep({ ...deps, blobs, uploads })
-  return { blobs, uploads, manifests, collector, sweep, metadata }
+  const repositories = createRepositories({
+    ...{ metadata, manifests, blobs, uploads, onFreed, now, newId },
+    ...{ immutable: NOTHING_IMMUTABLE, events: NO_EVENTS, pulls: { flush: async () => {}, moved() {} } },
+  })
+  const trash = createTrash({ metadata, manifests, now })
+  const verifier = createVerifier({
+    ...{ ...deps, blobs, manifests, uploads },
+    ...{ policy: () => policy, uploadAge: () => 2 * HOUR },
+  })
+  const step = async (work: () => Promise<void>) => void (await gate(work))
+  return { blobs, uploads, manifests, collector, sweep, repositories, trash, verifier, metadata, deletions, step }
 }
 
 export interface Image {
+  name: string
   digest: Digest
   bytes: Uint8Array
   blobs: { digest: Digest; bytes: Uint8Array }[]
@@ -132,7 +167,7 @@ export function makeImages(): Image[] {
       ...(subject === undefined ? {} : { subject: { mediaType: MANIFEST, digest: subject.digest, size: 1 } }),
     }
     const bytes = bytesOf(JSON.stringify(manifest))
-    return { digest: digestOf(bytes), bytes, blobs, children: [], subject }
+    return { name, digest: digestOf(bytes), bytes, blobs, children: [], subject }
   }
   const [base = '', one = '', two = '', three = ''] = BLOB_NAMES
   const first = image('first', [base, one])
@@ -141,7 +176,14 @@ export function makeImages(): Image[] {
   const entries = [first, second].map(({ digest, bytes }) => ({ mediaType: MANIFEST, digest, size: bytes.byteLength }))
   const indexBytes = bytesOf(JSON.stringify({ schemaVersion: 2, mediaType: INDEX, manifests: entries }))
   const index: Image = {
-    ...{ digest: digestOf(indexBytes), bytes: indexBytes, blobs: [], children: [first, second], subject: undefined },
+    ...{
+      name: 'index',
+      digest: digestOf(indexBytes),
+      bytes: indexBytes,
+      blobs: [],
+      children: [first, second],
+      subject: undefined,
+    },
   }
   const signature = image('signature', ['signed'], third)
   const indexSignature = image('index signature', ['signed'], index)

@@ -7,6 +7,8 @@ export interface Schedule {
   step: number
   /** Operations that have begun and not ended. */
   readonly running: number
+  /** Operations that ever began. */
+  readonly begun: number
   /** Calls that wait at the gate. */
   readonly waiting: number
   /** The last of what began, ended and crashed. */
@@ -43,6 +45,7 @@ export function createSchedule(random: () => number, options: { byPriority: bool
   let pending: Call[] = []
   let generation = 0
   let running = 0
+  let begun = 0
   let failure: unknown
 
   const note = (text: string): void => {
@@ -66,6 +69,9 @@ export function createSchedule(random: () => number, options: { byPriority: bool
     get running() {
       return running
     },
+    get begun() {
+      return begun
+    },
     get waiting() {
       return pending.length
     },
@@ -86,6 +92,7 @@ export function createSchedule(random: () => number, options: { byPriority: bool
       const mine = generation
       note(`${name} begins`)
       running++
+      begun++
       underWay
         .run({ priority: random() }, operation)
         .catch((error: unknown) => {
