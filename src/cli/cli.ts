@@ -58,7 +58,7 @@ export async function run(args: readonly string[]): Promise<number> {
   })
 }
 
-function berthCommand(): Command {
+export function berthCommand(): Command {
   const berth = new Command('berth')
     .description('A private container registry with its own token server, in one program')
     .version(VERSION, '-v, --version')
