@@ -8,6 +8,7 @@ export const PACKAGES = {
   busybox: 'busybox-static',
   curl: 'curl',
   docker: 'docker.io',
+  'docker-compose': 'docker-compose',
   'docker-registry': 'docker-registry',
   dockerd: 'docker.io',
   htpasswd: 'apache2-utils',
@@ -23,6 +24,7 @@ export const PACKAGES = {
   skopeo: 'skopeo',
   slapd: 'slapd',
   strace: 'strace',
+  'systemd-analyze': 'systemd',
   wrk: 'wrk',
 } as const
 

@@ -69,7 +69,7 @@ const DAC_OVERRIDE = '0000000000000002'
 const NONE = '0000000000000000'
 const WITHOUT_RIGHTS: Status = { uid: '65532', gid: '65532', groups: '', capabilities: NONE, noNewPrivs: '1' }
 
-describeWith(['docker', 'dockerd', 'openssl', 'curl', 'htpasswd'], 'the image', () => {
+describeWith(['docker', 'dockerd', 'docker-compose', 'openssl', 'curl', 'htpasswd'], 'the image', () => {
   let folder = ''
   let site: Site
   let dockerd: Dockerd | undefined
@@ -326,6 +326,42 @@ describeWith(['docker', 'dockerd', 'openssl', 'curl', 'htpasswd'], 'the image', 
       await serve('mounted', ['-v', `${config}:${place}:ro`], words)
       expect([place, words, await statusAt(`http://localhost:${site.registryPort}/v2/`)]).toEqual([place, words, '200'])
       expect(await stop('mounted')).toBe('0')
+    }
+  })
+
+  test('the compose file starts it over TLS, without a right, and keeps its data over a new container', async () => {
+    const file = join(folder, 'compose.yaml')
+    const text = readFileSync(join(HOME, 'deploy/compose/compose.yaml'), 'utf8')
+    // dockerd has no network but the host's, which has no ports to publish.
+    const published = /^ {4}ports:\n {6}- .*\n/m
+    expect(text).toMatch(published)
+    writeFileSync(
+      file,
+      text
+        .replace(published, `    network_mode: host\n    environment: [REGISTRY_HTTP_ADDR=:${site.registryPort}]\n`)
+        .replace('    user:', '    healthcheck: {interval: 1s}\n    user:'),
+    )
+    const env = { ...docker.env, BERTH_IMAGE: IMAGE, BERTH_NAME: 'registry.example' }
+    const compose = (...words: string[]) =>
+      must([program('docker-compose'), '--project-name', 'berth', '--file', file, ...words], { env, cwd: folder })
+    const nameOf = async () => (await compose('ps', '--quiet')).trim()
+    await compose('up', '-d')
+    try {
+      await isHealthy(await nameOf())
+      expect(await statusOf(await nameOf())).toEqual({ ...WITHOUT_RIGHTS, groups: '65532' })
+      const url = `https://localhost:${site.registryPort}`
+      const certificate = await must(['curl', '-skv', '-o', '/dev/null', url, '--stderr', '-'])
+      expect(certificate).toContain('SSL connection')
+      const trusted = join(folder, 'ca.crt')
+      writeFileSync(trusted, await compose('exec', '-T', 'registry', 'berth', 'cert', 'ca'))
+      const there = ['--cacert', trusted, '--resolve', `registry.example:${site.registryPort}:127.0.0.1`]
+      expect(await must(['curl', '-s', ...there, `https://registry.example:${site.registryPort}/readyz`])).not.toBe('')
+      await compose('exec', '-T', '-e', 'BERTH_PASSWORD=a-password', 'registry', 'berth', 'user', 'add', 'kim')
+      await compose('up', '-d', '--force-recreate')
+      await isHealthy(await nameOf())
+      expect(await compose('exec', '-T', 'registry', 'berth', 'user', 'list')).toContain('kim')
+    } finally {
+      await compose('down', '--volumes')
     }
   })
 

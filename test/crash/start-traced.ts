@@ -24,13 +24,21 @@ const READY_TIMEOUT = 30_000
 const STOP_TIMEOUT = 30_000
 const POLL = 20
 
-/** Starts `berth serve` under strace, with its data in `dataDirectory`. `folder` takes the log. */
-export async function startTraced(folder: string, dataDirectory: string): Promise<Traced> {
+/**
+ * Starts `berth serve` under strace, with its data in `dataDirectory`. `folder` takes the log, in which are those calls that
+ * change files, make them safe, or answer a request; `calls`: all of them.
+ */
+export async function startTraced(
+  folder: string,
+  dataDirectory: string,
+  calls: 'some' | 'all' = 'some',
+): Promise<Traced> {
   const log = join(folder, 'strace.log')
   // -D leaves the server itself as our child, so that signals reach it.
   const strace = [program('strace'), '-D', '-f', '-y', '-x', '-s', String(LONGEST_STRING), '--seccomp-bpf', '-o', log]
   const serve = [BERTH, 'serve', '--addr', '127.0.0.1:0', '--data', dataDirectory]
-  const child = Bun.spawn([...strace, '-e', `trace=${CALLS.map((name) => `?${name}`).join(',')}`, ...serve], {
+  const traced = calls === 'all' ? 'all' : CALLS.map((name) => `?${name}`).join(',')
+  const child = Bun.spawn([...strace, '-e', `trace=${traced}`, ...serve], {
     cwd: folder,
     env: cleanEnvironment({ REGISTRY_AUTH: 'none', REGISTRY_LOG_ACCESSLOG_DISABLED: 'true' }),
     stdin: 'ignore',
