@@ -3,8 +3,8 @@
  * as fast as 700 files of source: `bin/run-bun build/bundle.ts`. npm does it after an install. `bin/run-bun` takes the bundle
  * only while no source has changed since, and the source itself otherwise: this is a matter of speed alone.
  */
-import { mkdirSync, realpathSync, renameSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { mkdirSync, readdirSync, realpathSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { WORKER_PROGRAMS } from '../src/threads/worker-program.ts'
 
@@ -24,8 +24,9 @@ try {
     ...{ root: join(home, 'src'), outdir: draft, external: SELDOM },
     // Byte code can only be made of this format, in which import.meta is the source's: Workers have to be told their place.
     define: { BUNDLE: JSON.stringify(pathToFileURL(`${bundle}/`).href) },
-    ...{ target: 'bun', format: 'cjs', bytecode: true, minify: { syntax: true }, sourcemap: 'linked' },
+    ...{ target: 'bun', format: 'cjs', bytecode: true, minify: { syntax: true }, sourcemap: 'external' },
   })
+  setMapsAside()
   rmSync(bundle, { recursive: true, force: true })
   renameSync(draft, bundle)
 } catch (error) {
@@ -34,4 +35,17 @@ try {
   process.stderr.write(
     `berth: runs from source, which starts more slowly, because it could not be bundled: ${reason}\n`,
   )
+}
+
+/**
+ * The runtime reads a map that lies beside its file as soon as garbage is collected while any error is held: 0.1 s in which no
+ * request is answered, before the first one most often. `src/telemetry/source-place.ts` finds them where they are.
+ */
+function setMapsAside(): void {
+  for (const name of readdirSync(draft, { recursive: true, encoding: 'utf8' })) {
+    if (!name.endsWith('.map')) continue
+    const aside = join(draft, 'maps', name)
+    mkdirSync(dirname(aside), { recursive: true })
+    renameSync(join(draft, name), aside)
+  }
 }

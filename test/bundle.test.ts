@@ -1,5 +1,15 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
-import { cpSync, mkdirSync, mkdtempSync, realpathSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { must } from './programs.ts'
@@ -92,6 +102,14 @@ describe('the bundle', () => {
     await must([join(home, 'bin/run-bun'), 'build/bundle.ts'])
   }, 60_000)
   afterAll(() => rmSync(home, { recursive: true }))
+
+  // The runtime would read it, and hold up every request meanwhile, as soon as an error outlives a collection of garbage.
+  test('has no map beside a file', () => {
+    const files = readdirSync(join(home, 'dist/bundle'), { recursive: true, encoding: 'utf8' })
+    const maps = files.filter((name) => name.endsWith('.map'))
+    expect(maps).toContain('maps/main.js.map')
+    expect(maps.filter((name) => !name.startsWith('maps/'))).toEqual([])
+  })
 
   test('serves, with the threads and the API that are loaded later', async () => {
     const data = join(home, 'data')

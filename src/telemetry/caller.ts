@@ -1,17 +1,20 @@
+import { sourcePlace } from './source-place.ts'
+
 const ROOT = new URL('../..', import.meta.url).pathname
 
 /**
- * Who called the code of `ownFile`: the function, and file and line below the program's folder, as registry 3 names them.
- * Nothing where the runtime does not tell.
+ * Who called the code that is `depth` calls above this: the function, and file and line below the program's folder, as registry 3
+ * names them. Nothing where the runtime does not tell.
  */
-export function callerOf(ownFile: string): { func?: string; file?: string } {
+export function callerOf(depth: number): { func?: string; file?: string } {
   const frames = (new Error().stack ?? '').split('\n').slice(1)
-  for (const frame of frames) {
-    const match = /^\s*at (?:async )?(?:(.*?) \()?([^()\s]+):(\d+):\d+\)?$/.exec(frame)
-    const [, name, path = '', line] = match ?? []
-    if (match === null || path === ownFile || path === import.meta.path || path.startsWith('native:')) continue
-    const file = path.startsWith(ROOT) ? path.slice(ROOT.length) : path
-    return { ...(name === undefined || name === '' ? {} : { func: name }), file: `${file}:${line}` }
+  for (const frame of frames.slice(depth + 1)) {
+    const match = /^\s*at (?:async )?(?:(.*?) \()?([^()\s]+):(\d+):(\d+)\)?$/.exec(frame)
+    const [, name, path = ''] = match ?? []
+    if (match === null || path.startsWith('native:')) continue
+    const place = sourcePlace({ path, line: Number(match[3]), column: Number(match[4]) })
+    const file = place.path.startsWith(ROOT) ? place.path.slice(ROOT.length) : place.path
+    return { ...(name === undefined || name === '' ? {} : { func: name }), file: `${file}:${place.line}` }
   }
   return {}
 }

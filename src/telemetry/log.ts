@@ -55,7 +55,8 @@ export function createLog(options: LogOptions): RequestLog {
   function logger(base: Fields): RequestLog {
     const put = (level: Level, message: string, fields: Fields | undefined, out: (line: string) => void) => {
       const time = new Date(now()).toISOString()
-      const caller = reportCaller ? callerOf(import.meta.path) : undefined
+      // Below it are this function and the one of the level.
+      const caller = reportCaller ? callerOf(2) : undefined
       const all = { ...base, ...fields, ...caller }
       // All that can hold such a character is a string of JSON, in text too.
       out(visibleJson(format(time, level, message, all)))
