@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'bun:test'
+import { existsSync } from 'node:fs'
 import { dirname, join, normalize } from 'node:path'
 import type { Command } from 'commander'
 import { berthCommand } from '../src/cli/cli.ts'
@@ -30,6 +31,16 @@ describe('a link of a document', () => {
     expect(leads('docs/cli.md', '../README.md#no-such-heading')).toBe(false)
     expect(slugOf('A full disk: `berth gc run`, and more!')).toBe('a-full-disk-berth-gc-run-and-more')
   })
+})
+
+test('a file of the sources that a document names is there', async () => {
+  const named = [...pages].flatMap(([file, text]) =>
+    [...text.matchAll(/`((?:src|test|bin|build)\/[\w./-]+)`/g)].map(([, path = '']) => ({ file, path })),
+  )
+  // `schema-N.sql` stands for each of them.
+  const missing = named.filter(({ path }) => !/-N\./.test(path) && !existsSync(join(PROJECT, path)))
+  expect(missing).toEqual([])
+  expect(named.length).toBeGreaterThan(80)
 })
 
 describe('a command of a document', () => {
