@@ -18,6 +18,8 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   storage: ['oci/', 'telemetry/', 'threads/'],
   metadata: ['oci/', 'telemetry/', 'threads/'],
   upstream: ['oci/', 'telemetry/'],
+  // Moves images between registries and files.
+  transfer: ['oci/', 'upstream/', 'archive/'],
   // Looks at what the others would use, and changes nothing.
   doctor: ['oci/', 'config/', 'upstream/', 'auth/', 'tls/'],
   registry: [
@@ -64,7 +66,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'tls/',
     'app',
   ],
-  cli: ['run', 'config/', 'oci/', 'http/api/', 'http/reference/', 'upstream/', 'doctor/'],
+  cli: ['run', 'config/', 'oci/', 'http/api/', 'http/reference/', 'upstream/', 'transfer/', 'doctor/'],
   'main.ts': ['cli/', 'threads/'],
 }
 

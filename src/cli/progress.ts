@@ -39,7 +39,8 @@ export function createProgressBar(title: string, terminal: Terminal, now: () => 
   }
 }
 
-function barOf(share: number): string {
+/** `[####......]  40%` */
+export function barOf(share: number): string {
   const full = Math.round(share * WIDTH)
   return `[${'#'.repeat(full)}${'.'.repeat(WIDTH - full)}] ${String(Math.floor(share * 100)).padStart(3)}%`
 }

@@ -36,7 +36,7 @@ export async function performVerb(name: string, args: readonly string[], context
   } catch (error) {
     if (error instanceof ClosedPipe) return EXIT.done
     if (context.signal.aborted) {
-      context.error('berth: interrupted\n')
+      context.error(`berth: interrupted${verb.whenInterrupted === undefined ? '' : `; ${verb.whenInterrupted}`}\n`)
       return EXIT.interrupted
     }
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage

@@ -1,5 +1,6 @@
 import { Command } from 'commander'
 import type { Digest } from '../../oci/digest.ts'
+import { inParallel } from '../../transfer/parallel.ts'
 import { UpstreamError } from '../../upstream/error.ts'
 import { formatImage, formatRepository, type ImageReference, parseImage } from '../../upstream/reference.ts'
 import type { Upstream } from '../../upstream/upstream.ts'
@@ -7,7 +8,6 @@ import { type ConnectionFlags, connect, connectionOptions } from './connection.t
 import type { ClientContext } from './context.ts'
 import { deleteTag } from './delete-tag.ts'
 import { lines } from './output.ts'
-import { inParallel } from './parallel.ts'
 import { tagsOf } from './siblings.ts'
 
 interface DeleteFlags extends ConnectionFlags {

@@ -1,6 +1,7 @@
 import type { Descriptor, Platform } from '../../oci/descriptor.ts'
 import { type Manifest, parseManifest } from '../../oci/manifest.ts'
 import { isIndexMediaType } from '../../oci/media-type.ts'
+import { fitsPlatform, formatPlatform } from '../../oci/platform.ts'
 import { UpstreamError } from '../../upstream/error.ts'
 import {
   formatImage,
@@ -21,10 +22,6 @@ export function parsePlatform(text: string): Platform {
     })
   }
   return { os, architecture, ...(variant === undefined ? {} : { variant }) }
-}
-
-export function formatPlatform({ os, architecture, variant }: Platform): string {
-  return [os ?? 'unknown', architecture ?? 'unknown', ...(variant ? [variant] : [])].join('/')
 }
 
 /** @throws UpstreamError `invalid` */
@@ -58,7 +55,7 @@ async function mustBe(upstream: Upstream, image: ImageReference, fetched: Fetche
   const { config } = readManifest(formatImage(image), fetched)
   const found = config && (await readConfig(upstream, image, config)).json
   if (found?.os === undefined) return
-  if (!fits(found as Platform, platform)) throw notThere(image, [found as Platform], platform)
+  if (!fitsPlatform(found as Platform, platform)) throw notThere(image, [found as Platform], platform)
 }
 
 /** As `fetchImage`, but never an index: of several images that for the platform, else for this machine's, else the only one. */
@@ -83,18 +80,13 @@ function ofMachine(): Platform {
 }
 
 function choose(image: ImageReference, manifests: readonly Descriptor[], platform: Platform): Descriptor {
-  const found = manifests.find((one) => one.platform !== undefined && fits(one.platform, platform))
+  const found = manifests.find((one) => one.platform !== undefined && fitsPlatform(one.platform, platform))
   if (found !== undefined) return found
   throw notThere(
     image,
     manifests.flatMap((one) => (one.platform === undefined ? [] : [one.platform])),
     platform,
   )
-}
-
-function fits(one: Platform, wanted: Platform): boolean {
-  const isSame = one.os === wanted.os && one.architecture === wanted.architecture
-  return isSame && (wanted.variant === undefined || one.variant === wanted.variant)
 }
 
 function notThere(image: ImageReference, there: readonly Platform[], wanted: Platform): UpstreamError {

@@ -1,4 +1,5 @@
 import { Command, Option } from 'commander'
+import { inParallel } from '../../transfer/parallel.ts'
 import { UpstreamError } from '../../upstream/error.ts'
 import { formatRepository, parseRepository, type RepositoryReference } from '../../upstream/reference.ts'
 import type { Upstream } from '../../upstream/upstream.ts'
@@ -8,7 +9,6 @@ import { type ConnectionFlags, connect, connectionOptions, parseCount } from './
 import type { ClientContext } from './context.ts'
 import { formatOption, lines, parseFormat, show, type View } from './output.ts'
 import { PULL_TITLES, pullCells, type Usage, usageOf } from './overview.ts'
-import { inParallel } from './parallel.ts'
 import { type TagDetails, tagReader } from './tag-details.ts'
 import { SORT_KEYS, type SortKey, sortTags } from './tag-order.ts'
 

@@ -1,7 +1,7 @@
 import type { Digest } from '../../oci/digest.ts'
+import { inParallel } from '../../transfer/parallel.ts'
 import type { RepositoryReference } from '../../upstream/reference.ts'
 import type { Upstream } from '../../upstream/upstream.ts'
-import { inParallel } from './parallel.ts'
 
 /** Tags that are asked at a time. */
 const READERS = 8

@@ -1,9 +1,10 @@
 import type { Digest } from '../../oci/digest.ts'
 import type { Manifest } from '../../oci/manifest.ts'
+import { formatPlatform } from '../../oci/platform.ts'
 import { UpstreamError } from '../../upstream/error.ts'
 import { formatRepository, type RepositoryReference } from '../../upstream/reference.ts'
 import type { Upstream } from '../../upstream/upstream.ts'
-import { formatPlatform, readConfig, readManifest } from './image.ts'
+import { readConfig, readManifest } from './image.ts'
 
 /** What stands behind a tag. */
 export interface TagDetails {

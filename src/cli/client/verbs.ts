@@ -5,7 +5,11 @@ export interface Verb {
   summary: string
   /** Not loaded before it is called: what a client needs is nothing to a server that starts. */
   load(): Promise<(context: ClientContext) => Command>
+  /** What to do after an interrupt, where there is something to say. */
+  whenInterrupted?: string
 }
+
+const GOES_ON = 'the same command again goes on from here'
 
 /** The verbs that speak to any registry. `docs/cli.md` has a section for each. */
 export const VERBS: Readonly<Record<string, Verb>> = {
@@ -57,6 +61,11 @@ export const VERBS: Readonly<Record<string, Verb>> = {
     summary: 'show how an image was made',
     load: async () => (await import('./history.ts')).historyCommand,
   },
+  cp: {
+    summary: 'copy images to another repository or registry',
+    load: async () => (await import('./cp.ts')).cpCommand,
+    whenInterrupted: GOES_ON,
+  },
   tag: {
     summary: 'give an image further tags',
     load: async () => (await import('./tag.ts')).tagCommand,
@@ -77,6 +86,7 @@ export const VERB_ALIASES: Readonly<Record<string, string>> = {
   'list-tags': 'ls',
   resolve: 'digest',
   rm: 'delete',
+  copy: 'cp',
 }
 
 /** Words after a verb with which it is a noun of the server's commands: `berth tag history`, or `berth tag --help`. */

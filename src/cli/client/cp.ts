@@ -1,0 +1,159 @@
+import { Command } from 'commander'
+import type { Digest } from '../../oci/digest.ts'
+import { type Copier, createCopier, type Step } from '../../transfer/copy.ts'
+import { registrySource } from '../../transfer/registry-source.ts'
+import { registryTarget } from '../../transfer/registry-target.ts'
+import { UpstreamError } from '../../upstream/error.ts'
+import {
+  formatImage,
+  formatRepository,
+  type ImageReference,
+  parseImage,
+  parseRepository,
+  type RepositoryReference,
+} from '../../upstream/reference.ts'
+import type { Upstream } from '../../upstream/upstream.ts'
+import { connectionOptions } from './connection.ts'
+import type { ClientContext } from './context.ts'
+import { fetchImage, parsePlatform } from './image.ts'
+import { connectMover, type MoverFlags, moverOptions, stepTable, summaryOf } from './mover.ts'
+import { formatOption, lines, parseFormat, show } from './output.ts'
+import { type SideFlags, sideOptions, sidesOf } from './sides.ts'
+import { createMeter } from './transfer-meter.ts'
+
+interface CpFlags extends MoverFlags, SideFlags {
+  allTags?: true
+  clobber: boolean
+  platform?: string
+  referrers?: true
+  dryRun?: true
+  format: string
+}
+
+/** What one image became. */
+interface Copied {
+  source: string
+  destination: string
+  digest: Digest
+  steps: Step[]
+}
+
+export function cpCommand(context: ClientContext): Command {
+  const command = new Command('cp')
+    .argument('<source>', 'REPOSITORY[:TAG][@DIGEST], or a repository with --all-tags')
+    .argument('<destination>', 'REPOSITORY[:TAG]; without a tag it gets that of the source')
+    .option('-a, --all-tags', 'every tag of the repository, in their order')
+    .option('-n, --no-clobber', 'tags that are there stay as they are')
+    .option('-p, --platform <os/arch>', 'of an index the image for this platform alone')
+    .option('-r, --referrers', 'with signatures, SBOMs and whatever else refers to it')
+    .option('--dry-run', 'say what would be copied, and write nothing')
+  return sideOptions(formatOption(moverOptions(connectionOptions(command)))).action(
+    async (from: string, to: string, flags: CpFlags) => {
+      const format = parseFormat(flags.format)
+      const platform = flags.platform === undefined ? undefined : parsePlatform(flags.platform)
+      const source = flags.allTags ? { ...parseRepository(from), tag: undefined, digest: undefined } : parseImage(from)
+      const destination = flags.allTags ? { ...parseRepository(to), tag: undefined, digest: undefined } : parseImage(to)
+      const { src, dest, isOne } = sidesOf(flags)
+      const upstream = connectMover(context, src)
+      const target = isOne ? upstream : connectMover(context, dest)
+      const meter = createMeter(context, flags)
+      const copier = createCopier({
+        source: registrySource(upstream, source),
+        target: registryTarget(
+          target,
+          destination,
+          source.registry === destination.registry ? source.repository : undefined,
+        ),
+        ...{ referrers: flags.referrers === true, isDry: flags.dryRun === true, jobs: flags.jobs, meter },
+      })
+      const done: Copied[] = []
+      try {
+        for (const pair of await pairsOf(upstream, target, source, destination, flags)) {
+          done.push(await copyOne(upstream, copier, pair, platform))
+        }
+      } finally {
+        meter.clear()
+      }
+      const steps = done.flatMap((one) => one.steps)
+      if (flags.dryRun) context.error('Nothing is copied: this is what would be.\n')
+      else if (!flags.quiet && flags.progress !== 'none') context.error(`${summaryOf(steps)}\n`)
+      show(context, format, {
+        whole: { images: done },
+        list: { name: 'images', rows: done },
+        text: flags.dryRun ? stepTable(uniqueSteps(steps)) : lines(done.map(({ destination: name }) => name)),
+      })
+    },
+  )
+}
+
+interface Pair {
+  from: ImageReference
+  to: ImageReference
+}
+
+/** In the order in which they are copied. @throws UpstreamError */
+async function pairsOf(
+  upstream: Upstream,
+  target: Upstream,
+  source: ImageReference,
+  destination: ImageReference,
+  { allTags, clobber }: CpFlags,
+): Promise<Pair[]> {
+  const pairs = allTags ? await everyTag(upstream, source, destination) : [pairOf(source, destination)]
+  if (clobber) return pairs
+  const wanted: Pair[] = []
+  for (const pair of pairs) {
+    const isFree = pair.to.tag === undefined || (await target.head(pair.to, pair.to.tag)) === undefined
+    if (isFree) wanted.push(pair)
+    else if (!allTags) {
+      throw new UpstreamError('conflict', `${formatImage(pair.to)} is there, and --no-clobber leaves it as it is`)
+    }
+  }
+  return wanted
+}
+
+async function everyTag(upstream: Upstream, source: RepositoryReference, to: RepositoryReference): Promise<Pair[]> {
+  const tags = await Array.fromAsync(upstream.tags(source))
+  if (tags.length === 0) throw new UpstreamError('not-found', `${formatRepository(source)} has no tags`)
+  return tags.map((tag) => ({
+    from: { ...source, tag, digest: undefined },
+    to: { ...to, tag, digest: undefined },
+  }))
+}
+
+/** A copy keeps its tag, as a file its name. What was named by its digest alone has none. */
+function pairOf(from: ImageReference, to: ImageReference): Pair {
+  if (to.digest !== undefined && to.tag !== undefined) {
+    throw new UpstreamError('usage', `${formatImage(to)}: a destination has a tag or a digest`)
+  }
+  if (to.tag !== undefined || to.digest !== undefined) return { from, to }
+  const tag = from.tag ?? (from.digest === undefined ? 'latest' : undefined)
+  return { from, to: { ...to, tag } }
+}
+
+async function copyOne(
+  upstream: Upstream,
+  copier: Copier,
+  { from, to }: Pair,
+  platform: ReturnType<typeof parsePlatform> | undefined,
+): Promise<Copied> {
+  const root = await fetchImage(upstream, from, platform)
+  const steps = await copier.copy(root, to.digest ?? to.tag ?? root.digest)
+  const destination = formatImage({ ...to, digest: root.digest })
+  return {
+    source: formatImage({ ...from, digest: from.digest ?? root.digest }),
+    destination,
+    digest: root.digest,
+    steps,
+  }
+}
+
+/** A part that several images have is told of once. */
+function uniqueSteps(steps: readonly Step[]): Step[] {
+  const seen = new Map<string, Step>()
+  for (const step of steps) {
+    const key = `${step.kind} ${step.tag ?? step.digest}`
+    if (!seen.has(key)) seen.set(key, step)
+  }
+  return [...seen.values()]
+}
