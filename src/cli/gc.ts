@@ -96,12 +96,13 @@ function runText(run: RunView): string {
 function statusTable(status: CollectionStatusView): string[][] {
   const { settings, queue, garbage, trash, uploads, discarded, collected } = status
   const count = (what: { count: number; bytes: number }) => [String(what.count), bytesText(what.bytes)]
+  const least = (complete: boolean) => (complete ? '' : '+')
   const untagged = settings.untaggedMs === null ? 'kept' : `collected after ${spanText(settings.untaggedMs)}`
   return [
     ['', 'COUNT', 'BYTES', ''],
-    ['garbage now', ...count(garbage), `goes ${spanText(settings.delayMs)} after its last use`],
+    ['garbage now', ...count(garbage).map((text) => `${text}${least(garbage.complete)}`), `goes ${spanText(settings.delayMs)} after its last use`],
     ['being unlinked', ...count(discarded), ''],
-    ['trash', ...count(trash), `kept for ${spanText(settings.windowMs)}; oldest ${timeCell(trash.oldest)}`],
+    ['trash', String(trash.count), `${bytesText(trash.bytes)}${least(trash.complete)}`, `kept for ${spanText(settings.windowMs)}; oldest ${timeCell(trash.oldest)}`],
     ['uploads under way', ...count(uploads), `oldest ${timeCell(uploads.oldest)}`],
     ['links to review', String(queue.links), '', ''],
     ['manifests to review', String(queue.manifests), '', `untagged ones are ${untagged}`],

@@ -1,5 +1,5 @@
 import type { Database } from './database.ts'
-import type { Collection } from './metadata.ts'
+import type { Cause, Collection, Due } from './metadata.ts'
 import { codeOf } from './reviews.ts'
 import { isSpare } from './trash-holds.ts'
 
@@ -10,17 +10,18 @@ export function candidates(
   const { read } = database
   return {
     async links(due, limit) {
-      const rows = await read
+      const waiting = read
         .selectFrom('link_reviews')
         .innerJoin('repositories', 'repositories.id', 'link_reviews.repository_id')
-        .select(['repository_id', 'digest', 'attempts', 'repositories.name'])
-        .where(({ eb, or }) =>
-          or([eb('since', '<=', due.before), ...due.causes.map((cause) => eb('freed', '=', codeOf(cause)))]),
-        )
+        .select(['repository_id', 'digest', 'attempts', 'since', 'repositories.name'])
         .where('not_before', '<=', due.now)
         .orderBy('since')
         .limit(limit)
-        .execute()
+      const rows = await oldest(due, limit, (since, cause) =>
+        cause === undefined
+          ? waiting.where('since', '<=', since).execute()
+          : waiting.where('freed', '=', codeOf(cause)).where('since', '>', since).execute(),
+      )
       return rows.map(({ repository_id: repositoryId, name: repository, digest, attempts }) => ({
         kind: 'link',
         ...{ repositoryId, repository, digest, attempts },
@@ -28,18 +29,19 @@ export function candidates(
     },
 
     async manifests(due, limit) {
-      const rows = await read
+      const waiting = read
         .selectFrom('manifest_reviews')
         .innerJoin('manifests', 'manifests.id', 'manifest_reviews.manifest_id')
         .innerJoin('repositories', 'repositories.id', 'manifests.repository_id')
-        .select(['manifests.id', 'repository_id', 'digest', 'size', 'attempts', 'repositories.name'])
-        .where(({ eb, or }) =>
-          or([eb('since', '<=', due.before), ...due.causes.map((cause) => eb('freed', '=', codeOf(cause)))]),
-        )
+        .select(['manifests.id', 'repository_id', 'digest', 'size', 'attempts', 'since', 'repositories.name'])
         .where('not_before', '<=', due.now)
         .orderBy('since')
         .limit(limit)
-        .execute()
+      const rows = await oldest(due, limit, (since, cause) =>
+        cause === undefined
+          ? waiting.where('since', '<=', since).execute()
+          : waiting.where('freed', '=', codeOf(cause)).where('since', '>', since).execute(),
+      )
       return rows.map(({ id, repository_id: repositoryId, name: repository, digest, size, attempts }) => ({
         kind: 'manifest',
         ...{ id, repositoryId, repository, digest, size, attempts },
@@ -129,4 +131,18 @@ export function candidates(
       )
     },
   }
+}
+
+/**
+ * Of a queue, the oldest that are due: by their age, or (`cause`) younger ones whose cause is in a hurry. Each is a query of its
+ * own, for an index leads to either, and to their union none.
+ */
+async function oldest<Row extends { since: number }>(
+  { before, causes }: Due,
+  limit: number,
+  find: (since: number, cause: Cause | undefined) => Promise<Row[]>,
+): Promise<Row[]> {
+  const rows = await find(before, undefined)
+  for (const cause of causes) rows.push(...(await find(before, cause)))
+  return rows.sort((one, other) => one.since - other.since).slice(0, limit)
 }

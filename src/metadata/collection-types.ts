@@ -92,9 +92,7 @@ export interface CollectionStatus {
   /** Candidates: those that something needs again drop out when they are looked at. */
   links: number
   manifests: number
-  /** Blobs that only links hold which no manifest needs: they go when their delay ends. */
-  garbage: Tally
-  /** Manifests in the trash, with the bytes of what only the trash holds. */
+  /** Manifests in the trash, with their own bytes. */
   trash: Tally & { oldest: number | undefined }
   /** To be unlinked. */
   discarded: Tally
@@ -104,6 +102,18 @@ export interface CollectionStatus {
   uploads: Tally & { oldest: number | undefined }
   /** Since the database was made. */
   collected: Record<CollectedKind, Tally>
+}
+
+/** How far a walk over the queue of links has come. */
+export interface LinkPlace {
+  repositoryId: number
+  digest: Digest
+}
+
+/** Some candidates of a walk, each blob in one of them. `next`: where it goes on; undefined at its end. */
+export interface UnneededPortion<Place> {
+  blobs: Tally
+  next: Place | undefined
 }
 
 /** What keeps a digest: `path` leads from a tag (or an untagged manifest) down to it. */
@@ -170,7 +180,12 @@ export interface Collection {
   /** Adds to what was collected. Relaxed. */
   count(kind: CollectedKind, tally: Tally): Promise<void>
 
+  /** Costs as much as the queues are long, of which it reads indexes alone. */
   status(): Promise<CollectionStatus>
+  /** Of the next `limit` links that wait: the blobs that only such links hold. They go when their delay ends. */
+  garbage(after: LinkPlace | undefined, limit: number): Promise<UnneededPortion<LinkPlace>>
+  /** Of the next `limit` blobs that the trash holds: those that it alone keeps. */
+  heldByTrash(after: Digest | undefined, limit: number): Promise<UnneededPortion<Digest>>
   /** At most `limit` of each list. */
   why(digest: Digest, limit: number): Promise<Why>
   /** Tries at most `limit` candidates; other writers wait meanwhile. */

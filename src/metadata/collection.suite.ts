@@ -498,8 +498,7 @@ export function collectionSuite(opened: () => Opened): void {
         expect(await metadata.collection.status()).toEqual({
           links: 2,
           manifests: 0,
-          garbage: { count: 1, bytes: 10 },
-          trash: { count: 1, bytes: 10 + 'old image'.length, oldest: 7 },
+          trash: { count: 1, bytes: 'old image'.length, oldest: 7 },
           discarded: { count: 0, bytes: 0 },
           failing: 0,
           uploads: { count: 0, bytes: 0, oldest: undefined },

@@ -2,7 +2,7 @@ import type { Digest } from '../oci/digest.ts'
 import { bury } from './burial.ts'
 import { countCollected } from './collected.ts'
 import { candidates } from './collection-queue.ts'
-import { status } from './collection-status.ts'
+import { garbage, heldByTrash, status } from './collection-status.ts'
 import type { Database, Handle } from './database.ts'
 import type {
   Collection,
@@ -50,6 +50,8 @@ export function collection(database: Database): Collection {
 
     count: (kind, tally) => database.transaction((trx) => countCollected(trx, kind, tally), { durable: false }),
     status: () => status(database.read),
+    garbage: (after, limit) => garbage(database.read, after, limit),
+    heldByTrash: (after, limit) => heldByTrash(database.read, after, limit),
     why: (digest, limit) => why(database.read, digest, limit),
     rehearse: (plan, limit) => rehearse(database, plan, limit, { takeLink, takeManifest, purge }),
   }

@@ -3,6 +3,7 @@ import { adoptionSuite } from './adoption.suite.ts'
 import { auditSuite, event } from './audit.suite.ts'
 import { blobsSuite } from './blobs.suite.ts'
 import { collectionSuite } from './collection.suite.ts'
+import { collectionStatusSuite } from './collection-status.suite.ts'
 import { contentsSuite } from './contents.suite.ts'
 import { eventsSuite, happened } from './events.suite.ts'
 import {
@@ -49,6 +50,7 @@ export function metadataSuite(name: string, open: Open): void {
 
     blobsSuite(() => opened)
     collectionSuite(() => opened)
+    collectionStatusSuite(() => opened)
     trashHoldsSuite(() => opened)
     pullsSuite(() => opened)
     overviewSuite(() => opened)

@@ -39,8 +39,20 @@ export const SQLITE_TYPES: ColumnTypes = { id: 'integer', integer: 'integer', te
 /** Statements kept prepared for one connection; lists of values make a few shapes of each query. */
 const PREPARED = 200
 
+/**
+ * KiB of the database that a connection keeps in memory: the bound of what grows with a registry, 20 MiB for the three of a
+ * server. Pages of the tables come from the system's own cache; what must be here are the upper pages of the indexes, some
+ * 1 MiB for each million of rows that one has.
+ */
+export const CACHE_KIB = { read: 8192, write: 8192, longRead: 4096 } as const
+
 /** `onError` hears of what later queries (`query`) meet. @throws MetadataError */
-export function connect(path: string, mode: 'read' | 'write', onError?: OnError): SqliteConnection {
+export function connect(
+  path: string,
+  mode: 'read' | 'write',
+  onError?: OnError,
+  cacheKib: number = CACHE_KIB[mode],
+): SqliteConnection {
   return translated(`cannot open the database ${path}`, () => {
     const options = mode === 'read' ? { readonly: true, strict: true } : { readwrite: true, strict: true }
     const database = new Database(path, options)
@@ -49,7 +61,7 @@ export function connect(path: string, mode: 'read' | 'write', onError?: OnError)
       database.run('PRAGMA busy_timeout = 0')
       database.run('PRAGMA foreign_keys = ON')
       database.run('PRAGMA temp_store = MEMORY')
-      database.run('PRAGMA cache_size = -16384')
+      database.run(`PRAGMA cache_size = -${cacheKib}`)
     } catch (error) {
       database.close()
       throw error
@@ -106,10 +118,11 @@ function queryOver(prepare: (sql: string) => Prepared, guard: () => void, onErro
       },
       onError,
     )
-  }, SPELLING)
+  }, SQLITE_SPELLING)
 }
 
-const SPELLING: Spelling = {
+/** SQLite's words. */
+export const SQLITE_SPELLING: Spelling = {
   createQueryCompiler: () => new SingleWriterCompiler(),
   createAdapter: () => new SqliteAdapter(),
   createIntrospector: (kysely) => new SqliteIntrospector(kysely),

@@ -42,8 +42,8 @@ export interface HotReads {
 }
 
 /** The database must be open for writing already. `onError` hears of what queries meet. @throws MetadataError */
-export function openReader(path: string, onError?: OnError): Reader {
-  const connection = connect(path, 'read', onError)
+export function openReader(path: string, onError?: OnError, cacheKib?: number): Reader {
+  const connection = connect(path, 'read', onError, cacheKib)
   const read = connection.query(() => {})
   const database: Database = {
     read,

@@ -1,6 +1,6 @@
 import { type Nouns, nouns } from './nouns.ts'
 import { type Call, type FromWorker, type Result, type ToWorker, toFault } from './sqlite-calls.ts'
-import { metadataError } from './sqlite-connection.ts'
+import { CACHE_KIB, metadataError } from './sqlite-connection.ts'
 import { openReader, type Reader } from './sqlite-reader.ts'
 import { type Outcome, openWriter, type Writer } from './sqlite-writer.ts'
 
@@ -26,7 +26,7 @@ async function serve(request: ToWorker): Promise<void> {
 async function open(path: string, now: number): Promise<void> {
   try {
     const writer = await openWriter({ path, now })
-    const reader = openReader(path)
+    const reader = openReader(path, undefined, CACHE_KIB.longRead)
     opened = { writer, reader, write: nouns(writer.database), read: nouns(reader.database) }
     reply({ kind: 'opened' })
   } catch (error) {

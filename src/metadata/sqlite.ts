@@ -123,6 +123,8 @@ export async function openSqlite({
       claim: method('durable', 'collection', 'claim'),
       count: method('relaxed', 'collection', 'count'),
       status: method('read', 'collection', 'status'),
+      garbage: method('read', 'collection', 'garbage'),
+      heldByTrash: method('read', 'collection', 'heldByTrash'),
       why: method('read', 'collection', 'why'),
       rehearse: method('relaxed', 'collection', 'rehearse'),
     },

@@ -18,10 +18,15 @@ export async function why(read: Handle, digest: Digest, limit: number): Promise<
     .where('digest', '=', digest)
     .executeTakeFirst()
   const reviews = await read
-    .selectFrom('link_reviews')
-    .innerJoin('repositories', 'repositories.id', 'link_reviews.repository_id')
+    .selectFrom('repository_blobs')
+    .innerJoin('link_reviews', (join) =>
+      join
+        .onRef('link_reviews.repository_id', '=', 'repository_blobs.repository_id')
+        .onRef('link_reviews.digest', '=', 'repository_blobs.digest'),
+    )
+    .innerJoin('repositories', 'repositories.id', 'repository_blobs.repository_id')
     .select(['repositories.name as repository', 'since', 'freed'])
-    .where('digest', '=', digest)
+    .where('repository_blobs.digest', '=', digest)
     .limit(limit)
     .execute()
   const discarded = await read
@@ -57,7 +62,13 @@ async function keepersOf(read: Handle, digest: Digest, limit: number): Promise<K
       'repositories.name as repository',
       'manifests.digest',
     ])
-  const itself = await nodes.where('manifests.digest', '=', digest).limit(limit).execute()
+  // Their index begins with the repository: each is asked, which are far fewer than manifests.
+  const anywhere = read.selectFrom('repositories').select('repositories.id')
+  const itself = await nodes
+    .where('manifests.repository_id', 'in', anywhere)
+    .where('manifests.digest', '=', digest)
+    .limit(limit)
+    .execute()
   const holders = await nodes
     .innerJoin('manifest_blobs', 'manifest_blobs.manifest_id', 'manifests.id')
     .where('manifest_blobs.digest', '=', digest)
@@ -127,21 +138,25 @@ async function aboveOf(read: Handle, { id, repositoryId, repository, digest }: N
 
 /** Burials of the digest, and of manifests in the trash that hold it. */
 async function burialsOf(read: Handle, digest: Digest, limit: number): Promise<Why['trash']> {
-  return await read
+  const burials = read
     .selectFrom('trash')
     .innerJoin('repositories', 'repositories.id', 'trash.repository_id')
-    .select(['repositories.name as repository', 'trash.digest', 'deleted_at as deletedAt'])
-    .where(({ eb, or, selectFrom }) =>
-      or([
-        eb('trash.digest', '=', digest),
-        eb(
-          'trash.id',
-          'in',
-          selectFrom('trash_references').select('trash_id').where('trash_references.held_digest', '=', digest),
-        ),
-      ]),
-    )
+    .select(['trash.id', 'repositories.name as repository', 'trash.digest', 'deleted_at as deletedAt'])
     .orderBy('trash.id', 'desc')
     .limit(limit)
+  const anywhere = read.selectFrom('repositories').select('repositories.id')
+  const own = await burials
+    .where('trash.repository_id', 'in', anywhere)
+    .where('trash.digest', '=', digest)
     .execute()
+  const holders = await burials
+    .where('trash.id', 'in', (from) =>
+      from.selectFrom('trash_references').select('trash_id').where('trash_references.held_digest', '=', digest),
+    )
+    .execute()
+  const rows = new Map([...own, ...holders].map((row) => [row.id, row]))
+  return [...rows.values()]
+    .sort((one, other) => other.id - one.id)
+    .slice(0, limit)
+    .map(({ repository, digest: buried, deletedAt }) => ({ repository, digest: buried, deletedAt }))
 }

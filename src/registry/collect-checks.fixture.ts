@@ -149,7 +149,6 @@ export async function checkEnd(scene: Scene): Promise<void> {
   expect([...content.uploads.keys()]).toEqual([])
   expect(await last.metadata.collection.status()).toMatchObject({
     links: 0,
-    garbage: { count: 0 },
     trash: { count: 0 },
     discarded: { count: 0 },
     failing: 0,

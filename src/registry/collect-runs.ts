@@ -1,4 +1,4 @@
-import type { CollectionStatus, Metadata, Tally, Why } from '../metadata/metadata.ts'
+import type { CollectionStatus, Metadata, Tally, UnneededPortion, Why } from '../metadata/metadata.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { CollectionMode, CollectionTerms, Collector, Purged } from './collect.ts'
 import { createTotals } from './collect-totals.ts'
@@ -27,12 +27,26 @@ export interface CollectionRun {
   error: string | undefined
 }
 
+export interface CollectionState extends CollectionStatus {
+  terms: CollectionTerms
+  latest: CollectionRun | undefined
+  /** Blobs that only links hold which no manifest needs: they go when their delay ends. */
+  garbage: Tally & Walked
+  /** Manifests in the trash; the bytes are their own, and those of blobs that only the trash keeps. */
+  trash: CollectionStatus['trash'] & Walked
+}
+
+interface Walked {
+  /** False: there is more than was looked at (`LOOKED`), so that this is the least that there is. */
+  complete: boolean
+}
+
 export interface CollectionRuns {
   /** Begins one, or answers with undefined while another is under way. */
   start(mode: CollectionRun['mode']): CollectionRun | undefined
   /** The one under way, or the last one since the program began. */
   latest(): CollectionRun | undefined
-  status(): Promise<CollectionStatus & { terms: CollectionTerms; latest: CollectionRun | undefined }>
+  status(): Promise<CollectionState>
   why(digest: Digest): Promise<Why>
   /** When the run under way has ended. */
   idle(): Promise<void>
@@ -45,6 +59,9 @@ const LISTED = 10_000
 /** Candidates of a rehearsal: other writers wait meanwhile. */
 const REHEARSED = 5_000
 const REASONS = 20
+/** Candidates that a status looks at, in portions between which others have their turn. */
+const LOOKED = 10_000
+const LOOK = 500
 
 export function createCollectionRuns(deps: {
   metadata: Metadata
@@ -104,7 +121,12 @@ export function createCollectionRuns(deps: {
     },
     latest: () => latest,
     async status() {
-      return { ...(await metadata.collection.status()), terms: terms(), latest }
+      const { collection } = metadata
+      const found = await collection.status()
+      const garbage = await walk(collection.garbage)
+      const held = await walk(collection.heldByTrash)
+      const trash = { ...found.trash, bytes: found.trash.bytes + held.bytes, complete: held.complete }
+      return { ...found, garbage, trash, terms: terms(), latest }
     },
     why: (digest) => metadata.collection.why(digest, REASONS),
     idle: () => running,
@@ -115,6 +137,21 @@ export function createCollectionRuns(deps: {
     run.state = state
     run.endedAt = now()
   }
+}
+
+async function walk<Place>(
+  look: (after: Place | undefined, limit: number) => Promise<UnneededPortion<Place>>,
+): Promise<Tally & Walked> {
+  const found = { count: 0, bytes: 0, complete: false }
+  let after: Place | undefined
+  for (let looked = 0; looked < LOOKED; looked += LOOK) {
+    const { blobs, next } = await look(after, LOOK)
+    found.count += blobs.count
+    found.bytes += blobs.bytes
+    if (next === undefined) return { ...found, complete: true }
+    after = next
+  }
+  return found
 }
 
 function add(tally: Tally, size: number): void {

@@ -47,6 +47,9 @@ export const newRunSchema = z
   })
   .openapi('NewCollectionRun')
 
+const complete = z
+  .boolean()
+  .openapi({ description: 'false: there is more than the 10,000 candidates that were looked at' })
 const kinds = z.object({ blob: tally, copy: tally, manifest: tally, upload: tally })
 export const statusSchema = z
   .object({
@@ -57,9 +60,11 @@ export const statusSchema = z
       workers: z.number().int(),
     }),
     queue: z.object({ links: z.number().int(), manifests: z.number().int(), failing: z.number().int() }),
-    garbage: tally.openapi({ description: 'Blobs that nothing needs, and that wait for their delay' }),
+    garbage: tally
+      .extend({ complete })
+      .openapi({ description: 'Blobs that nothing needs, and that wait for their delay' }),
     discarded: tally.openapi({ description: 'Being unlinked' }),
-    trash: tally.extend({ oldest: time.nullable() }),
+    trash: tally.extend({ oldest: time.nullable(), complete }),
     uploads: tally.extend({ oldest: time.nullable() }),
     collected: kinds.openapi({ description: 'Since the database was made' }),
     latest: orNull(runSchema),

@@ -4,6 +4,7 @@ import type { ColumnTypes } from '../database.ts'
 import { MetadataError } from '../metadata.ts'
 import { accounts } from './accounts.ts'
 import { collection } from './collection.ts'
+import { coveringIndexes } from './covering-indexes.ts'
 import { initial } from './initial.ts'
 import { limits } from './limits.ts'
 import { notifications } from './notifications.ts'
@@ -44,6 +45,7 @@ export const MIGRATIONS: readonly Migration[] = [
   verification,
   retention,
   trashHolds,
+  coveringIndexes,
 ]
 
 export type MigrationTables = {

@@ -1,0 +1,143 @@
+import { Database as Sqlite, type SQLQueryBindings } from 'bun:sqlite'
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import type { CompiledQuery, QueryResult } from 'kysely'
+import type { Database } from './database.ts'
+import { blobReference, digest, pushBlob, putManifest, REPOSITORY } from './examples.suite.ts'
+import type { Due, Metadata } from './metadata.ts'
+import { type MigrationTables, migrate } from './migrations/migrate.ts'
+import { type Nouns, nouns } from './nouns.ts'
+import { queryBuilder } from './query-builder.ts'
+import { type Query, SQLITE_SPELLING, SQLITE_TYPES } from './sqlite-connection.ts'
+
+/** Tables that grow with the registry. What walks over one of them costs more with each image that anybody pushes. */
+const LARGE = [
+  ...['blobs', 'repositories', 'repository_blobs', 'manifests', 'manifest_references', 'manifest_blobs', 'tags'],
+  ...['tag_history', 'trash', 'trash_references', 'image_expiries', 'manifest_pulls', 'tag_pulls'],
+  ...['repository_pulls', 'trash_pulls', 'quota_blobs', 'quota_repositories', 'discarded_objects', 'link_reviews'],
+  'manifest_reviews',
+]
+
+/** Walks from one end of these to the other are what is asked for: they are in the index alone, which is small. */
+const COUNTED = [
+  'SCAN link_reviews USING COVERING INDEX link_reviews_since',
+  'SCAN manifest_reviews USING COVERING INDEX manifest_reviews_since',
+  'SCAN trash USING COVERING INDEX trash_deleted',
+  'SCAN discarded_objects USING COVERING INDEX discarded_objects_due',
+]
+
+const DUE: Due = { now: 10, before: 10, causes: [] }
+const HURRIED: Due = { now: 10, before: 10, causes: ['deleted'] }
+const BY = { now: 10, actor: 'ann' }
+const OTHER = 'team/other'
+
+/** What is done with a registry that has a bit of everything; rows run one after the other. */
+const CALLS: [string, (metadata: Nouns) => Promise<unknown>][] = [
+  ['a push of a blob', (metadata) => pushBlob(metadata as Metadata, 'another layer')],
+  ['a push of an image', (metadata) => putImage(metadata, 'new', ['another layer'], ['v1', 'v2'])],
+  ['a mount', ({ blobs }) => blobs.mount({ from: [REPOSITORY], to: OTHER, digest: digest('layer'), now: 10 })],
+  ['a page of the catalog', ({ repositories }) => repositories.list({ last: 'a', limit: 10 })],
+  ['a page of tags', ({ tags }) => tags.list(REPOSITORY, { last: 'a', limit: 10 })],
+  ['a page of referrers', ({ referrers }) => referrers.list(REPOSITORY, digest('image'), undefined, { limit: 10 })],
+  ['gc status', ({ collection }) => collection.status()],
+  ['gc status, garbage', ({ collection }) => collection.garbage({ repositoryId: 1, digest: digest('a') }, 10)],
+  ['gc status, the trash', ({ collection }) => collection.heldByTrash(digest('a'), 10)],
+  ['gc why', ({ collection }) => collection.why(digest('layer'), 10)],
+  ['candidates of a cycle', ({ collection }) => everyCandidate(collection, DUE)],
+  ['candidates of a hurried cycle', ({ collection }) => everyCandidate(collection, HURRIED)],
+  ['a cycle', ({ collection }) => cycle(collection)],
+]
+
+describe('no plan of SQLite walks over a large table for', () => {
+  const seen: string[] = []
+  let sqlite: Sqlite
+  let metadata: Nouns
+
+  beforeAll(async () => {
+    sqlite = new Sqlite(':memory:', { strict: true })
+    sqlite.run('PRAGMA foreign_keys = ON')
+    const database = explained(sqlite, seen)
+    await migrate(database.read.withTables<MigrationTables>(), SQLITE_TYPES, 1)
+    metadata = nouns(database)
+    await pushBlob(metadata as Metadata, 'layer')
+    await pushBlob(metadata as Metadata, 'waits')
+    await putImage(metadata, 'image', ['layer'], ['latest'])
+    await putImage(metadata, 'untagged', ['layer'], [])
+    await putImage(metadata, 'deleted', ['layer'], ['old'])
+    await metadata.manifests.delete(REPOSITORY, digest('deleted'), BY)
+  })
+
+  afterAll(() => sqlite.close())
+
+  test.each(CALLS)('%s', async (_, call) => {
+    seen.length = 0
+    await call(metadata)
+    expect(seen.length).toBeGreaterThan(0)
+    expect(walksOf(seen)).toEqual([])
+  })
+
+  test('a query that does is seen', async () => {
+    seen.length = 0
+    await metadata.status.totals()
+    expect(walksOf(seen)).toContain('SCAN blobs')
+  })
+})
+
+function walksOf(plans: readonly string[]): string[] {
+  return plans.filter(
+    (plan) => LARGE.some((table) => plan.startsWith(`SCAN ${table}`)) && !COUNTED.some((walk) => plan === walk),
+  )
+}
+
+function putImage(metadata: Nouns, name: string, layers: readonly string[], tags: readonly string[]) {
+  const references = layers.map((layer) => blobReference(digest(layer)))
+  return putManifest(metadata as Metadata, name, { references, tags })
+}
+
+async function everyCandidate(collection: Nouns['collection'], due: Due): Promise<void> {
+  await collection.links(due, 10)
+  await collection.manifests(due, 10)
+  await collection.trash(due.before, due.now, 10)
+  await collection.objects(due.now, 10)
+}
+
+/** Each kind of candidate is taken. */
+async function cycle(collection: Nouns['collection']): Promise<void> {
+  const [trash] = await collection.trash(10, 10, 10)
+  const [manifest] = await collection.manifests(DUE, 10)
+  if (trash === undefined || manifest === undefined) throw new Error('there is nothing to collect')
+  expect(await collection.purge(trash, 10)).toMatchObject({ kind: 'taken' })
+  expect(await collection.takeManifest(manifest, DUE, { to: 'nowhere' })).toMatchObject({ kind: 'taken' })
+  for (const link of await collection.links(DUE, 10)) {
+    expect(await collection.takeLink(link, DUE)).toMatchObject({ kind: 'taken' })
+  }
+  const objects = await collection.objects(10, 10)
+  expect(objects.length).toBeGreaterThan(0)
+  for (const object of objects) await collection.forget(object)
+}
+
+/** A database that notes the plan of each statement before it runs it, with the names of tables in the place of aliases. */
+function explained(sqlite: Sqlite, seen: string[]): Database & { read: Query } {
+  const handle = queryBuilder(async <R>({ sql, parameters }: CompiledQuery): Promise<QueryResult<R>> => {
+    const values = parameters as SQLQueryBindings[]
+    if (/^(select|insert|update|delete|with)/i.test(sql)) {
+      const aliases = new Map([...sql.matchAll(/"(\w+)" as "(\w+)"/g)].map(([, table = '', alias = '']) => [alias, table]))
+      using plan = sqlite.prepare<{ detail: string }, SQLQueryBindings[]>(`EXPLAIN QUERY PLAN ${sql}`)
+      for (const { detail } of plan.all(...values)) {
+        seen.push(detail.replace(/^SCAN (\w+)/, (_, name: string) => `SCAN ${aliases.get(name) ?? name}`))
+      }
+    }
+    using statement = sqlite.prepare<R, SQLQueryBindings[]>(sql)
+    if (statement.columnNames.length > 0) return { rows: statement.all(...values) }
+    const { changes, lastInsertRowid } = statement.run(...values)
+    return { rows: [], numAffectedRows: BigInt(changes), insertId: BigInt(lastInsertRowid) }
+  }, SQLITE_SPELLING)
+  return {
+    read: handle,
+    async transaction(body) {
+      sqlite.run('BEGIN')
+      const value = await body(handle)
+      sqlite.run('COMMIT')
+      return value
+    },
+  }
+}
