@@ -100,9 +100,18 @@ function statusTable(status: CollectionStatusView): string[][] {
   const untagged = settings.untaggedMs === null ? 'kept' : `collected after ${spanText(settings.untaggedMs)}`
   return [
     ['', 'COUNT', 'BYTES', ''],
-    ['garbage now', ...count(garbage).map((text) => `${text}${least(garbage.complete)}`), `goes ${spanText(settings.delayMs)} after its last use`],
+    [
+      'garbage now',
+      ...count(garbage).map((text) => `${text}${least(garbage.complete)}`),
+      `goes ${spanText(settings.delayMs)} after its last use`,
+    ],
     ['being unlinked', ...count(discarded), ''],
-    ['trash', String(trash.count), `${bytesText(trash.bytes)}${least(trash.complete)}`, `kept for ${spanText(settings.windowMs)}; oldest ${timeCell(trash.oldest)}`],
+    [
+      'trash',
+      String(trash.count),
+      `${bytesText(trash.bytes)}${least(trash.complete)}`,
+      `kept for ${spanText(settings.windowMs)}; oldest ${timeCell(trash.oldest)}`,
+    ],
     ['uploads under way', ...count(uploads), `oldest ${timeCell(uploads.oldest)}`],
     ['links to review', String(queue.links), '', ''],
     ['manifests to review', String(queue.manifests), '', `untagged ones are ${untagged}`],

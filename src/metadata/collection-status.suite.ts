@@ -15,8 +15,7 @@ export function collectionStatusSuite(opened: () => Opened): void {
 
     const image = (name: string, layers: readonly string[], repository = REPOSITORY) =>
       putManifest(metadata, name, { repository, references: layers.map((layer) => blobReference(digest(layer))) })
-    const bury = (name: string) =>
-      metadata.manifests.delete(REPOSITORY, digest(name), { now: 7, actor: 'ann' })
+    const bury = (name: string) => metadata.manifests.delete(REPOSITORY, digest(name), { now: 7, actor: 'ann' })
 
     test('links that wait finds blobs that no manifest needs anywhere, each once', async () => {
       for (const name of ['b waits', 'a waits', 'waits here', 'needed there', 'the trash holds']) {

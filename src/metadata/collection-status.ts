@@ -86,16 +86,17 @@ export async function garbage(
                 .select('link.digest')
                 .whereRef('link.digest', '=', 'waiting.digest')
                 .where(({ eb, ref, or }) =>
-                  or([
-                    eb('review.digest', 'is', null),
-                    eb('link.repository_id', '<', ref('waiting.repository_id')),
-                  ]),
+                  or([eb('review.digest', 'is', null), eb('link.repository_id', '<', ref('waiting.repository_id'))]),
                 ),
             ),
           ),
         )
         .where(({ not, exists, selectFrom: from }) =>
-          not(exists(from('trash_references as held').select('trash_id').whereRef('held.held_digest', '=', 'blobs.digest'))),
+          not(
+            exists(
+              from('trash_references as held').select('trash_id').whereRef('held.held_digest', '=', 'blobs.digest'),
+            ),
+          ),
         )
         .as('size'),
     )

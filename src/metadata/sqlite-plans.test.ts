@@ -1,4 +1,4 @@
-import { Database as Sqlite, type SQLQueryBindings } from 'bun:sqlite'
+import { type SQLQueryBindings, Database as Sqlite } from 'bun:sqlite'
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import type { CompiledQuery, QueryResult } from 'kysely'
 import type { Database } from './database.ts'
@@ -120,7 +120,9 @@ function explained(sqlite: Sqlite, seen: string[]): Database & { read: Query } {
   const handle = queryBuilder(async <R>({ sql, parameters }: CompiledQuery): Promise<QueryResult<R>> => {
     const values = parameters as SQLQueryBindings[]
     if (/^(select|insert|update|delete|with)/i.test(sql)) {
-      const aliases = new Map([...sql.matchAll(/"(\w+)" as "(\w+)"/g)].map(([, table = '', alias = '']) => [alias, table]))
+      const aliases = new Map(
+        [...sql.matchAll(/"(\w+)" as "(\w+)"/g)].map(([, table = '', alias = '']) => [alias, table]),
+      )
       using plan = sqlite.prepare<{ detail: string }, SQLQueryBindings[]>(`EXPLAIN QUERY PLAN ${sql}`)
       for (const { detail } of plan.all(...values)) {
         seen.push(detail.replace(/^SCAN (\w+)/, (_, name: string) => `SCAN ${aliases.get(name) ?? name}`))

@@ -145,10 +145,7 @@ async function burialsOf(read: Handle, digest: Digest, limit: number): Promise<W
     .orderBy('trash.id', 'desc')
     .limit(limit)
   const anywhere = read.selectFrom('repositories').select('repositories.id')
-  const own = await burials
-    .where('trash.repository_id', 'in', anywhere)
-    .where('trash.digest', '=', digest)
-    .execute()
+  const own = await burials.where('trash.repository_id', 'in', anywhere).where('trash.digest', '=', digest).execute()
   const holders = await burials
     .where('trash.id', 'in', (from) =>
       from.selectFrom('trash_references').select('trash_id').where('trash_references.held_digest', '=', digest),
