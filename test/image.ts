@@ -188,11 +188,11 @@ function headersOf({ authorization }: PushOptions, contentType?: string): Record
   }
 }
 
-function content(mediaType: string, bytes: Uint8Array<ArrayBuffer>): Content {
+export function content(mediaType: string, bytes: Uint8Array<ArrayBuffer>): Content {
   return { mediaType, digest: digestOf(bytes), bytes }
 }
 
-function json(mediaType: string, value: unknown): Content {
+export function json(mediaType: string, value: unknown): Content {
   return content(mediaType, new Uint8Array(Buffer.from(JSON.stringify(value))))
 }
 

@@ -18,6 +18,8 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   storage: ['oci/', 'telemetry/', 'threads/'],
   metadata: ['oci/', 'telemetry/', 'threads/'],
   upstream: ['oci/', 'telemetry/'],
+  archive: ['oci/'],
+  rootfs: ['archive/'],
   // Moves images between registries and files.
   transfer: ['oci/', 'upstream/', 'archive/'],
   // Looks at what the others would use, and changes nothing.
@@ -66,7 +68,18 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'tls/',
     'app',
   ],
-  cli: ['run', 'config/', 'oci/', 'http/api/', 'http/reference/', 'upstream/', 'transfer/', 'doctor/'],
+  cli: [
+    'run',
+    'config/',
+    'oci/',
+    'http/api/',
+    'http/reference/',
+    'upstream/',
+    'transfer/',
+    'archive/',
+    'rootfs/',
+    'doctor/',
+  ],
   'main.ts': ['cli/', 'threads/'],
 }
 

@@ -1,3 +1,4 @@
+import { ArchiveError } from '../../archive/error.ts'
 import { UpstreamError, type UpstreamFault } from '../../upstream/error.ts'
 import { CommandError } from '../error.ts'
 import { printable } from '../table.ts'
@@ -32,9 +33,9 @@ const CODES: Record<UpstreamFault, number> = {
 export function describeFailure(error: unknown): { text: string; code: number } {
   const message = error instanceof Error ? error.message : String(error)
   const text = `berth: ${printable(message)}\n`
-  if (error instanceof UpstreamError) {
+  if (error instanceof UpstreamError || error instanceof ArchiveError) {
     const hint = error.hint === undefined ? '' : `Hint: ${printable(error.hint)}\n`
-    return { text: text + hint, code: CODES[error.fault] }
+    return { text: text + hint, code: error instanceof UpstreamError ? CODES[error.fault] : EXIT.failed }
   }
   // A verb of the server says 2 for wrong usage, which is "not found" here.
   if (error instanceof CommandError) return { text, code: error.exitCode === 2 ? EXIT.usage : error.exitCode }

@@ -61,6 +61,14 @@ export const VERBS: Readonly<Record<string, Verb>> = {
     summary: 'show how an image was made',
     load: async () => (await import('./history.ts')).historyCommand,
   },
+  files: {
+    summary: 'list the files of an image, or of one of its layers',
+    load: async () => (await import('./files.ts')).filesCommand,
+  },
+  cat: {
+    summary: 'print a file of an image',
+    load: async () => (await import('./cat.ts')).catCommand,
+  },
   cp: {
     summary: 'copy images to another repository or registry',
     load: async () => (await import('./cp.ts')).cpCommand,

@@ -1,0 +1,38 @@
+import { Command } from 'commander'
+import { ArchiveError } from '../../archive/error.ts'
+import type { LayerFile } from '../../rootfs/layer.ts'
+import { safeName } from '../../rootfs/name.ts'
+import { readFile } from '../../rootfs/read-file.ts'
+import { parseImage } from '../../upstream/reference.ts'
+import { type ConnectionFlags, connect, connectionOptions } from './connection.ts'
+import type { ClientContext } from './context.ts'
+import { budgetOf, chooseLayer, type LayerFlags, layerOptions, openImage } from './image-layers.ts'
+import { noFile } from './no-file.ts'
+
+interface CatFlags extends ConnectionFlags, LayerFlags {
+  layer?: string
+}
+
+export function catCommand(context: ClientContext): Command {
+  return layerOptions(
+    connectionOptions(
+      new Command('cat').argument('<image>', 'REPOSITORY[:TAG][@DIGEST]').argument('<path>', 'of a file there'),
+    ),
+  )
+    .option('--layer <n|digest>', 'as this layer alone has it; 1 is the lowest')
+    .action(async (name: string, path: string, flags: CatFlags) => {
+      const image = parseImage(name)
+      const { sources } = await openImage(connect(context, flags), image, flags, context.env)
+      const only = flags.layer === undefined ? undefined : chooseLayer(image, sources, flags.layer)
+      const layers = only === undefined ? sources : sources.slice(only, only + 1)
+      const outcome = await readFile(layers, path, budgetOf(flags), (file) => print(context, file))
+      if (outcome.kind !== 'read') throw noFile(image, safeName(path).path, outcome.kind, outcome.path)
+    })
+}
+
+async function print(context: ClientContext, { entry, content }: LayerFile): Promise<void> {
+  if (entry.isSparse) {
+    throw new ArchiveError('unsupported', `/${entry.path} is kept as a sparse file, which nothing here puts together`)
+  }
+  for await (const chunk of content) context.out(chunk)
+}

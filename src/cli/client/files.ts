@@ -1,0 +1,83 @@
+import { Command } from 'commander'
+import { indexLayer, type LayerEntry, noOddities, rawName } from '../../rootfs/layer.ts'
+import { safeName } from '../../rootfs/name.ts'
+import { createTree, type TreeFile } from '../../rootfs/tree.ts'
+import { UpstreamError } from '../../upstream/error.ts'
+import { formatImage, type ImageReference, parseImage } from '../../upstream/reference.ts'
+import { formatTable } from '../table.ts'
+import { type ConnectionFlags, connect, connectionOptions } from './connection.ts'
+import type { ClientContext } from './context.ts'
+import { type FileRow, LONG_TITLES, longCells, rowOf } from './file-row.ts'
+import { budgetOf, chooseLayer, type LayerFlags, layerOptions, openImage, warnOfOddities } from './image-layers.ts'
+import { noFile } from './no-file.ts'
+import { formatOption, lines, parseFormat, show } from './output.ts'
+
+interface FilesFlags extends ConnectionFlags, LayerFlags {
+  long?: true
+  layer?: string
+  format: string
+}
+
+export function filesCommand(context: ClientContext): Command {
+  return layerOptions(
+    formatOption(
+      connectionOptions(
+        new Command('files')
+          .argument('<image>', 'REPOSITORY[:TAG][@DIGEST]')
+          .argument('[path]', 'of a directory or a file there; the root unless told'),
+      ),
+    ),
+  )
+    .option('-l, --long', 'with permissions, owner, size, time, and the number of the layer')
+    .option('--layer <n|digest>', 'what this layer alone says; 1 is the lowest')
+    .action(async (name: string, path: string | undefined, flags: FilesFlags) => {
+      const format = parseFormat(flags.format)
+      const image = parseImage(name)
+      const upstream = connect(context, flags)
+      const { fetched, sources } = await openImage(upstream, image, flags, context.env)
+      const budget = budgetOf(flags)
+      const odd = noOddities()
+      const wanted = safeName(path ?? '').path
+      const rows: FileRow[] = []
+      // What is shown is held in memory, too, and a link may make long names of short ones.
+      const account = budget.archive(`the list of ${formatImage(image)}`)
+      const add = (row: FileRow) => {
+        account.name(row.path.length)
+        rows.push(row)
+      }
+      if (flags.layer === undefined) {
+        const tree = createTree()
+        for (const source of sources) tree.apply(await indexLayer(source, budget, { odd }))
+        const found = tree.find(wanted)
+        if (found.kind !== 'found') throw noFile(image, wanted, found.kind, found.path)
+        for (const file of tree.list(found.file.path)) add(rowOf(file, sources))
+      } else {
+        const index = chooseLayer(image, sources, flags.layer)
+        const source = sources[index]
+        const entries = source === undefined ? [] : await indexLayer(source, budget, { odd })
+        const isBelow = ({ path: at }: LayerEntry) => wanted === '' || at === wanted || at.startsWith(`${wanted}/`)
+        for (const entry of entries.filter(isBelow)) add(rowOf(fileOf(entry, index), sources))
+        if (rows.length === 0 && wanted !== '') throw notInLayer(image, wanted, flags.layer)
+      }
+      warnOfOddities(context, image, odd)
+      show(context, format, {
+        whole: { digest: fetched.digest, files: rows },
+        list: { name: 'files', rows },
+        text: flags.long
+          ? formatTable([LONG_TITLES, ...rows.map(longCells)])
+          : lines(rows.map((row) => (row.type === 'directory' ? `${row.path.replace(/\/$/, '')}/` : row.path))),
+      })
+    })
+}
+
+/** As it stands in the layer. */
+function fileOf(entry: LayerEntry, layer: number): TreeFile {
+  const isGone = entry.kind === 'whiteout' || entry.kind === 'opaque'
+  return { path: rawName(entry), kind: isGone ? 'file' : (entry.kind as TreeFile['kind']), entry, layer }
+}
+
+function notInLayer(image: ImageReference, path: string, layer: string): UpstreamError {
+  return new UpstreamError('not-found', `layer ${layer} of ${formatImage(image)} has no /${path}`, {
+    hint: `berth files ${formatImage(image)} --layer ${layer}`,
+  })
+}

@@ -1,0 +1,239 @@
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createUpstream, type Upstream } from '../../src/upstream/upstream.ts'
+import { makeIndex, type TestImage, type TestIndex } from '../image.ts'
+import { describeWith, must, program } from '../programs.ts'
+import { file, folder, hardLink, makeLayered, makeTar, pack, symlink } from '../tar.ts'
+import { SITES, type Site } from './registry-sites.ts'
+import { openVerbShell, type VerbShell } from './verb-shell.ts'
+
+const TIME = 1_767_323_045
+
+const BASE = makeTar([
+  folder('bin/'),
+  file('bin/sh', '#!', { mode: 0o4755, modified: TIME }),
+  folder('etc/'),
+  file('etc/passwd', 'root:0\n', { modified: TIME }),
+  file('etc/motd', 'hello\n'),
+  symlink('etc/link', '/etc/passwd'),
+  file('old', 'x'),
+])
+const NEXT = makeTar([
+  folder('etc/'),
+  file('etc/passwd', 'kim:1\n', { uid: 7, gid: 8, modified: TIME }),
+  file('.wh.old'),
+])
+const TOP = makeTar([
+  folder('app/'),
+  file('app/run', 'run\n', { mode: 0o755, modified: TIME }),
+  hardLink('app/again', 'app/run'),
+])
+
+const PACKED = makeLayered([
+  { bytes: BASE, packing: 'gzip' },
+  { bytes: NEXT, packing: 'zstd' },
+  { bytes: TOP, packing: 'none' },
+])
+const DOCKER = makeLayered([{ bytes: BASE }, { bytes: NEXT }, { bytes: TOP, packing: 'none' }], { format: 'docker' })
+const ARM = makeLayered([{ bytes: makeTar([file('arm', 'arm\n')]) }], { architecture: 'arm64' })
+const CUT = pack(NEXT, 'gzip')
+const HOSTILE = {
+  bomb: makeLayered([
+    { bytes: BASE, packed: Buffer.concat(Array<Uint8Array>(6).fill(pack(new Uint8Array(2 ** 26), 'gzip'))) },
+  ]),
+  cut: makeLayered([{ bytes: BASE }, { bytes: NEXT, packed: CUT.subarray(0, CUT.length - 10) }]),
+  text: makeLayered([{ bytes: Buffer.from('{"no": "archive"}'.repeat(50)), packing: 'none' }]),
+  names: makeLayered([
+    { bytes: makeTar([file('../../etc/shadow', 'S'), file('/abs', 'A'), file('a\u001b[2Jb', 'E'), symlink('l', 'l')]) },
+  ]),
+  pax: makeLayered([{ bytes: makeTar([{ name: 'p', flag: 'x', size: 7_000_000_000 }]) }]),
+}
+
+async function* only(bytes: Uint8Array): AsyncIterable<Uint8Array> {
+  yield bytes
+}
+
+const NAMES = ['Berth with its own users, over TLS', 'docker-registry that is open']
+
+describeWith(['docker-registry', 'htpasswd', 'openssl'], 'a look into images', () => {
+  describe.each(NAMES)('of %s', (site) => {
+    let home: string
+    let at: Site
+    let shell: VerbShell
+    let app: string
+    let upstream: Upstream
+
+    async function push(tag: string, image: TestImage | TestIndex) {
+      const target = { registry: at.registry, repository: 'team/app' }
+      for (const { config, layers, manifest } of 'images' in image ? image.images : [image]) {
+        for (const { digest, bytes } of [config, ...layers]) {
+          await upstream.blobs.put(target, {
+            digest,
+            size: bytes.byteLength,
+            open: (start) => only(bytes.subarray(start)),
+          })
+        }
+        await upstream.putManifest(target, manifest.digest, manifest)
+      }
+      await upstream.putManifest(target, tag, image.manifest)
+    }
+
+    beforeAll(async () => {
+      home = mkdtempSync(join(tmpdir(), 'berth-look-'))
+      const start = SITES[site]
+      if (start === undefined) throw new Error(site)
+      at = await start(home)
+      const { user, caFile } = at
+      shell = openVerbShell(home, caFile === undefined ? [] : ['--ca-file', caFile])
+      if (user !== undefined) {
+        await shell.runWith(user.password, 'login', at.registry, '-u', user.username, '--password-stdin')
+      }
+      app = `${at.registry}/team/app`
+      upstream = createUpstream({ env: {}, home, userAgent: 'test', now: Date.now, as: user, caFile, certDirs: [] })
+      for (const [tag, image] of Object.entries({
+        packed: PACKED,
+        docker: DOCKER,
+        multi: makeIndex([PACKED, ARM]),
+        ...HOSTILE,
+      })) {
+        await push(tag, image)
+      }
+    })
+    afterAll(async () => {
+      await at?.dispose()
+      rmSync(home, { recursive: true, force: true })
+    })
+
+    test('files', async () => {
+      const files = async (...args: string[]) => (await shell.run('files', ...args)).out
+      const all = '/app/\n/app/again\n/app/run\n/bin/\n/bin/sh\n/etc/\n/etc/link\n/etc/motd\n/etc/passwd\n'
+      for (const tag of ['packed', 'docker', 'multi']) {
+        expect(await files(`${app}:${tag}`, '-p', 'linux/amd64')).toBe(all)
+      }
+      expect(await files(`${app}:multi`, '-p', 'linux/arm64')).toBe('/arm\n')
+      expect(await files(`${app}:packed`, 'etc')).toBe('/etc/link\n/etc/motd\n/etc/passwd\n')
+      expect(await files(`${app}:packed`, '/etc/link')).toBe('/etc/passwd\n')
+      expect(await files(`${app}:packed`, '-l', '/bin')).toBe(
+        'MODE        OWNER  SIZE  MODIFIED              LAYER  NAME\n' +
+          '-rwsr-xr-x  0:0    2     2026-01-02T03:04:05Z  1      /bin/sh\n',
+      )
+      expect(await files(`${app}:packed`, '-l', '--layer', '2')).toBe(
+        'MODE        OWNER  SIZE  MODIFIED              LAYER  NAME\n' +
+          'drwxr-xr-x  0:0    0     1970-01-01T00:00:00Z  2      /etc/\n' +
+          '-rw-r--r--  7:8    6     2026-01-02T03:04:05Z  2      /etc/passwd\n' +
+          '-rw-r--r--  0:0    0     1970-01-01T00:00:00Z  2      /.wh.old\n',
+      )
+      const [, second] = PACKED.layers
+      expect(await files(`${app}:packed`, '--layer', second?.digest.slice(0, 20) ?? '')).toBe(
+        '/etc/\n/etc/passwd\n/.wh.old\n',
+      )
+      const [row] = JSON.parse(await files(`${app}:packed`, '/etc/passwd', '-f', 'json')).files
+      expect(row).toEqual({
+        ...{ path: '/etc/passwd', type: 'file', mode: '0644', uid: 7, gid: 8, size: 6 },
+        ...{ modified: '2026-01-02T03:04:05Z', link: null, layer: second?.digest, layerNumber: 2 },
+      })
+      expect(await files(`${app}:packed`, '/etc', '-f', '{{.Type}} {{.Path}}')).toBe(
+        'symlink /etc/link\nfile /etc/motd\nfile /etc/passwd\n',
+      )
+    })
+
+    test('cat', async () => {
+      const cat = async (...args: string[]) => await shell.run('cat', ...args)
+      const shown = (out: string) => ({ out, error: '', code: 0 })
+      for (const tag of ['packed', 'docker']) {
+        expect(await cat(`${app}:${tag}`, '/etc/passwd')).toEqual(shown('kim:1\n'))
+        expect(await cat(`${app}:${tag}`, 'etc/link')).toEqual(shown('kim:1\n'))
+        expect(await cat(`${app}:${tag}`, 'etc/motd')).toEqual(shown('hello\n'))
+        expect(await cat(`${app}:${tag}`, 'app/again')).toEqual(shown('run\n'))
+        expect(await cat(`${app}:${tag}`, 'etc/passwd', '--layer', '1')).toEqual(shown('root:0\n'))
+      }
+      const failed = (error: string, code: number) => ({ out: '', error, code })
+      expect(await cat(`${app}:packed`, '/old')).toEqual(
+        failed(`berth: ${app}:packed has no /old\nHint: berth files ${app}:packed\n`, 2),
+      )
+      expect(await cat(`${app}:packed`, '/etc')).toEqual(
+        failed(`berth: ${app}:packed has a directory at /etc\nHint: berth files ${app}:packed /etc\n`, 1),
+      )
+      expect(await cat(`${app}:packed`, '/old', '--layer', '9')).toEqual(
+        failed(`berth: ${app}:packed has 3 layers, and none that is 9\nHint: berth layers ${app}:packed\n`, 2),
+      )
+      expect(await cat(`${app}:packed`, '/old', '--limit', 'much')).toMatchObject({ out: '', code: 64 })
+    })
+
+    test('what is hostile is told in a line', async () => {
+      const { digest } = HOSTILE.bomb.layers[0] ?? { digest: '' }
+      const layer = `layer ${digest} (application/vnd.oci.image.layer.v1.tar+gzip)`
+      expect(await shell.run('files', `${app}:bomb`, '--limit', 'layer=1MiB')).toEqual({
+        out: '',
+        error: `berth: ${layer} expands to more than 1 MiB\nHint: to read it all the same add --limit layer=4MiB\n`,
+        code: 1,
+      })
+      expect(await shell.run('files', `${app}:bomb`)).toMatchObject({
+        code: 1,
+        error: expect.stringContaining('zip bomb\nHint: '),
+      })
+      expect(await shell.run('files', `${app}:bomb`, '--limit', 'ratio=2000')).toEqual({ out: '', error: '', code: 0 })
+      expect(await shell.run('files', `${app}:cut`)).toMatchObject({
+        out: '',
+        code: 1,
+        error: expect.stringContaining('is damaged: its gzip stream ends too early\n'),
+      })
+      expect(await shell.run('cat', `${app}:text`, 'x')).toMatchObject({
+        out: '',
+        code: 1,
+        error: expect.stringContaining('is no tar archive\n'),
+      })
+      expect(await shell.run('files', `${app}:pax`)).toMatchObject({
+        out: '',
+        code: 1,
+        error: expect.stringContaining('a header of 7000000000 bytes'),
+      })
+      expect(await shell.run('files', `${app}:names`)).toEqual({
+        out: '/a\\u{1b}[2Jb\n/abs\n/etc/\n/etc/shadow\n/l\n',
+        error: `warning: ${app}:names has a name that leads out of it or means nothing, such as "../../etc/shadow"\n`,
+        code: 0,
+      })
+      expect((await shell.run('cat', `${app}:names`, '../../../etc/shadow')).out).toBe('S')
+      expect(await shell.run('cat', `${app}:names`, 'l')).toMatchObject({
+        out: '',
+        code: 1,
+        error: expect.stringContaining('in a circle'),
+      })
+    })
+  })
+})
+
+describeWith(['buildah', 'docker-registry'], 'an image that buildah made', () => {
+  test('is seen as buildah sees it', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'berth-look-'))
+    const site = await (SITES['docker-registry that is open'] as (folder: string) => Promise<Site>)(folder)
+    try {
+      const storage = ['--root', join(folder, 'root'), '--runroot', join(folder, 'run'), '--storage-driver', 'vfs']
+      const buildah = (...args: string[]) => must([program('buildah'), ...storage, ...args])
+      mkdirSync(join(folder, 'in/sub'), { recursive: true })
+      writeFileSync(join(folder, 'in/one'), 'one\n')
+      writeFileSync(join(folder, 'in/sub/two'), 'two\n')
+      const image = `${site.registry}/built:v1`
+      const first = (await buildah('from', 'scratch')).trim()
+      await buildah('copy', '-q', first, join(folder, 'in'), '/data')
+      await buildah('commit', '-q', first, 'first')
+      const second = (await buildah('from', '--pull-never', 'localhost/first')).trim()
+      const mount = (await buildah('mount', second)).trim()
+      rmSync(join(mount, 'data/one'))
+      writeFileSync(join(mount, 'data/three'), 'three\n')
+      await buildah('umount', second)
+      await buildah('commit', '-q', second, 'second')
+      await buildah('push', '-q', '--tls-verify=false', 'localhost/second', `docker://${image}`)
+      const shell = openVerbShell(folder)
+      expect((await shell.run('files', image)).out).toBe('/data/\n/data/sub/\n/data/sub/two\n/data/three\n')
+      expect((await shell.run('cat', image, 'data/three')).out).toBe('three\n')
+      expect((await shell.run('cat', image, 'data/sub/two')).out).toBe('two\n')
+      expect((await shell.run('cat', image, 'data/one')).code).toBe(2)
+    } finally {
+      await site.dispose()
+      rmSync(folder, { recursive: true, force: true })
+    }
+  })
+})
