@@ -12,6 +12,7 @@ import type { Blobs } from './registry/blobs.ts'
 import { type CollectionTerms, type Collector, createCollector } from './registry/collect.ts'
 import { type CollectionRuns, createCollectionRuns } from './registry/collect-runs.ts'
 import type { Manifests } from './registry/manifests.ts'
+import type { Traffic } from './registry/pace.ts'
 import type { QuotaBook } from './registry/quotas.ts'
 import { createSweep } from './registry/sweep.ts'
 import type { Uploads } from './registry/uploads.ts'
@@ -49,15 +50,30 @@ export function createUpkeep(deps: {
   /** When the database was written last before this start. */
   lastUse: number | undefined
   isHeld: () => boolean
+  traffic: Traffic
   log: Log
   now: Clock['now']
   newId: Clock['newId']
 }): Upkeep {
-  const { metadata, storage, blobs, manifests, uploads, config, background, lastUse, isHeld, log, now, newId } = deps
+  const {
+    metadata,
+    storage,
+    blobs,
+    manifests,
+    uploads,
+    config,
+    background,
+    lastUse,
+    isHeld,
+    traffic,
+    log,
+    now,
+    newId,
+  } = deps
   let stopping = false
   const clock = () => createClockGuard({ now, lastUse, log })
   const collector = createCollector({
-    ...{ metadata, storage, blobs, manifests, now, isHeld },
+    ...{ metadata, storage, blobs, manifests, now, isHeld, traffic },
     terms: () => termsOf(config()),
     isStopping: () => stopping,
   })

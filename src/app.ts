@@ -41,6 +41,7 @@ import { createBlobs } from './registry/blobs.ts'
 import { createCatalog } from './registry/catalog.ts'
 import { createImmutableTags } from './registry/immutable.ts'
 import { createManifests } from './registry/manifests.ts'
+import { createTraffic, type Traffic } from './registry/pace.ts'
 import { createPullCounts } from './registry/pull-counts.ts'
 import { createQuotas } from './registry/quotas.ts'
 import { createReferrers } from './registry/referrers.ts'
@@ -62,6 +63,8 @@ export interface App {
   tokens: Fetch | undefined
   /** The API for whoever may open the control socket. */
   control: (request: Request) => Promise<Response>
+  /** What clients do; to be told how many requests are pending. */
+  traffic: Traffic
   /** Everything that is counted. */
   metrics: Metrics
   accounts: Accounts
@@ -138,6 +141,7 @@ export async function createApp(
 
     let policy = policyOf(config)
     const turns = createTurns()
+    const traffic = createTraffic()
     const delay = () => settings.gc.delayMs
     const caches = { manifest: { requests: 0, hits: 0 }, blob: { requests: 0, hits: 0 } }
     const { blobs: remembered } = config.cache
@@ -174,7 +178,7 @@ export async function createApp(
     owned.closers.push(() => copying.stop())
     const startUpkeep = () =>
       createUpkeep({
-        ...{ metadata, storage, blobs, manifests, uploads, quotas, watch, log, now, newId },
+        ...{ metadata, storage, blobs, manifests, uploads, quotas, watch, traffic, log, now, newId },
         policy: () => policy,
         config: () => settings,
         // Nothing may be collected of what is not wholly adopted.
@@ -262,6 +266,7 @@ export async function createApp(
         logger: createRequestLogger({ log, every: next.log.requests, clientAddress }),
         meter,
         tracer,
+        traffic,
         health,
         probes,
         prefix,
@@ -313,6 +318,7 @@ export async function createApp(
           ? undefined
           : (request, connection) => (current().identity.standalone ?? notThere)(request, connection),
       control: async (request) => (await api?.(request, { caller: OPERATOR_CALLER })) ?? notThere(),
+      traffic,
       metrics,
       accounts: services.accounts,
       hasAccounts: config.tokenServer?.databaseUsers === true,

@@ -113,6 +113,7 @@ export async function startApp(
       onAnswer,
       onError,
     })
+    app.traffic.pending = registry.pending
     const secured: Secured<Config>[] = [
       [registry, ({ http }) => keeper.filesOf(http.tls)],
       [tokens, (next) => keeper.filesOf(next.tokenServer?.tls)],

@@ -26,6 +26,8 @@ export interface Listener {
   port: number | undefined
   /** Whether it listens on every address of the machine. */
   everywhere: boolean
+  /** Requests that are not wholly answered: their bodies may still be on their way, in either direction. */
+  pending(): number
   /**
    * Answers new connections with these files' certificate as it is now; open ones go on with the old one. Resolves to whether
    * anything changed. @throws Error with a text for the user when they cannot be used: the old certificate stays.
@@ -150,6 +152,7 @@ export async function listen(options: ListenOptions): Promise<Listener> {
     url,
     port: server.port,
     everywhere: address.kind === 'tcp' && isEvery(address.hostname),
+    pending: () => [...retired, server].reduce((sum, { pendingRequests }) => sum + pendingRequests, 0),
     renew(next) {
       renewing = renewing.then(
         () => renew(next),

@@ -2,6 +2,7 @@ import type { Gate, Subject, Verdict } from '../auth/gate.ts'
 import { RegistryError } from '../oci/error.ts'
 import { parseRepositoryName } from '../oci/name.ts'
 import { type Access, pullable } from '../oci/scope.ts'
+import type { Traffic } from '../registry/pace.ts'
 import type { Health } from '../telemetry/health.ts'
 import type { Tracer } from '../telemetry/trace.ts'
 import { type Asked, createUrlReader } from './asked.ts'
@@ -36,6 +37,8 @@ export interface ServerDeps {
   meter: RequestMeter | undefined
   /** Undefined: nothing is traced. */
   tracer: Tracer | undefined
+  /** Who waits for clients counts on it. */
+  traffic?: Pick<Traffic, 'arrivals'> | undefined
   health: Health
   probes: Probes
   prefix: string
@@ -54,7 +57,7 @@ export type Fetch = (request: Request, connection: Connection) => Response | Pro
 
 /** The registry's pipeline: path → route → access → handler → headers. Every error ends in `errors.ts`. */
 export function createServer(deps: ServerDeps): Fetch {
-  const { gate, logger, meter, tracer, health, probes, prefix } = deps
+  const { gate, logger, meter, tracer, health, probes, prefix, traffic = { arrivals: 0 } } = deps
   const rows = [...Map.groupBy(deps.routes, (route) => route.resource)]
   const allow = new Map(rows.map(([resource, routes]) => [resource, allowed(routes)]))
   const methodsOf = new Map(
@@ -72,6 +75,7 @@ export function createServer(deps: ServerDeps): Fetch {
     // Outside of everything else: they ask about the server, and no repository can be called so.
     const probed = path.length <= LONGEST_PROBE ? probes(request, path) : undefined
     if (probed !== undefined) return probed
+    traffic.arrivals++
     const trail = createTrail(request, connection, performance.now())
     if (tracer === undefined) return pass(trail, asked)
     const { secure } = connection

@@ -1,8 +1,10 @@
-import type { Handle } from './database.ts'
-import type { CollectedKind, Tally } from './metadata.ts'
+import type { Handle, Tables } from './database.ts'
+import type { Tally } from './metadata.ts'
 import { statement } from './statement.ts'
 
-const add = statement((trx, { kind, count, bytes }: Tally & { kind: CollectedKind }) =>
+type Kind = Tables['collected']['kind']
+
+const add = statement((trx, { kind, count, bytes }: Tally & { kind: Kind }) =>
   trx
     .insertInto('collected')
     .values({ kind, count, bytes })
@@ -15,6 +17,6 @@ const add = statement((trx, { kind, count, bytes }: Tally & { kind: CollectedKin
 )
 
 /** Adds to what the collector has taken so far. */
-export async function countCollected(trx: Handle, kind: CollectedKind, { count, bytes }: Tally): Promise<void> {
+export async function countCollected(trx: Handle, kind: Kind, { count, bytes }: Tally): Promise<void> {
   await add(trx, { kind, count, bytes })
 }

@@ -35,7 +35,7 @@ export async function status(read: Handle): Promise<CollectionStatus> {
     upload: { count: 0, bytes: 0 },
   }
   for (const { kind, count, bytes } of await read.selectFrom('collected').selectAll().execute()) {
-    collected[kind] = { count, bytes }
+    if (kind !== 'portion') collected[kind] = { count, bytes }
   }
   return {
     links,

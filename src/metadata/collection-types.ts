@@ -144,7 +144,8 @@ export interface Rehearsal {
 
 /**
  * The collector's steps. Each is one short transaction; any number of collectors may call them side by side. A crash
- * between any two leaves what the next cycle goes on with.
+ * between any two leaves what the next cycle goes on with. They are relaxed, for a sync a candidate would hold up everybody's:
+ * a power cut may bring back what they took, so `sync` comes before anything is unlinked.
  */
 export interface Collection {
   /** Candidates that are due, the longest waiting first. */
@@ -168,7 +169,9 @@ export interface Collection {
   purge(trash: TrashCandidate, now: number): Promise<Outcome>
   /** What is under that id in the trash, and the links of its repository to blobs that it holds. */
   buried(id: number): Promise<{ trash: TrashCandidate; links: LinkCandidate[] } | undefined>
-  /** After the bytes were unlinked: their key is free again, and the row of a blob that is `deleting` goes. Relaxed. */
+  /** Resolves when nothing that was done before can be undone by a power cut any more. */
+  sync(): Promise<void>
+  /** After the bytes were unlinked: their key is free again, and the row of a blob that is `deleting` goes. */
   forget(object: ObjectCandidate): Promise<void>
   /** Puts the candidate off until `notBefore`, and counts the attempt. */
   postpone(candidate: Candidate, notBefore: number): Promise<void>

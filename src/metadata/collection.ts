@@ -26,29 +26,29 @@ import { why } from './why.ts'
  * repository is taken already, another collector or a push is at work there: the candidate waits for the next cycle.
  */
 export function collection(database: Database): Collection {
-  const durably = <T>(body: (trx: Handle) => Promise<T>) => database.transaction(body, { durable: true })
+  const relaxed = <T>(body: (trx: Handle) => Promise<T>) => database.transaction(body, { durable: false })
   return {
     ...candidates(database),
     ...strays(database),
-    takeLink: (link, due) => durably((trx) => takeLink(trx, link, due)),
-    takeManifest: (manifest, due, destination) => durably((trx) => takeManifest(trx, manifest, due, destination)),
-    purge: (trash, now) => durably((trx) => purge(trx, trash, now)),
+    takeLink: (link, due) => relaxed((trx) => takeLink(trx, link, due)),
+    takeManifest: (manifest, due, destination) => relaxed((trx) => takeManifest(trx, manifest, due, destination)),
+    purge: (trash, now) => relaxed((trx) => purge(trx, trash, now)),
 
-    forget({ key, digest, size }) {
-      return database.transaction(
-        async (trx) => {
-          await lockWholeBlob(trx, { digest })
-          const [object] = (await removeDiscarded(trx, { key })).rows
-          if (object === undefined) return
-          const row = await removeMarked(trx, { digest, key })
-          const isBlob = object.kind === 'blob' && (row.numAffectedRows ?? 0n) > 0n
-          await countCollected(trx, isBlob ? 'blob' : 'copy', { count: 1, bytes: size })
-        },
-        { durable: false },
-      )
-    },
+    // SQLite writes no row, and so syncs no log, when nothing in it changes.
+    sync: () =>
+      database.transaction((trx) => countCollected(trx, 'portion', { count: 1, bytes: 0 }), { durable: true }),
 
-    count: (kind, tally) => database.transaction((trx) => countCollected(trx, kind, tally), { durable: false }),
+    forget: ({ key, digest, size }) =>
+      relaxed(async (trx) => {
+        await lockWholeBlob(trx, { digest })
+        const [object] = (await removeDiscarded(trx, { key })).rows
+        if (object === undefined) return
+        const row = await removeMarked(trx, { digest, key })
+        const isBlob = object.kind === 'blob' && (row.numAffectedRows ?? 0n) > 0n
+        await countCollected(trx, isBlob ? 'blob' : 'copy', { count: 1, bytes: size })
+      }),
+
+    count: (kind, tally) => relaxed((trx) => countCollected(trx, kind, tally)),
     status: () => status(database.read),
     garbage: (after, limit) => garbage(database.read, after, limit),
     heldByTrash: (after, limit) => heldByTrash(database.read, after, limit),

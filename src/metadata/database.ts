@@ -52,8 +52,8 @@ export interface Tables {
   repository_pulls: PullsColumns & { repository_id: number }
   /** `tag` is `''` for the manifest itself. */
   trash_pulls: PullsColumns & { trash_id: number; tag: string }
-  /** How much the collector has taken so far. */
-  collected: { kind: CollectedKind; count: number; bytes: number }
+  /** How much the collector has taken so far; `portion`: how often it went on to unlink what it had marked. */
+  collected: { kind: CollectedKind | 'portion'; count: number; bytes: number }
   immutable_rules: ImmutableRulesTable
   /** One for each blob whose state is `damaged`. */
   damaged_blobs: { digest: Digest; reason: DamageReason; found_at: number }

@@ -15,6 +15,7 @@ import type { Storage } from '../storage/storage.ts'
 import type { Blobs } from './blobs.ts'
 import { createTotals, type Totals } from './collect-totals.ts'
 import type { Manifests } from './manifests.ts'
+import { createPace, createTraffic, GENTLE, HURRIED, type Pace, type Traffic } from './pace.ts'
 
 /** How long things wait for the collector. Milliseconds. */
 export interface CollectionTerms {
@@ -24,7 +25,7 @@ export interface CollectionTerms {
   untagged: 'keep' | number
   /** Manifests in the trash, from when they were deleted. */
   window: number
-  /** Candidates that are looked at side by side. */
+  /** Candidates that are looked at side by side while clients are served; more while they are not. */
   workers: number
 }
 
@@ -64,17 +65,26 @@ export type Purged = 'purged' | 'unknown' | 'held'
 
 /** Milliseconds for which what nothing ever needed is left alone, whatever a hurried cycle asks for. */
 const HOUR = 3_600_000
+/** Turns in one while nobody is served: whoever comes then waits for it once, some milliseconds. */
+const QUIET_TURN = 4
 /** Candidates that one look brings. */
 const PORTION = 100
 const FIRST_RETRY = 5 * 60_000
 const LAST_RETRY = 24 * HOUR
+
+/** What the steps of one cycle have in common. */
+interface Cycle {
+  pace: Pace
+  events: CollectionEvents
+}
 
 const NO_HURRY: CollectionMode = { immediately: false, untagged: false }
 
 /**
  * Online garbage collection. Each candidate is decided in one short transaction of the database, where pushes and mounts
  * meet it; nothing else is held meanwhile. Blobs go in three steps: a mark that makes them invisible, the unlinking, the
- * removal of the row; a crash between any two leaves a mark that the next cycle finds.
+ * removal of the row; a crash between any two leaves a mark that the next cycle finds. Marks are synced once for all that are
+ * unlinked together. Between two turns, clients have the disk and the database for themselves (see `createPace`).
  */
 export function createCollector(deps: {
   metadata: Metadata
@@ -87,9 +97,14 @@ export function createCollector(deps: {
   isStopping?: () => boolean
   /** Whether a backup runs: nothing is unlinked then, for its snapshot may name what was marked since. */
   isHeld?: () => boolean
+  /** Clients that are served meanwhile, who must not notice. */
+  traffic?: Traffic
 }): Collector {
   const { metadata, storage, blobs, manifests, terms, now, isStopping = () => false, isHeld = () => false } = deps
+  const { traffic = createTraffic() } = deps
   const { collection } = metadata
+  const gently = createPace(traffic, GENTLE)
+  const hurriedly = createPace(traffic, HURRIED)
 
   function plan({ immediately, untagged }: CollectionMode): RehearsalPlan {
     const { delay, untagged: age, window } = terms()
@@ -113,25 +128,29 @@ export function createCollector(deps: {
     return { trashBefore, manifests: { due, destination }, links }
   }
 
-  /** Looks at candidates until there are none, or others have all that are left. */
+  /** Looks at candidates, a few in a turn, until there are none, or others have all that are left. */
   async function exhaust<C extends Candidate>(
+    { pace, events }: Cycle,
     find: () => Promise<C[]>,
     take: (candidate: C) => Promise<Outcome>,
-    events: CollectionEvents,
-    afterPortion: () => Promise<void> = async () => {},
+    {
+      before = async () => {},
+      after = async () => {},
+    }: { before?: () => Promise<void>; after?: () => Promise<void> } = {},
   ): Promise<void> {
     while (!isStopping()) {
-      const found = await find()
+      const found = await pace.turn(find)
+      if (found.length > 0) await before()
       let busy = 0
-      const next = found[Symbol.iterator]()
-      const lane = async () => {
-        for (const candidate of next) {
-          if (isStopping()) return
-          if ((await attempt(candidate, take, events)).kind === 'busy') busy++
-        }
+      const each = async (candidate: C) => {
+        if ((await attempt(candidate, take, events)).kind === 'busy') busy++
       }
-      await Promise.all(Array.from({ length: Math.min(terms().workers, found.length) }, lane))
-      await afterPortion()
+      for (let start = 0; start < found.length && !isStopping(); ) {
+        const turn = found.slice(start, start + terms().workers * (pace.isQuiet() ? QUIET_TURN : 1))
+        await pace.turn(() => Promise.all(turn.map(each)))
+        start += turn.length
+      }
+      await after()
       if (found.length === busy) return
     }
   }
@@ -161,17 +180,19 @@ export function createCollector(deps: {
     })
   }
 
-  async function unlinkAll(events: CollectionEvents): Promise<void> {
+  async function unlinkAll(cycle: Cycle): Promise<void> {
     if (isHeld()) return
     const time = now()
     await exhaust<ObjectCandidate>(
+      cycle,
       () => collection.objects(time, PORTION),
       async (object) => {
         const outcome = await unlink(object)
-        if (outcome.kind === 'taken') events.unlinked?.(object)
+        if (outcome.kind === 'taken') cycle.events.unlinked?.(object)
         return outcome
       },
-      events,
+      // A row that a power cut brings back must have its bytes.
+      { before: () => cycle.pace.turn(() => collection.sync()) },
     )
   }
 
@@ -186,19 +207,21 @@ export function createCollector(deps: {
 
     async cycle(mode = NO_HURRY, given = {}) {
       const { totals, events } = createTotals(given)
+      const cycle: Cycle = { events, pace: mode.immediately ? hurriedly : gently }
       // Of a cycle that a crash ended.
-      await unlinkAll(events)
+      await unlinkAll(cycle)
       const { trashBefore, manifests: untagged, links } = plan(mode)
       // Before its children, which a restored index would lack.
       if (trashBefore !== undefined) {
         await exhaust<TrashCandidate>(
+          cycle,
           () => collection.trash(trashBefore, links.now, PORTION),
           (trash) => purge(trash, events),
-          events,
         )
       }
       if (untagged !== undefined) {
         await exhaust<ManifestCandidate>(
+          cycle,
           () => collection.manifests(untagged.due, PORTION),
           async (manifest) => {
             const { repository, digest } = manifest
@@ -209,21 +232,20 @@ export function createCollector(deps: {
             events.manifest?.(manifest)
             return outcome
           },
-          events,
         )
       }
       await exhaust<LinkCandidate>(
+        cycle,
         () => collection.links(links, PORTION),
         async (link) => {
           const outcome = await blobs.collecting(link.digest, () => collection.takeLink(link, links))
           if (outcome.kind === 'taken') for (const blob of outcome.discarded) events.blob?.(blob)
           return outcome
         },
-        events,
         // However much there is: space comes back from the beginning.
-        () => unlinkAll(events),
+        { after: () => unlinkAll(cycle) },
       )
-      await unlinkAll(events)
+      await unlinkAll(cycle)
       return totals
     },
 
@@ -235,22 +257,24 @@ export function createCollector(deps: {
       if (kind !== 'taken') return kind === 'busy' ? 'held' : 'unknown'
       const due: Due = { now: now(), before: -1, causes: ['deleted'] }
       for (const link of found.links) await blobs.collecting(link.digest, () => collection.takeLink(link, due))
-      await unlinkAll(events)
+      await unlinkAll({ events, pace: hurriedly })
       return 'purged'
     },
 
     async relieve(isShort, given = {}) {
       const { events } = createTotals(given)
+      const cycle: Cycle = { events, pace: hurriedly }
       let purged = 0
       while (!isStopping() && !isHeld() && (await isShort())) {
         const found = await collection.trash(Number.MAX_SAFE_INTEGER, now(), RELIEF)
         let taken = 0
         for (const trash of found) {
-          if ((await attempt(trash, (each) => purge(each, events), events)).kind === 'taken') taken++
+          const { kind } = await cycle.pace.turn(() => attempt(trash, (each) => purge(each, events), events))
+          if (kind === 'taken') taken++
         }
         purged += taken
         if (taken === 0) break
-        await unlinkAll(events)
+        await unlinkAll(cycle)
       }
       return purged
     },

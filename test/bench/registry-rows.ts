@@ -8,8 +8,10 @@ export interface Rows {
   /** That manifests need, ten each; every manifest has one tag. A multiple of 10; their bytes are not there. */
   blobs: number
   repositories: number
-  /** Blobs that nothing needs, and that wait for the collector since long ago. */
+  /** Blobs that nothing needs, and that wait for the collector. */
   garbage: number
+  /** When the first of `portions` of the garbage began to wait, and how much later each other one did; all long ago otherwise. Milliseconds. */
+  waiting?: { since: number; later: number; portions: number }
   /** Bytes of each of these in storage; 0: there is no file to unlink. */
   garbageBytes: number
 }
@@ -25,7 +27,7 @@ const MANIFEST = 'application/vnd.oci.image.manifest.v1+json'
 
 /** Writes the rows into a new database below `data`, as pushes would have left them, and the files of the garbage. */
 export async function writeRows(data: string, rows: Rows): Promise<void> {
-  const { blobs, repositories, garbage, garbageBytes } = rows
+  const { blobs, repositories, garbage, garbageBytes, waiting = { since: 1, later: 0, portions: 1 } } = rows
   mkdirSync(data, { recursive: true })
   const path = join(data, 'berth.db')
   await (await openSqlite({ path, now: () => 1 })).close()
@@ -42,6 +44,7 @@ export async function writeRows(data: string, rows: Rows): Promise<void> {
   // Half of the manifests are in the first repository: the even ones.
   const repositoryOf = (manifest: string) =>
     `(CASE WHEN (${manifest}) % 2 = 0 THEN 1 ELSE ((${manifest}) % ${repositories}) + 1 END)`
+  const since = `${waiting.since} + ${waiting.later} * ((i - ${blobs + 1}) * ${waiting.portions} / ${Math.max(garbage, 1)})`
   // Ten blobs in a row are those of one manifest.
   const holder = '(((i - 1) / 10) + 1)'
   const manifests = blobs / 10
@@ -88,7 +91,7 @@ export async function writeRows(data: string, rows: Rows): Promise<void> {
     insert(
       garbage,
       `link_reviews (repository_id, digest, since, freed, attempts, not_before)
-        SELECT (i % ${repositories}) + 1, ${digest}, 1, 0, 0, 0`,
+        SELECT (i % ${repositories}) + 1, ${digest}, ${since}, 0, 0, 0`,
       blobs + 1,
     )
   })()
