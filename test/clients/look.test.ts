@@ -2,8 +2,9 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { bytesText } from '../../src/cli/progress.ts'
 import { createUpstream, type Upstream } from '../../src/upstream/upstream.ts'
-import { makeIndex, type TestImage, type TestIndex } from '../image.ts'
+import { type Content, makeArtifact, makeIndex, type TestImage, type TestIndex } from '../image.ts'
 import { describeWith, must, program } from '../programs.ts'
 import { file, folder, hardLink, makeLayered, makeTar, pack, symlink } from '../tar.ts'
 import { SITES, type Site } from './registry-sites.ts'
@@ -36,8 +37,18 @@ const PACKED = makeLayered([
   { bytes: NEXT, packing: 'zstd' },
   { bytes: TOP, packing: 'none' },
 ])
-const DOCKER = makeLayered([{ bytes: BASE }, { bytes: NEXT }, { bytes: TOP, packing: 'none' }], { format: 'docker' })
+const HISTORY = [
+  { created_by: `/bin/sh -c #(nop) ADD file:${'a'.repeat(64)} in / ` },
+  { created_by: 'RUN /bin/sh -c a && \t\tb # buildkit' },
+  { created_by: 'CMD ["sh\u001b"]', empty_layer: true },
+]
+const DOCKER = makeLayered([{ bytes: BASE }, { bytes: NEXT }, { bytes: TOP, packing: 'none' }], {
+  ...{ format: 'docker', config: { history: HISTORY } },
+})
 const ARM = makeLayered([{ bytes: makeTar([file('arm', 'arm\n')]) }], { architecture: 'arm64' })
+const MULTI = makeIndex([PACKED, ARM])
+const SIGNATURE = makeArtifact({ seed: 'sig', artifactType: 'application/x-sig', subject: PACKED.manifest })
+const NOTE = makeArtifact({ seed: 'note', artifactType: 'application/x-note', subject: SIGNATURE.manifest })
 const CUT = pack(NEXT, 'gzip')
 const HOSTILE = {
   bomb: makeLayered([
@@ -95,7 +106,7 @@ describeWith(['docker-registry', 'htpasswd', 'openssl'], 'a look into images', (
       for (const [tag, image] of Object.entries({
         packed: PACKED,
         docker: DOCKER,
-        multi: makeIndex([PACKED, ARM]),
+        multi: MULTI,
         ...HOSTILE,
       })) {
         await push(tag, image)
@@ -160,6 +171,89 @@ describeWith(['docker-registry', 'htpasswd', 'openssl'], 'a look into images', (
         failed(`berth: ${app}:packed has 3 layers, and none that is 9\nHint: berth layers ${app}:packed\n`, 2),
       )
       expect(await cat(`${app}:packed`, '/old', '--limit', 'much')).toMatchObject({ out: '', code: 64 })
+    })
+
+    test('tree', async () => {
+      const refer = async (image: TestImage, subject: TestImage) => {
+        await push(image.manifest.digest, image)
+        // For a registry without the API of referrers.
+        await push(subject.manifest.digest.replace(':', '-'), makeIndex([image]))
+      }
+      await refer(SIGNATURE, PACKED)
+      await refer(NOTE, SIGNATURE)
+      const short = ({ digest }: { digest: string }) => digest.slice(0, 19)
+      const leaf = (content: { digest: string; bytes: Uint8Array }) =>
+        `${short(content)}  ${bytesText(content.bytes.length)}`
+      const whole = (...images: TestImage[]) =>
+        images
+          .flatMap(({ manifest, config, layers }) => [manifest, config, ...layers])
+          .reduce((sum, { bytes }) => sum + bytes.length, 0)
+      const [first, second, third] = PACKED.layers.map(leaf)
+      const all = whole(PACKED, ARM) + MULTI.manifest.bytes.length
+      expect(await shell.run('tree', `${app}:multi`)).toEqual({
+        out: [
+          `${app}:multi  index  ${short(MULTI.manifest)}  ${bytesText(all)}`,
+          `├── linux/amd64  image  ${short(PACKED.manifest)}  ${bytesText(whole(PACKED))}`,
+          `│   ├── config  ${leaf(PACKED.config)}`,
+          `│   ├── layer 1  ${first}`,
+          `│   ├── layer 2  ${second}`,
+          `│   ├── layer 3  ${third}`,
+          `│   └── refers to it  application/x-sig  ${short(SIGNATURE.manifest)}  ${bytesText(whole(SIGNATURE))}`,
+          `│       ├── config  ${leaf(SIGNATURE.config)}`,
+          `│       ├── layer 1  ${leaf(SIGNATURE.layers[0] as Content)}`,
+          `│       └── refers to it  application/x-note  ${short(NOTE.manifest)}  ${bytesText(whole(NOTE))}`,
+          `│           ├── config  ${leaf(NOTE.config)}`,
+          `│           └── layer 1  ${leaf(NOTE.layers[0] as Content)}`,
+          `└── linux/arm64  image  ${short(ARM.manifest)}  ${bytesText(whole(ARM))}`,
+          `    ├── config  ${leaf(ARM.config)}`,
+          `    └── layer 1  ${leaf(ARM.layers[0] as Content)}`,
+          '',
+        ].join('\n'),
+        error: '',
+        code: 0,
+      })
+      const json = JSON.parse((await shell.run('tree', `${app}:multi`, '-f', 'json', '--artifact-type', 'other')).out)
+      expect(json).toMatchObject({ name: `${app}:multi`, kind: 'index', size: all, referrers: [] })
+      expect(json.children[0]).toMatchObject({ platform: 'linux/amd64', digest: PACKED.manifest.digest, referrers: [] })
+      expect((await shell.run('discover', `${app}:packed`, '--no-trunc')).out).toContain(
+        `layer 1  ${PACKED.layers[0]?.digest}  `,
+      )
+    })
+
+    test('dockerfile', async () => {
+      const { out, error, code } = await shell.run('dockerfile', `${app}:docker`)
+      expect([error, code]).toEqual(['', 0])
+      const [top, , , ...rest] = out.split('\n')
+      expect(top).toBe(`# Made from the history of ${app}:docker (${DOCKER.manifest.digest}): close to the`)
+      expect(rest).toEqual(['FROM scratch', 'ADD <files> /', 'RUN a && \\', '    b', 'CMD ["sh\\u{1b}"]', ''])
+      expect(await shell.run('dockerfile', `${app}:packed`)).toEqual({
+        out: '',
+        error: `berth: ${app}:packed says nothing of how it was made\nHint: berth inspect --config ${app}:packed has what there is\n`,
+        code: 2,
+      })
+    })
+
+    test('search', async () => {
+      const search = (...args: string[]) => shell.run('search', ...args)
+      expect(await search('APP', at.registry)).toEqual({ out: 'team/app\n', error: '', code: 0 })
+      expect((await search('p', at.registry, '--tags', '--include-nothing')).code).toBe(64)
+      expect((await search('pack', at.registry, '--tags', '--full-ref')).out).toBe(`${app}:packed\n`)
+      expect(JSON.parse((await search('app', at.registry, '-f', 'json')).out)).toEqual({
+        ...{ registry: at.registry, term: 'app', complete: true },
+        results: [{ repository: 'team/app', tag: null }],
+      })
+      expect(await search('u', at.registry, '--tags', '-n', '1')).toEqual({
+        out: expect.stringMatching(/^team\/app:[a-z]+\n$/),
+        error: 'There is more: these are the first 1; add --limit 10\n',
+        code: 0,
+      })
+      expect(await search('nowhere', at.registry)).toEqual({
+        out: '',
+        error: `Nothing at ${at.registry} has "nowhere" in its name.\n`,
+        code: 0,
+      })
+      // Whoever is logged in to one registry means that.
+      expect(await search('app')).toMatchObject(at.user === undefined ? { code: 64 } : { out: 'team/app\n', code: 0 })
     })
 
     test('what is hostile is told in a line', async () => {

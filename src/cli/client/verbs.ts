@@ -37,6 +37,10 @@ export const VERBS: Readonly<Record<string, Verb>> = {
     summary: 'list the repositories of a registry',
     load: async () => (await import('./catalog.ts')).catalogCommand,
   },
+  search: {
+    summary: 'find repositories and tags by a part of their names',
+    load: async () => (await import('./search.ts')).searchCommand,
+  },
   ls: {
     summary: 'list the tags of a repository',
     load: async () => (await import('./ls.ts')).lsCommand,
@@ -60,6 +64,14 @@ export const VERBS: Readonly<Record<string, Verb>> = {
   history: {
     summary: 'show how an image was made',
     load: async () => (await import('./history.ts')).historyCommand,
+  },
+  dockerfile: {
+    summary: 'print a Dockerfile close to that of an image, from its history',
+    load: async () => (await import('./dockerfile.ts')).dockerfileCommand,
+  },
+  tree: {
+    summary: 'show what an image is made of, and what refers to it',
+    load: async () => (await import('./tree.ts')).treeCommand,
   },
   files: {
     summary: 'list the files of an image, or of one of its layers',
@@ -93,6 +105,8 @@ export const VERB_ALIASES: Readonly<Record<string, string>> = {
   tags: 'ls',
   'list-tags': 'ls',
   resolve: 'digest',
+  discover: 'tree',
+  referrers: 'tree',
   rm: 'delete',
   copy: 'cp',
 }

@@ -1,0 +1,112 @@
+import { Command } from 'commander'
+import { UpstreamError } from '../../upstream/error.ts'
+import { parseRegistry } from '../../upstream/reference.ts'
+import type { Upstream } from '../../upstream/upstream.ts'
+import { printable } from '../table.ts'
+import { type ConnectionFlags, connect, connectionOptions, parseCount } from './connection.ts'
+import type { ClientContext } from './context.ts'
+import { formatOption, lines, parseFormat, show } from './output.ts'
+
+interface SearchFlags extends ConnectionFlags {
+  tags?: true
+  limit: number
+  repositories: number
+  fullRef?: true
+  format: string
+}
+
+const LIMIT = 1000
+const REPOSITORIES = 10_000
+
+export function searchCommand(context: ClientContext): Command {
+  return formatOption(
+    connectionOptions(
+      new Command('search')
+        .argument('<term>', 'a part of a name; capitals do not count')
+        .argument('[registry]', 'HOST or HOST:PORT; the one that you are logged in to, unless told'),
+    ),
+  )
+    .option('--tags', 'tags whose name has it, too: in every repository')
+    .option('-n, --limit <n>', `at most so many (${LIMIT} unless told)`, parseCount, LIMIT)
+    .option(
+      '--repositories <n>',
+      `look at so many repositories (${REPOSITORIES} unless told)`,
+      parseCount,
+      REPOSITORIES,
+    )
+    .option('--full-ref', 'with the registry before each name')
+    .action(async (term: string, server: string | undefined, flags: SearchFlags) => {
+      const format = parseFormat(flags.format)
+      if (term === '')
+        throw new UpstreamError('usage', 'the term is empty', { hint: 'berth catalog lists all there is' })
+      const upstream = connect(context, flags)
+      const registry = server === undefined ? onlyRegistry(upstream) : parseRegistry(server)
+      const { rows, isCut } = await find(upstream, registry, term.toLowerCase(), flags)
+      const nameOf = ({ repository, tag }: Row) =>
+        `${flags.fullRef ? `${registry}/` : ''}${repository}${tag === null ? '' : `:${tag}`}`
+      show(context, format, {
+        whole: { registry, term, results: rows, complete: isCut === undefined },
+        list: { name: 'results', rows },
+        text: lines(rows.map(nameOf)),
+      })
+      if (isCut !== undefined) context.error(`${isCut}\n`)
+      else if (rows.length === 0) {
+        context.error(`Nothing at ${registry} has ${printable(JSON.stringify(term))} in its name.\n`)
+      }
+    })
+}
+
+interface Row {
+  repository: string
+  /** Null: the repository itself has the term in its name. */
+  tag: string | null
+}
+
+async function find(
+  upstream: Upstream,
+  registry: string,
+  term: string,
+  { tags, limit, repositories }: SearchFlags,
+): Promise<{ rows: Row[]; isCut: string | undefined }> {
+  const rows: Row[] = []
+  const more = `There is more: these are the first ${limit}; add --limit ${limit * 10}`
+  let looked = 0
+  for await (const repository of upstream.catalog(registry)) {
+    if (looked++ >= repositories) {
+      return {
+        rows,
+        isCut: `Only ${repositories} repositories were looked at; add --repositories ${repositories * 10}`,
+      }
+    }
+    if (repository.toLowerCase().includes(term)) {
+      if (rows.length >= limit) return { rows, isCut: more }
+      rows.push({ repository, tag: null })
+    }
+    if (!tags) continue
+    for await (const tag of tagsOf(upstream, registry, repository)) {
+      if (!tag.toLowerCase().includes(term)) continue
+      if (rows.length >= limit) return { rows, isCut: more }
+      rows.push({ repository, tag })
+    }
+  }
+  return { rows, isCut: undefined }
+}
+
+/** A repository of the catalog that has gone meanwhile, or that this account may not read, has none to show. */
+async function* tagsOf(upstream: Upstream, registry: string, repository: string): AsyncIterable<string> {
+  try {
+    yield* upstream.tags({ registry, repository })
+  } catch (error) {
+    const isHidden = error instanceof UpstreamError && ['not-found', 'denied', 'unauthorized'].includes(error.fault)
+    if (!isHidden) throw error
+  }
+}
+
+/** @throws UpstreamError `usage` unless there is just one */
+function onlyRegistry(upstream: Upstream): string {
+  const [only, ...others] = [...new Set(upstream.credentials.registries())]
+  if (only !== undefined && others.length === 0) return parseRegistry(only)
+  const reason =
+    only === undefined ? 'you are logged in to none' : `you are logged in to ${[only, ...others].join(', ')}`
+  throw new UpstreamError('usage', `name the registry to search: ${reason}`, { hint: 'berth search TERM HOST:PORT' })
+}
