@@ -29,6 +29,8 @@ export interface Step {
   platform?: string
   /** The name of a tag. */
   tag?: string
+  /** It came because it refers to another one. */
+  isReferrer?: true
 }
 
 export interface Copier {
@@ -44,6 +46,7 @@ interface Wanted {
   node: Node
   isThere: boolean
   tags: readonly string[]
+  isReferrer?: true
 }
 
 /** One source, one target: what one image brought, the next one finds. */
@@ -84,7 +87,7 @@ export function createCopier(options: CopyOptions): Copier {
         if (seen.has(fetched.digest)) continue
         seen.add(fetched.digest)
         const own = await wantedOf(await readTree(source, fetched, isKnown), isTag ? [reference] : [])
-        found.push(...own, ...(await referrersOf(own, seen)))
+        found.push(...own.map((one) => ({ ...one, isReferrer: true as const })), ...(await referrersOf(own, seen)))
       }
     }
     return found
@@ -110,7 +113,7 @@ export function createCopier(options: CopyOptions): Copier {
     }
   }
 
-  async function putManifest({ node, isThere, tags }: Wanted): Promise<Step[]> {
+  async function putManifest({ node, isThere, tags, isReferrer }: Wanted): Promise<Step[]> {
     const { fetched, platform } = node
     const { digest, bytes } = fetched
     const step = { digest, size: bytes.byteLength }
@@ -123,7 +126,10 @@ export function createCopier(options: CopyOptions): Copier {
     // Under a tag it is stored, too.
     if (!isDry && !isThere && tags.length === 0) await target.putManifest(digest, fetched)
     if (!isDry) known.add(digest)
-    const of = platform === undefined ? {} : { platform: formatPlatform(platform) }
+    const of = {
+      ...(platform === undefined ? {} : { platform: formatPlatform(platform) }),
+      ...(isReferrer ? { isReferrer } : {}),
+    }
     return [{ kind: 'manifest', ...step, action: isThere ? 'skipped' : 'copied', ...of }, ...steps]
   }
 

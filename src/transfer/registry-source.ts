@@ -11,6 +11,7 @@ export function registrySource(upstream: Upstream, repository: RepositoryReferen
     name: formatRepository(repository),
     manifest: (reference) => upstream.manifest(repository, reference),
     open: ({ digest }, start) => upstream.blobs.read(repository, digest, start),
+    sizeOf: ({ digest }) => upstream.blobs.head(repository, digest),
     async referrers(subject) {
       const manifests = await upstream.referrers(repository, subject)
       const tags: string[] = []

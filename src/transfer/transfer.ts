@@ -10,6 +10,8 @@ export interface ImageSource {
   manifest(reference: string): Promise<FetchedManifest>
   /** Bytes of a blob from `start` on. They need not be checked: whoever stores them does that. */
   open(blob: Descriptor, start: number): AsyncIterable<Uint8Array>
+  /** Bytes of a blob, which is not read; undefined: it is not there. */
+  sizeOf(blob: Descriptor): Promise<number | undefined>
   /** What says something of a manifest: signatures, SBOMs. */
   referrers(subject: Digest): Promise<Referrers>
 }

@@ -42,6 +42,9 @@ export function openVerbShell(
       ask: () => Promise.reject(new Error('nobody is there')),
       askPassword: () => Promise.reject(new Error('nobody is there')),
       readInput: () => Promise.reject(new Error('there is no input')),
+      input: () => {
+        throw new Error('there is no input')
+      },
       terminal: { write: () => {} },
       ...change,
     }

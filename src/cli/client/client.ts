@@ -48,13 +48,16 @@ export async function performVerb(name: string, args: readonly string[], context
 }
 
 function prepare(command: Command, context: ClientContext): void {
-  const name = `berth ${command.name()}`
-  command
-    .name(name)
-    .exitOverride()
-    .configureOutput({
-      writeOut: (text) => context.out(text),
-      writeErr: (text) => context.error(text),
-      outputError: (text, write) => write(`berth: ${text.replace(/^error: /, '')}Hint: ${name} --help\n`),
-    })
+  command.name(`berth ${command.name()}`)
+  settle(command, command.name(), context)
+}
+
+/** The command, and those of it. */
+function settle(command: Command, name: string, context: ClientContext): void {
+  command.exitOverride().configureOutput({
+    writeOut: (text) => context.out(text),
+    writeErr: (text) => context.error(text),
+    outputError: (text, write) => write(`berth: ${text.replace(/^error: /, '')}Hint: ${name} --help\n`),
+  })
+  for (const child of command.commands) settle(child, `${name} ${child.name()}`, context)
 }

@@ -26,6 +26,8 @@ export interface ClientContext {
   askPassword(question: string): Promise<string>
   /** Standard input to its end. @throws CommandError when it is longer than `limit` bytes */
   readInput(limit: number): Promise<string>
+  /** Standard input as it comes. */
+  input(): AsyncIterable<Uint8Array>
   /** Where bars are drawn. */
   terminal: Terminal
 }
@@ -48,6 +50,7 @@ export function contextOfProcess(signal: AbortSignal): ClientContext {
     ask: (question) => askLine(question, signal),
     askPassword: (question) => readPassword(question, { twice: false }),
     readInput,
+    input: () => Bun.stdin.stream(),
     // A bar in the log of a build would be noise, also where that has a terminal.
     terminal: process.env.CI ? { write: () => {} } : stderr,
   }

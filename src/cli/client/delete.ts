@@ -1,9 +1,9 @@
 import { Command } from 'commander'
-import type { Digest } from '../../oci/digest.ts'
 import { inParallel } from '../../transfer/parallel.ts'
 import { UpstreamError } from '../../upstream/error.ts'
 import { formatImage, formatRepository, type ImageReference, parseImage } from '../../upstream/reference.ts'
 import type { Upstream } from '../../upstream/upstream.ts'
+import { mustAgree } from './agree.ts'
 import { type ConnectionFlags, connect, connectionOptions } from './connection.ts'
 import type { ClientContext } from './context.ts'
 import { deleteTag } from './delete-tag.ts'
@@ -96,18 +96,12 @@ async function removeManifest(context: ClientContext, upstream: Upstream, image:
     context.out(lines(what))
     return
   }
-  if (!flags.force) await confirm(context, digest, tags, formatRepository(image))
+  if (!flags.force) {
+    const named = tags.length === 0 ? 'It has no tags.' : `Its tags go with it: ${tags.join(', ')}.`
+    await mustAgree(context, `The manifest ${digest} of ${formatRepository(image)}. ${named}`)
+  }
   await upstream.delete(image, digest)
   context.out(lines(what))
-}
-
-/** @throws UpstreamError `usage` where nobody is there to answer */
-async function confirm(context: ClientContext, digest: Digest, tags: readonly string[], repository: string) {
-  const named = tags.length === 0 ? 'It has no tags.' : `Its tags go with it: ${tags.join(', ')}.`
-  context.error(lines([`The manifest ${digest} of ${repository}. ${named}`]))
-  if (!context.canAsk) throw usage('there is no terminal to ask on', 'add --force to delete it without a question')
-  const answer = await context.ask('Delete it? [y/N] ')
-  if (!/^y(es)?$/i.test(answer.trim())) throw new UpstreamError('failed', 'nothing is deleted')
 }
 
 function missing(context: ClientContext, image: ImageReference, { ignoreMissing }: DeleteFlags): void {

@@ -1,7 +1,8 @@
 import type { Descriptor, Platform } from '../../oci/descriptor.ts'
 import { type Manifest, parseManifest } from '../../oci/manifest.ts'
 import { isIndexMediaType } from '../../oci/media-type.ts'
-import { fitsPlatform, formatPlatform } from '../../oci/platform.ts'
+import { fitsPlatform } from '../../oci/platform.ts'
+import { chooseChild, notForPlatform } from '../../transfer/platform.ts'
 import { UpstreamError } from '../../upstream/error.ts'
 import {
   formatImage,
@@ -47,7 +48,7 @@ export async function fetchImage(
     return fetched
   }
   const { manifests } = readManifest(formatImage(image), fetched)
-  return await upstream.manifest(image, choose(image, manifests, platform).digest)
+  return await upstream.manifest(image, chooseChild(formatImage(image), manifests, platform).digest)
 }
 
 /** Whoever asks for a platform must not get another one without being told. */
@@ -55,7 +56,8 @@ async function mustBe(upstream: Upstream, image: ImageReference, fetched: Fetche
   const { config } = readManifest(formatImage(image), fetched)
   const found = config && (await readConfig(upstream, image, config)).json
   if (found?.os === undefined) return
-  if (!fitsPlatform(found as Platform, platform)) throw notThere(image, [found as Platform], platform)
+  if (!fitsPlatform(found as Platform, platform))
+    throw notForPlatform(formatImage(image), [found as Platform], platform)
 }
 
 /** As `fetchImage`, but never an index: of several images that for the platform, else for this machine's, else the only one. */
@@ -71,29 +73,12 @@ export async function fetchSingle(
   const images = manifests.filter(({ platform: of }) => of?.os !== 'unknown')
   const [only] = images
   const own = env.DOCKER_DEFAULT_PLATFORM ? parsePlatform(env.DOCKER_DEFAULT_PLATFORM) : ofMachine()
-  const child = images.length === 1 && only !== undefined ? only : choose(image, images, own)
+  const child = images.length === 1 && only !== undefined ? only : chooseChild(formatImage(image), images, own)
   return await fetchSingle(upstream, { ...image, digest: child.digest }, undefined, env)
 }
 
 function ofMachine(): Platform {
   return { os: 'linux', architecture: process.arch === 'x64' ? 'amd64' : process.arch }
-}
-
-function choose(image: ImageReference, manifests: readonly Descriptor[], platform: Platform): Descriptor {
-  const found = manifests.find((one) => one.platform !== undefined && fitsPlatform(one.platform, platform))
-  if (found !== undefined) return found
-  throw notThere(
-    image,
-    manifests.flatMap((one) => (one.platform === undefined ? [] : [one.platform])),
-    platform,
-  )
-}
-
-function notThere(image: ImageReference, there: readonly Platform[], wanted: Platform): UpstreamError {
-  const names = [...new Set(there.map(formatPlatform))].filter((name) => !name.startsWith('unknown/'))
-  return new UpstreamError('not-found', `${formatImage(image)} is not there for ${formatPlatform(wanted)}`, {
-    hint: names.length === 0 ? undefined : `it is there for ${names.join(', ')}`,
-  })
 }
 
 /** Bytes of a config that are taken from a stranger. */

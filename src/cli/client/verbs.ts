@@ -86,6 +86,30 @@ export const VERBS: Readonly<Record<string, Verb>> = {
     load: async () => (await import('./cp.ts')).cpCommand,
     whenInterrupted: GOES_ON,
   },
+  pull: {
+    summary: 'write images to a file for docker load, or to an OCI layout',
+    load: async () => (await import('./pull.ts')).pullCommand,
+    whenInterrupted: 'nothing half is left under the name; run it again',
+  },
+  push: {
+    summary: 'send an image from a file of docker save, or from an OCI layout',
+    load: async () => (await import('./push.ts')).pushCommand,
+    whenInterrupted: GOES_ON,
+  },
+  blob: {
+    summary: 'get, look for, put or delete one blob',
+    load: async () => (await import('./blob.ts')).blobCommand,
+    whenInterrupted: GOES_ON,
+  },
+  index: {
+    summary: 'make an index of images for several platforms, and change it',
+    load: async () => (await import('./index.ts')).indexCommand,
+    whenInterrupted: GOES_ON,
+  },
+  validate: {
+    summary: 'read an image with all that it names, and say what does not belong together',
+    load: async () => (await import('./validate.ts')).validateCommand,
+  },
   tag: {
     summary: 'give an image further tags',
     load: async () => (await import('./tag.ts')).tagCommand,
@@ -109,6 +133,8 @@ export const VERB_ALIASES: Readonly<Record<string, string>> = {
   referrers: 'tree',
   rm: 'delete',
   copy: 'cp',
+  save: 'pull',
+  load: 'push',
 }
 
 /** Words after a verb with which it is a noun of the server's commands: `berth tag history`, or `berth tag --help`. */

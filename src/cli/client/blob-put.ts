@@ -1,0 +1,63 @@
+import { createHash } from 'node:crypto'
+import { mkdtempSync, rmSync, statSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Command } from 'commander'
+import { algorithmOf, type Digest } from '../../oci/digest.ts'
+import { UpstreamError } from '../../upstream/error.ts'
+import { formatImage, type ImageReference, parseImage } from '../../upstream/reference.ts'
+import { formatBlob } from './blob-reference.ts'
+import { connectionOptions } from './connection.ts'
+import type { ClientContext } from './context.ts'
+import { connectMover, type MoverFlags } from './mover.ts'
+import { lines } from './output.ts'
+import { saveStream } from './save-file.ts'
+import { createMeter, meterOptions } from './transfer-meter.ts'
+
+export function blobPutCommand(context: ClientContext): Command {
+  const command = new Command('put')
+    .argument('<repository>', 'REPOSITORY, or REPOSITORY@DIGEST for a file that must have it')
+    .argument('<file>', 'a file, or - for standard input')
+    .description('store a file as a blob')
+  return meterOptions(connectionOptions(command)).action(async (name: string, file: string, flags: MoverFlags) => {
+    const target = parseImage(name)
+    if (target.tag !== undefined) throw new UpstreamError('usage', `${formatImage(target)}: a blob has no tag`)
+    const temporary = mkdtempSync(join(context.env.TMPDIR || tmpdir(), 'berth-blob-'))
+    const meter = createMeter(context, flags)
+    try {
+      const path = file === '-' ? join(temporary, 'blob') : file
+      if (file === '-') await saveStream(path, context.input())
+      const blob = { ...target, ...(await measured(path, target)) }
+      const { blobs } = connectMover(context, flags)
+      if ((await blobs.head(target, blob.digest)) === undefined) {
+        const row = meter.begin({ mediaType: 'application/octet-stream', ...blob })
+        const open = (start: number) => Bun.file(path).slice(start, blob.size).stream()
+        await blobs.put(target, { ...blob, open, onProgress: row.at })
+        row.end('copied')
+      }
+      context.out(lines([formatBlob(blob)]))
+    } finally {
+      meter.clear()
+      rmSync(temporary, { recursive: true, force: true })
+    }
+  })
+}
+
+/** @throws UpstreamError where it is no file, or another one than it must be */
+async function measured(path: string, { digest }: ImageReference): Promise<{ digest: Digest; size: number }> {
+  if (statSync(path, { throwIfNoEntry: false })?.isFile() !== true) {
+    throw new UpstreamError('not-found', `there is no file ${path}`)
+  }
+  const algorithm = digest === undefined ? 'sha256' : algorithmOf(digest)
+  const hash = createHash(algorithm)
+  let size = 0
+  for await (const chunk of Bun.file(path).stream()) {
+    hash.update(chunk)
+    size += chunk.byteLength
+  }
+  const found: Digest = `${algorithm}:${hash.digest('hex')}`
+  if (digest !== undefined && found !== digest) {
+    throw new UpstreamError('invalid', `${path} has the digest ${found}, not ${digest}`)
+  }
+  return { digest: found, size }
+}

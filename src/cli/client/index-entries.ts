@@ -1,0 +1,143 @@
+import type { Descriptor, Platform } from '../../oci/descriptor.ts'
+import { digestOf } from '../../oci/digest.ts'
+import { isIndexMediaType, MEDIA_TYPES } from '../../oci/media-type.ts'
+import { fitsPlatform } from '../../oci/platform.ts'
+import { createCopier } from '../../transfer/copy.ts'
+import { registrySource } from '../../transfer/registry-source.ts'
+import { registryTarget } from '../../transfer/registry-target.ts'
+import { UpstreamError } from '../../upstream/error.ts'
+import {
+  formatImage,
+  type ImageReference,
+  parseImage,
+  type RepositoryReference,
+  referenceOf,
+} from '../../upstream/reference.ts'
+import type { FetchedManifest } from '../../upstream/registry.ts'
+import type { Upstream } from '../../upstream/upstream.ts'
+import { printableJson } from '../table.ts'
+import type { ClientContext } from './context.ts'
+import { readConfig, readManifest } from './image.ts'
+import type { MoverFlags } from './mover.ts'
+import { lines } from './output.ts'
+import { createMeter } from './transfer-meter.ts'
+
+/** An index with all that it says, also what is not known here. */
+export type IndexJson = Record<string, unknown> & { mediaType: string; manifests: Descriptor[] }
+
+export function emptyIndex(kind: 'oci' | 'docker'): IndexJson {
+  return { schemaVersion: 2, mediaType: kind === 'oci' ? MEDIA_TYPES.ociIndex : MEDIA_TYPES.dockerList, manifests: [] }
+}
+
+/** @throws UpstreamError `invalid` for what is no index */
+export async function fetchIndex(upstream: Upstream, image: ImageReference): Promise<IndexJson> {
+  const fetched = await upstream.manifest(image, referenceOf(image))
+  const what = formatImage(image)
+  const { mediaType } = readManifest(what, fetched)
+  if (!isIndexMediaType(mediaType)) {
+    throw new UpstreamError('invalid', `${what} is one image, and no index`, {
+      hint: `berth index create ${what} IMAGE... makes one`,
+    })
+  }
+  const json = JSON.parse(new TextDecoder().decode(fetched.bytes)) as Record<string, unknown>
+  const manifests = Array.isArray(json.manifests) ? (json.manifests as Descriptor[]) : []
+  return { ...json, mediaType, manifests }
+}
+
+/** What images add to an index in `target`, where they are copied to. Of an index its images, of some platforms where they are named. */
+export async function entriesOf(
+  context: ClientContext,
+  upstream: Upstream,
+  target: RepositoryReference,
+  names: readonly string[],
+  platforms: readonly Platform[],
+  flags: MoverFlags & { dryRun?: true },
+): Promise<Descriptor[]> {
+  const images = names.map(parseImage)
+  const meter = createMeter(context, flags)
+  const entries: Descriptor[] = []
+  try {
+    for (const image of images) {
+      const mountFrom = image.registry === target.registry ? image.repository : undefined
+      const copier = createCopier({
+        ...{ source: registrySource(upstream, image), target: registryTarget(upstream, target, mountFrom) },
+        ...{ isDry: flags.dryRun === true, jobs: flags.jobs, meter },
+      })
+      for (const { descriptor, fetched } of await imagesOf(upstream, image, platforms)) {
+        await copier.copy(fetched, fetched.digest)
+        entries.push(descriptor)
+      }
+    }
+  } finally {
+    meter.clear()
+  }
+  return entries
+}
+
+async function imagesOf(
+  upstream: Upstream,
+  image: ImageReference,
+  platforms: readonly Platform[],
+): Promise<{ descriptor: Descriptor; fetched: FetchedManifest }[]> {
+  const fetched = await upstream.manifest(image, referenceOf(image))
+  const isWanted = ({ platform }: Descriptor) =>
+    platforms.length === 0 || platforms.some((wanted) => platform !== undefined && fitsPlatform(platform, wanted))
+  const what = formatImage(image)
+  const none = () =>
+    new UpstreamError('not-found', `${what} has none of these platforms`, { hint: `berth index list ${what}` })
+  const manifest = readManifest(what, fetched)
+  if (!isIndexMediaType(fetched.mediaType)) {
+    const { digest, mediaType, bytes } = fetched
+    const platform = manifest.config === undefined ? undefined : await platformOf(upstream, image, manifest.config)
+    const { artifactType } = manifest
+    const descriptor: Descriptor = {
+      ...{ mediaType, digest, size: bytes.byteLength },
+      ...(platform === undefined ? (artifactType === undefined ? {} : { artifactType }) : { platform }),
+    }
+    if (!isWanted(descriptor)) throw none()
+    return [{ descriptor, fetched }]
+  }
+  const found = []
+  for (const descriptor of manifest.manifests.filter(isWanted)) {
+    found.push({ descriptor, fetched: await upstream.manifest(image, descriptor.digest) })
+  }
+  if (found.length === 0) throw none()
+  return found
+}
+
+async function platformOf(
+  upstream: Upstream,
+  image: ImageReference,
+  config: Descriptor,
+): Promise<Platform | undefined> {
+  const { json = {} } = await readConfig(upstream, image, config)
+  const { os, architecture, variant } = json
+  if (typeof os !== 'string' || typeof architecture !== 'string') return undefined
+  const version = json['os.version']
+  return {
+    ...{ architecture, os },
+    ...(typeof variant === 'string' && variant !== '' ? { variant } : {}),
+    ...(typeof version === 'string' ? { 'os.version': version } : {}),
+  }
+}
+
+/** Stores the index under the tag, and says its name; of a dry run it shows the index. */
+export async function putIndex(
+  context: ClientContext,
+  upstream: Upstream,
+  target: ImageReference,
+  index: IndexJson,
+  { dryRun }: { dryRun?: true },
+): Promise<void> {
+  const bytes = new TextEncoder().encode(JSON.stringify(index))
+  if (dryRun) {
+    context.error('Nothing is written: this is what would be.\n')
+    context.out(printableJson(JSON.stringify(index, undefined, 2)))
+    return
+  }
+  const digest = digestOf(bytes)
+  await registryTarget(upstream, target).putManifest(target.tag ?? 'latest', {
+    ...{ digest, mediaType: index.mediaType, bytes },
+  })
+  context.out(lines([formatImage({ ...target, tag: target.tag ?? 'latest', digest })]))
+}

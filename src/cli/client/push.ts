@@ -1,0 +1,68 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Command, Option } from 'commander'
+import { createCopier } from '../../transfer/copy.ts'
+import { type LocalFormat, openLocal } from '../../transfer/local.ts'
+import { childFor } from '../../transfer/platform.ts'
+import { registryTarget } from '../../transfer/registry-target.ts'
+import { formatImage, parseImage } from '../../upstream/reference.ts'
+import { connectionOptions } from './connection.ts'
+import type { ClientContext } from './context.ts'
+import { parsePlatform } from './image.ts'
+import { connectMover, type MoverFlags, moverOptions, stepTable, summaryOf } from './mover.ts'
+import { lines } from './output.ts'
+import { saveFile } from './save-file.ts'
+import { createMeter } from './transfer-meter.ts'
+
+interface PushFlags extends MoverFlags {
+  format: LocalFormat
+  image?: string
+  platform?: string
+  referrers?: true
+  digestfile?: string
+  dryRun?: true
+}
+
+export function pushCommand(context: ClientContext): Command {
+  const command = new Command('push')
+    .argument('<path>', 'what docker save wrote, an OCI layout or an archive of one, or - for standard input')
+    .argument('<image>', 'REPOSITORY[:TAG]')
+    .addOption(new Option('--format <format>', 'what it is').choices(['auto', 'tarball', 'oci']).default('auto'))
+    .option('--image <name>', 'which one, where there are several: its name there, or its digest')
+    .option('-p, --platform <os/arch>', 'of an index the image for this platform alone')
+    .option('-r, --referrers', 'with what refers to it in the layout')
+    .option('--digestfile <file>', 'write the digest to a file')
+    .option('--dry-run', 'say what would be sent, and send nothing')
+  return moverOptions(connectionOptions(command)).action(async (path: string, name: string, flags: PushFlags) => {
+    const image = parseImage(name)
+    const platform = flags.platform === undefined ? undefined : parsePlatform(flags.platform)
+    const temporary = mkdtempSync(join(context.env.TMPDIR || tmpdir(), 'berth-push-'))
+    const meter = createMeter(context, flags)
+    try {
+      const local = await openLocal({
+        ...(path === '-' ? { path: 'standard input', input: context.input() } : { path }),
+        ...{ format: flags.format, temporary },
+      })
+      const { source, root } = await local.choose(flags.image, image.tag)
+      const wanted = platform === undefined ? root : await childFor(source, root, platform)
+      const target = registryTarget(connectMover(context, flags), image)
+      const { referrers = false, dryRun: isDry = false, jobs } = flags
+      const copier = createCopier({ source, target, jobs, meter, referrers, isDry })
+      const tag = image.tag ?? (image.digest === undefined ? 'latest' : undefined)
+      const steps = await copier.copy(wanted, image.digest ?? tag ?? wanted.digest)
+      if (flags.dryRun) {
+        context.error('Nothing is sent: this is what would be.\n')
+        context.out(stepTable(steps))
+        return
+      }
+      meter.clear()
+      if (!flags.quiet && flags.progress !== 'none') context.error(`${summaryOf(steps)}\n`)
+      if (flags.digestfile !== undefined) saveFile(flags.digestfile, wanted.digest)
+      context.out(lines([formatImage({ ...image, tag, digest: wanted.digest })]))
+    } finally {
+      meter.clear()
+      rmSync(temporary, { recursive: true, force: true })
+    }
+  })
+}

@@ -1,0 +1,122 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Command } from 'commander'
+import { DEFAULT_LIMITS, type Limits, parseLimit } from '../../archive/budget.ts'
+import { openLocal } from '../../transfer/local.ts'
+import { childFor } from '../../transfer/platform.ts'
+import { registrySource } from '../../transfer/registry-source.ts'
+import type { ImageSource } from '../../transfer/transfer.ts'
+import { type Validation, validate } from '../../transfer/validate.ts'
+import { UpstreamError } from '../../upstream/error.ts'
+import { formatImage, parseImage } from '../../upstream/reference.ts'
+import type { FetchedManifest } from '../../upstream/registry.ts'
+import { CommandError } from '../error.ts'
+import { bytesText } from '../progress.ts'
+import { formatTable } from '../table.ts'
+import { connect, connectionOptions } from './connection.ts'
+import type { ClientContext } from './context.ts'
+import { fetchImage, parsePlatform } from './image.ts'
+import { type MoverFlags, moverOptions } from './mover.ts'
+import { formatOption, parseFormat, show } from './output.ts'
+import { createMeter } from './transfer-meter.ts'
+
+interface ValidateFlags extends MoverFlags {
+  fast?: true
+  referrers?: true
+  platform?: string
+  image?: string
+  limit?: string[]
+  format: string
+}
+
+interface Subject {
+  name: string
+  source: ImageSource
+  root: FetchedManifest
+}
+
+export function validateCommand(context: ClientContext): Command {
+  const command = new Command('validate')
+    .argument('<image>', 'REPOSITORY[:TAG][@DIGEST], or the path of a layout or an archive: ./layout, /tmp/image.tar')
+    .option('--fast', 'ask whether layers are there, and do not read them')
+    .option('-r, --referrers', 'with signatures, SBOMs and whatever else refers to it')
+    .option('-p, --platform <os/arch>', 'of an index the image for this platform alone')
+    .option('--image <name>', 'which one of a layout or an archive, where there are several')
+    .option('--limit <name=value>', 'read layers that expand to more: layer=64GiB, ratio=1000', collectLimit)
+  return formatOption(moverOptions(connectionOptions(command))).action(async (name: string, flags: ValidateFlags) => {
+    const format = parseFormat(flags.format)
+    const limits: Limits = Object.assign({ ...DEFAULT_LIMITS }, ...(flags.limit ?? []).map(limitOf))
+    const temporary = mkdtempSync(join(context.env.TMPDIR || tmpdir(), 'berth-validate-'))
+    const meter = createMeter(
+      context,
+      flags.progress === 'auto' && context.terminal.isTTY !== true ? { progress: 'none' } : flags,
+    )
+    try {
+      const subject = await subjectOf(context, name, flags, temporary)
+      const result = await validate(subject.root, {
+        ...{ source: subject.source, meter, limits, jobs: flags.jobs, referrers: flags.referrers === true },
+        isFast: flags.fast === true,
+      })
+      meter.clear()
+      const { digest } = subject.root
+      show(context, format, {
+        whole: { name: subject.name, digest, ok: result.problems.length === 0, ...result },
+        list: { name: 'problems', rows: result.problems },
+        text: result.problems.length === 0 ? fine(subject.name, result) : tableOf(result),
+      })
+      if (result.problems.length > 0) {
+        const count = result.problems.length === 1 ? 'a problem' : `${result.problems.length} problems`
+        throw new CommandError(`${subject.name} has ${count}`)
+      }
+    } finally {
+      meter.clear()
+      rmSync(temporary, { recursive: true, force: true })
+    }
+  })
+}
+
+async function subjectOf(
+  context: ClientContext,
+  name: string,
+  flags: ValidateFlags,
+  temporary: string,
+): Promise<Subject> {
+  const platform = flags.platform === undefined ? undefined : parsePlatform(flags.platform)
+  // What begins so is no reference.
+  if (!/^\.{0,2}\//.test(name)) {
+    const image = parseImage(name)
+    const upstream = connect(context, flags)
+    return {
+      name: formatImage(image),
+      source: registrySource(upstream, image),
+      root: await fetchImage(upstream, image, platform),
+    }
+  }
+  const local = await openLocal({ path: name, format: 'auto', temporary })
+  const { source, root } = await local.choose(flags.image, undefined)
+  return {
+    ...{ name, source },
+    root: platform === undefined ? root : await childFor(source, root, platform),
+  }
+}
+
+function fine(name: string, { manifests, blobs, bytes }: Validation): string {
+  const of = `${manifests} ${manifests === 1 ? 'manifest' : 'manifests'}, ${blobs} ${blobs === 1 ? 'blob' : 'blobs'}`
+  return `${name} is whole: ${of}, ${bytesText(bytes)} read\n`
+}
+
+function tableOf({ problems }: Validation): string {
+  return formatTable([['DIGEST', 'PROBLEM'], ...problems.map(({ digest, problem }) => [digest, problem])])
+}
+
+function collectLimit(text: string, before: string[] | undefined): string[] {
+  return [...(before ?? []), text]
+}
+
+/** @throws UpstreamError `usage` */
+function limitOf(text: string): Partial<Limits> {
+  const limit = parseLimit(text)
+  if (limit === undefined) throw new UpstreamError('usage', `--limit: ${JSON.stringify(text)} is no limit`)
+  return limit
+}

@@ -1,0 +1,131 @@
+import { createHash } from 'node:crypto'
+import type { Descriptor } from '../oci/descriptor.ts'
+import { algorithmOf, type Digest } from '../oci/digest.ts'
+import { MEDIA_TYPES } from '../oci/media-type.ts'
+import { UpstreamError } from '../upstream/error.ts'
+import type { FetchedManifest } from '../upstream/registry.ts'
+import { MANIFEST_FILE } from './docker-archive.ts'
+import { blobPath, IMAGE_NAME, INDEX_FILE, LAYOUT, LAYOUT_FILE, REF_NAME } from './layout.ts'
+import type { LayoutStore } from './layout-store.ts'
+import type { ImageTarget } from './transfer.ts'
+import { read } from './tree.ts'
+
+export interface LayoutTarget extends ImageTarget {
+  /** The image is one of the layout's. `name`: as docker names it; undefined for one without a tag. */
+  add(root: FetchedManifest, name: { tag: string; image: string } | undefined): void
+  /** Makes it a layout. `docker`: `docker load` finds the images, too. @throws UpstreamError */
+  end(options: { docker: boolean }): Promise<void>
+}
+
+interface Entry {
+  root: FetchedManifest
+  name: { tag: string; image: string } | undefined
+}
+
+export function layoutTarget(store: LayoutStore): LayoutTarget {
+  const entries: Entry[] = []
+  let queue: Promise<unknown> = Promise.resolve()
+
+  /** A stream takes one after the other. */
+  async function inTurn<T>(work: () => Promise<T>): Promise<T> {
+    if (store.writers > 1) return await work()
+    const turn = queue.then(work, work)
+    queue = turn.catch(() => {})
+    return await turn
+  }
+
+  return {
+    name: store.name,
+    mayMount: false,
+    hasManifest: async () => false,
+    taggedBy: async () => undefined,
+    hasBlob: async ({ digest, size }) => store.has(blobPath(digest), size),
+
+    async take(blob, source, onProgress) {
+      const path = blobPath(blob.digest)
+      await inTurn(() => store.put(path, blob.size, checked(source.name, blob, source.open(blob, 0), onProgress)))
+      return 'copied'
+    },
+
+    async putManifest(_reference, { digest, bytes }) {
+      const path = blobPath(digest)
+      if (store.has(path, bytes.byteLength)) return
+      await inTurn(() => store.put(path, bytes.byteLength, once(bytes)))
+    },
+
+    add: (root, name) => void entries.push({ root, name }),
+
+    async end({ docker }) {
+      const files = new Map<string, Uint8Array>([[LAYOUT_FILE, Buffer.from(LAYOUT)]])
+      if (docker) files.set(MANIFEST_FILE, Buffer.from(JSON.stringify(dockerImages(store.name, entries))))
+      files.set(INDEX_FILE, Buffer.from(JSON.stringify(indexOf(entries, store.before(INDEX_FILE)))))
+      await store.end(files)
+    },
+  }
+}
+
+async function* once(bytes: Uint8Array): AsyncIterable<Uint8Array> {
+  yield bytes
+}
+
+/** @throws UpstreamError `invalid` at the end of other bytes than the descriptor says */
+async function* checked(
+  name: string,
+  { digest, size }: Descriptor,
+  chunks: AsyncIterable<Uint8Array>,
+  onProgress: (bytes: number) => void,
+): AsyncIterable<Uint8Array> {
+  const hash = createHash(algorithmOf(digest))
+  let at = 0
+  const wrong = (found: string) =>
+    new UpstreamError('invalid', `blob ${digest} of ${name}: ${found}`, {
+      hint: 'it is damaged there, or something in between changes it',
+    })
+  for await (const chunk of chunks) {
+    at += chunk.byteLength
+    if (at > size) throw wrong(`it has more than the ${size} bytes that its manifest says`)
+    hash.update(chunk)
+    onProgress(at)
+    yield chunk
+  }
+  if (at < size) throw wrong(`it has ${at} bytes, and its manifest says ${size}`)
+  const actual = `${algorithmOf(digest)}:${hash.digest('hex')}`
+  if (actual !== digest) throw wrong(`its bytes have the digest ${actual}`)
+}
+
+/** Entries that were there stay, unless their name is taken. */
+function indexOf(entries: readonly Entry[], before: Uint8Array | undefined): unknown {
+  const own = entries.map(({ root: { digest, mediaType, bytes }, name }) => ({
+    ...{ mediaType, digest, size: bytes.byteLength },
+    ...(name === undefined ? {} : { annotations: { [REF_NAME]: name.tag, [IMAGE_NAME]: name.image } }),
+  }))
+  const tags = new Set(entries.map(({ name }) => name?.tag))
+  const digests = new Set<Digest>(entries.flatMap(({ root, name }) => (name === undefined ? [root.digest] : [])))
+  const old = entriesIn(before).filter(({ digest, annotations }) => {
+    const name = annotations?.[REF_NAME]
+    return name === undefined ? !digests.has(digest) : !tags.has(name)
+  })
+  return { schemaVersion: 2, mediaType: MEDIA_TYPES.ociIndex, manifests: [...old, ...own] }
+}
+
+function entriesIn(index: Uint8Array | undefined): readonly Descriptor[] {
+  if (index === undefined) return []
+  return read(INDEX_FILE, { bytes: index, mediaType: MEDIA_TYPES.ociIndex, digest: 'sha256:' }).manifests
+}
+
+/** `manifest.json`, as `docker save` writes it. @throws UpstreamError for what docker cannot run */
+function dockerImages(name: string, entries: readonly Entry[]): unknown {
+  const images = new Map<Digest, { Config: string; RepoTags: string[] | null; Layers: string[] }>()
+  for (const { root, name: named } of entries) {
+    const { config, layers } = read(name, root)
+    if (config === undefined) throw new UpstreamError('invalid', `${root.digest} is no image that docker could load`)
+    const image = images.get(root.digest) ?? {
+      Config: blobPath(config.digest),
+      RepoTags: null,
+      Layers: layers.map(({ digest }) => blobPath(digest)),
+    }
+    images.set(root.digest, image)
+    if (named !== undefined) image.RepoTags = [...(image.RepoTags ?? []), named.image]
+  }
+  return [...images.values()]
+}

@@ -1,0 +1,151 @@
+import { closeSync, createWriteStream, openSync, readSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { createBudget } from '../archive/budget.ts'
+import { ArchiveError } from '../archive/error.ts'
+import { expand } from '../archive/expand.ts'
+import { isIndexMediaType } from '../oci/media-type.ts'
+import { UpstreamError } from '../upstream/error.ts'
+import type { FetchedManifest } from '../upstream/registry.ts'
+import { archiveSource, MANIFEST_FILE, NO_LIMITS, readArchive } from './docker-archive.ts'
+import { directoryFolder, type Folder, tarFolder } from './folder.ts'
+import { isLayout, type Layout, openLayout } from './layout.ts'
+import type { ImageSource } from './transfer.ts'
+import { read } from './tree.ts'
+
+export type LocalFormat = 'auto' | 'tarball' | 'oci'
+
+export interface LocalOptions {
+  /** A directory or a file; with `input` a name for errors. */
+  path: string
+  /** Bytes of an archive, in place of a file. */
+  input?: AsyncIterable<Uint8Array>
+  format: LocalFormat
+  /** An empty folder for what cannot be read where it lies. */
+  temporary: string
+}
+
+/** Images of a layout, or of what `docker save` wrote. */
+export interface LocalImages {
+  /**
+   * One of them: by its name or digest, or the only one, or the one that is called `preferred`.
+   * @throws UpstreamError `usage` where it is not clear which
+   */
+  choose(
+    name: string | undefined,
+    preferred: string | undefined,
+  ): Promise<{ source: ImageSource; root: FetchedManifest }>
+}
+
+interface Candidate {
+  names: readonly string[]
+  /** What makes two of them the same. */
+  id: string
+  open(): Promise<{ source: ImageSource; root: FetchedManifest }>
+}
+
+/** @throws UpstreamError */
+export async function openLocal(options: LocalOptions): Promise<LocalImages> {
+  const { format, temporary } = options
+  const folder = await folderOf(options)
+  const hasLayout = isLayout(folder)
+  const hasArchive = folder.size(MANIFEST_FILE) !== undefined
+  if (format === 'oci' ? !hasLayout : format === 'tarball' ? !hasArchive : !hasLayout && !hasArchive) {
+    const lacks = { oci: 'no index.json', tarball: 'no manifest.json', auto: 'neither index.json nor manifest.json' }
+    throw new UpstreamError('invalid', `${folder.name} has no image: ${lacks[format]}`, {
+      hint: 'it must be an OCI layout, or what docker save writes',
+    })
+  }
+  const layout = hasLayout && format !== 'tarball' ? await openLayout(folder) : undefined
+  // What docker keeps unpacked it saves unpacked; it would be pushed compressed.
+  const isSaved = hasArchive && (layout === undefined || (format === 'auto' && (await isPlain(layout))))
+  const candidates = layout === undefined || isSaved ? await archived(folder, temporary) : laidOut(layout)
+  return {
+    async choose(name, preferred) {
+      return await chosen(folder.name, candidates, name, preferred).open()
+    },
+  }
+}
+
+async function folderOf({ path, input, temporary }: LocalOptions): Promise<Folder> {
+  const stat = input === undefined ? statSync(path, { throwIfNoEntry: false }) : undefined
+  if (input === undefined && stat === undefined) throw new UpstreamError('not-found', `there is no ${path}`)
+  if (stat?.isDirectory() === true) return directoryFolder(path)
+  if (input === undefined && !isCompressed(path)) return tarFolder(path, path)
+  const file = join(temporary, 'archive.tar')
+  try {
+    const { bytes } = await expand(input ?? Bun.file(path).stream(), createBudget(NO_LIMITS).archive(path))
+    await pipeline(Readable.from(bytes), createWriteStream(file))
+  } catch (error) {
+    if (error instanceof ArchiveError) throw new UpstreamError('invalid', error.message, { cause: error })
+    throw error
+  }
+  return tarFolder(file, path)
+}
+
+/** gzip or zstd; what is neither is a tar archive, or nothing at all. */
+function isCompressed(path: string): boolean {
+  const file = openSync(path, 'r')
+  try {
+    const start = Buffer.alloc(4)
+    readSync(file, start, 0, 4, 0)
+    return start.readUInt16BE(0) === 0x1f8b || start.readUInt32BE(0) === 0x28b52ffd
+  } finally {
+    closeSync(file)
+  }
+}
+
+async function isPlain({ source, entries }: Layout): Promise<boolean> {
+  for (const { descriptor } of entries) {
+    if (isIndexMediaType(descriptor.mediaType)) continue
+    const { layers } = read(source.name, await source.manifest(descriptor.digest))
+    if (layers.some(({ mediaType }) => mediaType.endsWith('.tar'))) return true
+  }
+  return false
+}
+
+function laidOut({ source, entries }: Layout): Candidate[] {
+  return entries.map(({ descriptor: { digest }, names }) => ({
+    names,
+    id: digest,
+    open: async () => ({ source, root: await source.manifest(digest) }),
+  }))
+}
+
+async function archived(folder: Folder, temporary: string): Promise<Candidate[]> {
+  return (await readArchive(folder)).map((image) => ({
+    names: image.names,
+    id: image.config,
+    open: () => archiveSource(folder, image, temporary),
+  }))
+}
+
+function chosen(
+  where: string,
+  candidates: readonly Candidate[],
+  name: string | undefined,
+  preferred: string | undefined,
+): Candidate {
+  const called = (wanted: string) =>
+    candidates.find(({ names, id }) => id === wanted || names.some((one) => isCalled(one, wanted)))
+  const names = candidates.map((one) => one.names[0] ?? one.id).join(', ')
+  if (name !== undefined) {
+    const found = called(name)
+    if (found !== undefined) return found
+    throw new UpstreamError('not-found', `${where} has no image ${JSON.stringify(name)}`, {
+      hint: names === '' ? undefined : `it has ${names}`,
+    })
+  }
+  const [first] = candidates
+  if (first === undefined) throw new UpstreamError('not-found', `${where} has no image`)
+  const isOne = candidates.every(({ id }) => id === first.id)
+  const found = isOne ? first : preferred === undefined ? undefined : called(preferred)
+  if (found !== undefined) return found
+  throw new UpstreamError('usage', `${where} has several images`, { hint: `say which one: --image ${names}` })
+}
+
+/** `v1` is also what `host/app:v1` is called, where nothing else is. */
+function isCalled(name: string, wanted: string): boolean {
+  return name === wanted || name.endsWith(`/${wanted}`) || name.endsWith(`:${wanted}`)
+}
