@@ -203,7 +203,8 @@ async function makeLive(trx: Handle, bytes: Bytes): Promise<string | undefined> 
     .set({ storage_key: key, size, state: 'live', created_at: now })
     .where('digest', '=', digest)
     .execute()
-  if (row.state === 'damaged') await trx.deleteFrom('damaged_blobs').where('digest', '=', digest).execute()
+  // One that is being deleted may have been damaged before.
+  await trx.deleteFrom('damaged_blobs').where('digest', '=', digest).execute()
   return key
 }
 

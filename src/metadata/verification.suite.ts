@@ -245,6 +245,19 @@ export function verificationSuite(opened: () => Opened): void {
         expect(await metadata.verification.countDamaged()).toBe(0)
       })
 
+      test('that is pushed again while it is being collected is as good as new, and may be damaged again', async () => {
+        const unused = digest('unused')
+        const found = { ...damage, digest: unused, key: 'key-of-unused' }
+        await metadata.verification.damage(found)
+        expect(await metadata.blobs.unlink(REPOSITORY, unused, { now: 50 })).toBe('unlinked')
+        expect((await metadata.blobs.locate(unused))?.state).toBe('deleting')
+        const again = { repository: REPOSITORY, digest: unused, size: 10, key: 'fresh', upload: 'u', now: 60 }
+        expect(await metadata.blobs.commit(again)).toBe('fresh')
+        expect(await metadata.verification.countDamaged()).toBe(0)
+        expect(await metadata.verification.damage({ ...found, key: 'fresh' })).toBe(true)
+        expect(await metadata.verification.countDamaged()).toBe(1)
+      })
+
       test('of which bytes turn up that no row names keeps its state', async () => {
         await metadata.verification.damage(damage)
         const stray = { key: 'stray', digest: layer, size: 10 }

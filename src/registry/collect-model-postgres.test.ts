@@ -27,7 +27,7 @@ describeWith(['postgres'], 'a PostgreSQL', () => {
       const count = runs(30)
       const sum = await walk(count, async (seed) => {
         await database.reset()
-        return await runModel({ metadata, keys: 'never' }, { seed, operations: 14 })
+        return await runModel({ metadata, keys: 'never' }, { seed, operations: 18 })
       })
       expectBusy(sum, count)
     },

@@ -86,15 +86,15 @@ export async function runModel(world: World, { seed, operations }: Settings): Pr
     [6, 'rename', repositories.rename],
     [3, 'harm', caretakers.harm],
     [3, 'verify', caretakers.verify],
-    [30, 'collect', collect],
+    [45, 'collect', collect],
     [2, 'sweep', async (use) => void (await use.sweep(scene.time - 2 * HOUR))],
     [5, 'expire', async (use) => void (await use.uploads.expire(scene.time - 2 * HOUR))],
   ]
   // In a crowd nothing is rare.
-  const DEALT =
-    crowd === undefined
-      ? OPERATIONS.flatMap((operation) => Array.from({ length: operation[0] }, () => operation))
-      : OPERATIONS.filter(([, name]) => crowd.includes(name))
+  const dealt = (weight: number) => (crowd === undefined ? weight : weight >= 30 ? 2 : 1)
+  const DEALT = OPERATIONS.filter(([, name]) => crowd === undefined || crowd.includes(name)).flatMap((operation) =>
+    Array.from({ length: dealt(operation[0]) }, () => operation),
+  )
 
   function begin(): void {
     const [, name, operation] = pick(DEALT)
@@ -119,6 +119,8 @@ export async function runModel(world: World, { seed, operations }: Settings): Pr
     for (let left = operations; left > 0 || schedule.waiting > 0; schedule.step++) {
       const roll = random()
       if (left > 0 && schedule.waiting === 0) {
+        // What is wrong now may be set right by what comes.
+        if (crowd !== undefined && random() < 0.3) await quiet()
         if (random() < 0.6) scene.time += pick(scene.pauses)
         for (let together = 1 + below(4); together > 0 && left > 0; together--, left--) begin()
         await schedule.settle()

@@ -14,7 +14,7 @@ test(
       const count = runs(100)
       const sum = await walk(count, async (seed) => {
         await database.reset()
-        return await runModel({ metadata: database.metadata, keys: 'taken again' }, { seed, operations: 14 })
+        return await runModel({ metadata: database.metadata, keys: 'taken again' }, { seed, operations: 18 })
       })
       expectBusy(sum, count)
     } finally {
