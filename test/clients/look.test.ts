@@ -256,6 +256,43 @@ describeWith(['docker-registry', 'htpasswd', 'openssl'], 'a look into images', (
       expect(await search('app')).toMatchObject(at.user === undefined ? { code: 64 } : { out: 'team/app\n', code: 0 })
     })
 
+    test('diff', async () => {
+      const diff = (...args: string[]) => shell.run('diff', `${app}:packed`, `${app}:changed`, ...args)
+      const config = { config: { Env: ['A=1', 'NEW=x'], Labels: { v: '2' } }, history: [] }
+      const top = makeTar([
+        folder('app/'),
+        file('app/run', 'RUN\n', { mode: 0o700 }),
+        symlink('app/l', 'run'),
+        file('.wh.bin'),
+      ])
+      const changed = makeLayered([{ bytes: BASE }, { bytes: NEXT, packing: 'zstd' }, { bytes: top }], { config })
+      await push('changed', changed)
+      const layer = (sign: string, content: Content | undefined) =>
+        `  ${sign} ${content?.digest}  ${bytesText(content?.bytes.length ?? 0)}`
+      const expected = [
+        ...['Configuration', '  + Env A  1', '  + Env NEW  x', '  + Labels v  2'],
+        ...['Layers (2 shared)', layer('-', PACKED.layers[2]), layer('+', changed.layers[2])],
+        ...['Files', '  - /app/again  4 B', '  + /app/l  -> run', '  ~ /app/run  content, mode 0755 → 0700'],
+        ...['  - /bin/', '  - /bin/sh  2 B'],
+      ]
+      expect(await diff()).toEqual({ out: `${expected.join('\n')}\n`, error: '', code: 0 })
+      expect(await diff('--exit-code', '--only', 'config')).toEqual({
+        ...{ out: `${expected.slice(0, 4).join('\n')}\n`, error: '', code: 1 },
+      })
+      expect(await diff('--only', 'all')).toMatchObject({ out: '', code: 64 })
+      expect(await shell.run('diff', `${app}:packed`, `${app}:multi`, '-p', 'linux/amd64', '--exit-code')).toEqual({
+        ...{ out: '', error: '', code: 0 },
+      })
+      // The same files, packed in another way.
+      expect((await shell.run('diff', `${app}:packed`, `${app}:docker`, '--only', 'files')).out).toBe('')
+      const json = JSON.parse((await diff('-f', 'json', '--only', 'files')).out)
+      expect(json.sharedLayers).toEqual(PACKED.layers.slice(0, 2).map(({ digest }) => digest))
+      expect(json.changes[2]).toMatchObject({
+        ...{ part: 'files', change: 'changed', name: '/app/run', ways: ['content', 'mode 0755 → 0700'] },
+        ...{ before: { size: 4, layerNumber: 3 }, after: { mode: '0700' } },
+      })
+    })
+
     test('what is hostile is told in a line', async () => {
       const { digest } = HOSTILE.bomb.layers[0] ?? { digest: '' }
       const layer = `layer ${digest} (application/vnd.oci.image.layer.v1.tar+gzip)`

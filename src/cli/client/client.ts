@@ -1,6 +1,6 @@
 import { type Command, CommanderError } from 'commander'
 import { type ClientContext, ClosedPipe, contextOfProcess } from './context.ts'
-import { describeFailure, EXIT } from './failure.ts'
+import { Differs, describeFailure, EXIT } from './failure.ts'
 import { VERB_ALIASES, VERBS } from './verbs.ts'
 
 /** Runs a verb of the client for the process; resolves to the exit code. */
@@ -35,6 +35,7 @@ export async function performVerb(name: string, args: readonly string[], context
     return EXIT.done
   } catch (error) {
     if (error instanceof ClosedPipe) return EXIT.done
+    if (error instanceof Differs) return EXIT.failed
     if (context.signal.aborted) {
       context.error(`berth: interrupted${verb.whenInterrupted === undefined ? '' : `; ${verb.whenInterrupted}`}\n`)
       return EXIT.interrupted

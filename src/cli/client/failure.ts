@@ -29,6 +29,9 @@ const CODES: Record<UpstreamFault, number> = {
   failed: EXIT.failed,
 }
 
+/** What was compared is not the same, which was asked to be an exit code. */
+export class Differs extends Error {}
+
 /** An error as its user sees it: one line, a second with what to do, and the exit code. */
 export function describeFailure(error: unknown): { text: string; code: number } {
   const message = error instanceof Error ? error.message : String(error)

@@ -81,6 +81,10 @@ export const VERBS: Readonly<Record<string, Verb>> = {
     summary: 'print a file of an image',
     load: async () => (await import('./cat.ts')).catCommand,
   },
+  diff: {
+    summary: 'compare two images: configuration, layers and files',
+    load: async () => (await import('./diff.ts')).diffCommand,
+  },
   cp: {
     summary: 'copy images to another repository or registry',
     load: async () => (await import('./cp.ts')).cpCommand,
