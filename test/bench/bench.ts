@@ -20,6 +20,7 @@ import { flat } from './part-flat.ts'
 import { gc } from './part-gc.ts'
 import { manifests } from './part-manifests.ts'
 import { memory } from './part-memory.ts'
+import { packaged } from './part-package.ts'
 import { scale } from './part-scale.ts'
 import { start } from './part-start.ts'
 import { tokens } from './part-tokens.ts'
@@ -30,6 +31,7 @@ import { openWorkplace } from './workplace.ts'
 const PARTS = {
   client,
   start,
+  package: packaged,
   transfer,
   manifests,
   contention,

@@ -17,10 +17,20 @@ export function parseStat(text: string): number {
   return sum / TICKS_PER_SECOND
 }
 
-/** The most memory that a process ever held, in MiB (VmHWM). */
+/** The most memory that a process ever held, in MiB. */
 export function peakMebibytes(pid: number): number {
-  const kibibytes = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]
-  if (kibibytes === undefined) throw new Error(`no VmHWM for process ${pid}`)
+  return memoryMebibytes(pid, 'VmHWM')
+}
+
+/** The memory that a process holds now, its program's pages among it, in MiB. */
+export function residentMebibytes(pid: number): number {
+  return memoryMebibytes(pid, 'VmRSS')
+}
+
+function memoryMebibytes(pid: number, field: 'VmHWM' | 'VmRSS'): number {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8')
+  const kibibytes = new RegExp(`^${field}:\\s+(\\d+) kB$`, 'm').exec(status)?.[1]
+  if (kibibytes === undefined) throw new Error(`no ${field} for process ${pid}`)
   return Number(kibibytes) / 1024
 }
 

@@ -33,6 +33,8 @@ export interface Start {
   /** Data of an earlier start, to use again; else an empty folder. */
   folder?: string
   keepData?: boolean
+  /** Another one than the `bin/berth` of this checkout, or the one on the path. */
+  program?: string
   /** Sections of Berth's own that the configuration has besides. */
   config?: Record<string, unknown>
 }
@@ -50,8 +52,8 @@ export async function startServer(workplace: Workplace, credentials: Credentials
   writeFileSync(config, registryConfig({ access, dataDirectory, port, more: start.config }, credentials))
   const command =
     name === 'peer'
-      ? [peerProgram(), 'serve', config]
-      : [BERTH, 'serve', config, '--addr', `127.0.0.1:${port}`, '--data', dataDirectory]
+      ? [start.program ?? peerProgram(), 'serve', config]
+      : [start.program ?? BERTH, 'serve', config, '--addr', `127.0.0.1:${port}`, '--data', dataDirectory]
   const target: Target = { host: '127.0.0.1', port, tls: access === 'tls' }
   return await launch(workplace, { name, command, folder, target, path: '/v2/', keepData: start.keepData === true })
 }
