@@ -3,7 +3,7 @@ import { chmodSync, chownSync, mkdirSync, mkdtempSync, readFileSync, rmSync, sta
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import project from '../../package.json' with { type: 'json' }
-import { DEBIAN_BASE, importDebianBase } from '../debian-base.ts'
+import { DEBIAN_BASE, importDebianBase, writeDebianBase } from '../debian-base.ts'
 import { type Docker, type Dockerd, startDockerd } from '../dockerd.ts'
 import { describeWith, type Ended, must, program, run, shell } from '../programs.ts'
 
@@ -69,7 +69,7 @@ const DAC_OVERRIDE = '0000000000000002'
 const NONE = '0000000000000000'
 const WITHOUT_RIGHTS: Status = { uid: '65532', gid: '65532', groups: '', capabilities: NONE, noNewPrivs: '1' }
 
-describeWith(['docker', 'dockerd', 'docker-compose', 'openssl', 'curl', 'htpasswd'], 'the image', () => {
+describeWith(['docker', 'dockerd', 'docker-compose', 'buildah', 'openssl', 'curl', 'htpasswd'], 'the image', () => {
   let folder = ''
   let site: Site
   let dockerd: Dockerd | undefined
@@ -382,5 +382,30 @@ describeWith(['docker', 'dockerd', 'docker-compose', 'openssl', 'curl', 'htpassw
     expect(await once('/bin/cat', '/etc/docker/registry/config.yml')).toMatchObject({
       ...{ code: 0, stdout: readFileSync(join(HOME, 'deploy/image/config.yml'), 'utf8') },
     })
+  })
+
+  test('buildah builds it from the same file, with its health check, and it runs there', async () => {
+    const storage = ['--root', join(folder, 'buildah'), '--runroot', join(folder, 'buildah-run')]
+    const buildah = (...words: string[]) =>
+      must([program('buildah'), ...storage, '--storage-driver', 'vfs', ...words], {
+        ...{ cwd: HOME, env: { XDG_RUNTIME_DIR: folder } },
+      })
+    const scratch = (await buildah('from', 'scratch')).trim()
+    await writeDebianBase(join(folder, 'base.tar'))
+    await buildah('add', scratch, join(folder, 'base.tar'), '/')
+    await buildah('config', '--env', 'PATH=/usr/local/bin:/usr/bin:/bin', scratch)
+    await buildah('commit', '--rm', scratch, 'localhost/base')
+    try {
+      const isolated = ['--isolation', 'chroot', '--network', 'host', '--pull-never']
+      await buildah('bud', '--format', 'docker', ...isolated, '--build-arg', 'BASE=localhost/base', '-t', 'berth', '.')
+      const { Docker: built } = JSON.parse(await buildah('inspect', '--type', 'image', 'localhost/berth'))
+      expect(built.config.Healthcheck.Test).toEqual(['CMD', 'berth', 'healthcheck'])
+      const container = (await buildah('from', '--pull-never', 'localhost/berth')).trim()
+      const said = await buildah('run', '--isolation', 'chroot', container, '--', '/entrypoint.sh', 'version')
+      expect(said).toStartWith(`berth ${project.version} `)
+    } finally {
+      await buildah('rm', '--all')
+      await buildah('rmi', '--all', '--force')
+    }
   })
 })
