@@ -1,10 +1,13 @@
-import { mkdirSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { cleanEnvironment, type Ended, must, program, type RunOptions, run } from './programs.ts'
 
 const READY_TIMEOUT_MS = 60_000
 const STOP_TIMEOUT_MS = 30_000
+
+/** Without a login of any host docker takes the credential helper that the machine has, which nobody set up here. */
+export const NO_HELPER = '{"auths":{"nobody.invalid":{}}}'
 
 /** A docker client with credentials of its own: the ~/.docker of whoever runs the tests is never touched. */
 export interface Docker {
@@ -61,6 +64,7 @@ export async function startDockerd(): Promise<Dockerd> {
   const client = (): Docker => {
     const configDirectory = join(folder, `client-${clients++}`)
     mkdirSync(configDirectory)
+    writeFileSync(join(configDirectory, 'config.json'), NO_HELPER)
     const env = { DOCKER_HOST: `unix://${socket}`, DOCKER_CONFIG: configDirectory, DOCKER_BUILDKIT: '0' }
     const command = (args: readonly string[]) => [program('docker', 'docker.io'), ...args]
     const withEnv = (options: RunOptions) => ({ ...options, env: { ...env, ...options.env } })
