@@ -134,7 +134,7 @@ export interface Why {
   discarded: { key: string; dueAt: number; attempts: number }[]
 }
 
-/** What one candidate after the other would come to, found out in a transaction that is undone. */
+/** What one candidate after the other would come to. */
 export interface Rehearsal {
   manifests: { repository: string; digest: Digest; size: number }[]
   blobs: { digest: Digest; size: number }[]
@@ -191,8 +191,11 @@ export interface Collection {
   heldByTrash(after: Digest | undefined, limit: number): Promise<UnneededPortion<Digest>>
   /** At most `limit` of each list. */
   why(digest: Digest, limit: number): Promise<Why>
-  /** Tries at most `limit` candidates; other writers wait meanwhile. */
-  rehearse(plan: RehearsalPlan, limit: number): Promise<Rehearsal>
+  /**
+   * Looks at a few of at most `limit` candidates, and changes nothing. Undefined until all were looked at: to be called again
+   * with the same id. One rehearsal at a time.
+   */
+  rehearse(rehearsal: { id: string; plan: RehearsalPlan; limit: number }): Promise<Rehearsal | undefined>
 }
 
 export interface RehearsalPlan {

@@ -535,21 +535,6 @@ export function collectionSuite(opened: () => Opened): void {
           ...{ blob: undefined, keepers: [], reviews: [], trash: [], discarded: [] },
         })
       })
-
-      test('what a cycle would take, and nothing is taken', async () => {
-        await pushBlob(metadata, 'a layer')
-        await pushBlob(metadata, 'config')
-        await putManifest(metadata, 'image', { references: [blobReference(digest('a layer'))] })
-        const due: Due = { now: 10, before: 10, causes: ['deleted'] }
-        const plan = { trashBefore: 10, manifests: { due, destination: NOWHERE }, links: due }
-        const rehearsal = await metadata.collection.rehearse(plan, 100)
-        expect(rehearsal.manifests).toEqual([{ repository: REPOSITORY, digest: digest('image'), size: 5 }])
-        expect(rehearsal.blobs.map((blob) => nameOf(blob.digest)).sort()).toEqual(['a layer', 'config'])
-        expect(rehearsal.complete).toBe(true)
-        expect(await metadata.manifests.find(REPOSITORY, digest('image'))).toBeDefined()
-        expect(await metadata.blobs.find(REPOSITORY, digest('config'))).toBeDefined()
-        expect((await metadata.collection.rehearse(plan, 1)).complete).toBe(false)
-      })
     })
   })
 }

@@ -14,7 +14,7 @@ import type {
   TrashCandidate,
 } from './metadata.ts'
 import { countDeparture } from './quota-counts.ts'
-import { rehearse } from './rehearsal.ts'
+import { createRehearsing, type Rehearsing } from './rehearsal.ts'
 import { causeOf, discardUnheld } from './reviews.ts'
 import { statement } from './statement.ts'
 import { strays } from './strays.ts'
@@ -27,6 +27,8 @@ import { why } from './why.ts'
  */
 export function collection(database: Database): Collection {
   const relaxed = <T>(body: (trx: Handle) => Promise<T>) => database.transaction(body, { durable: false })
+  // Of one at a time: another one's begins anew.
+  let rehearsing: (Rehearsing & { id: string }) | undefined
   return {
     ...candidates(database),
     ...strays(database),
@@ -53,7 +55,13 @@ export function collection(database: Database): Collection {
     garbage: (after, limit) => garbage(database.read, after, limit),
     heldByTrash: (after, limit) => heldByTrash(database.read, after, limit),
     why: (digest, limit) => why(database.read, digest, limit),
-    rehearse: (plan, limit) => rehearse(database, plan, limit, { takeLink, takeManifest, purge }),
+    async rehearse({ id, plan, limit }) {
+      const current = rehearsing?.id === id ? rehearsing : { id, ...createRehearsing(database.read, plan, limit) }
+      rehearsing = current
+      const rehearsal = await current.step()
+      if (rehearsal !== undefined) rehearsing = undefined
+      return rehearsal
+    },
   }
 }
 
@@ -113,7 +121,7 @@ const removeReview = statement((trx, { repositoryId, digest }: Link) =>
   trx.deleteFrom('link_reviews').where('repository_id', '=', repositoryId).where('digest', '=', digest),
 )
 
-export async function takeLink(trx: Handle, { repositoryId, digest }: LinkCandidate, due: Due): Promise<Outcome> {
+async function takeLink(trx: Handle, { repositoryId, digest }: LinkCandidate, due: Due): Promise<Outcome> {
   const link: Link = { repositoryId, digest }
   if ((await lockBlobNow(trx, { digest })).rows.length === 0) return BUSY
   if ((await lockRepositoryNow(trx, { id: repositoryId })).rows.length === 0) return BUSY
@@ -129,7 +137,7 @@ export async function takeLink(trx: Handle, { repositoryId, digest }: LinkCandid
   return { kind: 'taken', discarded: size === undefined ? [] : [{ digest, size }], freed: [] }
 }
 
-export async function takeManifest(
+async function takeManifest(
   trx: Handle,
   manifest: ManifestCandidate,
   due: Due,
@@ -223,7 +231,7 @@ const removeTrash = statement((trx, { id }: { id: number }) =>
   trx.deleteFrom('trash').where('id', '=', id).returning('size'),
 )
 
-export async function purge(trx: Handle, { id, digest }: TrashCandidate, now: number): Promise<Outcome> {
+async function purge(trx: Handle, { id, digest }: TrashCandidate, now: number): Promise<Outcome> {
   const held = (await heldBy(trx, { id })).rows
   const digests = held.flatMap(({ held_digest }) => held_digest ?? [])
   for (const each of digests) await lockBlob(trx, { digest: each })

@@ -27,6 +27,7 @@ import { manifestsSuite } from './manifests.suite.ts'
 import { overviewSuite } from './overview.suite.ts'
 import { pullsSuite } from './pulls.suite.ts'
 import { quotasSuite } from './quotas.suite.ts'
+import { rehearsalSuite } from './rehearsal.suite.ts'
 import { repositoriesSuite } from './repositories.suite.ts'
 import { retentionSuite } from './retention.suite.ts'
 import { rulesSuite } from './rules.suite.ts'
@@ -52,6 +53,7 @@ export function metadataSuite(name: string, open: Open): void {
     collectionSuite(() => opened)
     collectionStatusSuite(() => opened)
     trashHoldsSuite(() => opened)
+    rehearsalSuite(() => opened)
     pullsSuite(() => opened)
     overviewSuite(() => opened)
     repositoriesSuite(() => opened)

@@ -127,7 +127,7 @@ export async function openSqlite({
       garbage: method('read', 'collection', 'garbage'),
       heldByTrash: method('read', 'collection', 'heldByTrash'),
       why: method('read', 'collection', 'why'),
-      rehearse: method('relaxed', 'collection', 'rehearse'),
+      rehearse: method('read', 'collection', 'rehearse'),
     },
     trash: {
       // A page of one repository may walk past all that others have in the trash.

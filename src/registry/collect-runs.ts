@@ -56,7 +56,7 @@ export interface CollectionRuns {
 
 /** Rows that a run remembers of each kind. */
 const LISTED = 10_000
-/** Candidates of a rehearsal: other writers wait meanwhile. */
+/** Candidates of a rehearsal, which memory holds. */
 const REHEARSED = 5_000
 const REASONS = 20
 /** Candidates that a status looks at, in portions between which others have their turn. */
@@ -78,7 +78,9 @@ export function createCollectionRuns(deps: {
 
   async function perform(run: CollectionRun): Promise<void> {
     if (run.mode.dryRun) {
-      const found = await metadata.collection.rehearse(collector.plan(run.mode), REHEARSED)
+      const rehearsal = { id: run.id, plan: collector.plan(run.mode), limit: REHEARSED }
+      let found = await metadata.collection.rehearse(rehearsal)
+      while (found === undefined) found = await metadata.collection.rehearse(rehearsal)
       for (const manifest of found.manifests) add(run.manifests, manifest.size)
       for (const blob of found.blobs) add(run.blobs, blob.size)
       run.listed = { manifests: found.manifests.slice(0, LISTED), blobs: found.blobs.slice(0, LISTED) }
