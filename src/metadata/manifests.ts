@@ -225,7 +225,7 @@ export async function rewrite(
     })
     .where('id', '=', manifestId)
     .execute()
-  await freeLinks(trx, manifestId, facts.now)
+  await freeLinks(trx, [manifestId], facts.now)
   await trx.deleteFrom('manifest_blobs').where('manifest_id', '=', manifestId).execute()
   await trx.deleteFrom('manifest_references').where('manifest_id', '=', manifestId).execute()
   await refer(trx, repositoryId, manifestId, facts.references)

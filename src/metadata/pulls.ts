@@ -182,32 +182,32 @@ async function addTagPulls(trx: Handle, rows: readonly Tables['tag_pulls'][]): P
 /** How often a manifest was pulled (`tag` is `''`), and each of its tags. */
 export type PullsInTrash = Omit<Tables['trash_pulls'], 'trash_id'>
 
+export type PullsOfManifest = PullsInTrash & { manifest_id: number }
+
 /** Read before they go. */
-export async function pullsOf(trx: Handle, repositoryId: number, manifestId: number): Promise<PullsInTrash[]> {
-  const own = await trx
-    .selectFrom('manifest_pulls')
-    .select(['pulls', 'last_at'])
-    .where('manifest_id', '=', manifestId)
-    .execute()
-  const ofTags = await trx
-    .selectFrom('tags')
-    .innerJoin('tag_pulls', (join) =>
-      join.onRef('tag_pulls.repository_id', '=', 'tags.repository_id').onRef('tag_pulls.name', '=', 'tags.name'),
-    )
-    .select(['tag_pulls.name as tag', 'tag_pulls.pulls', 'tag_pulls.last_at'])
-    .where('tags.repository_id', '=', repositoryId)
-    .where('tags.manifest_id', '=', manifestId)
-    .execute()
+export async function pullsOf(trx: Handle, manifestIds: readonly number[]): Promise<PullsOfManifest[]> {
+  const own = await inChunks(manifestIds, (ids) =>
+    trx
+      .selectFrom('manifest_pulls')
+      .select(['manifest_id', 'pulls', 'last_at'])
+      .where('manifest_id', 'in', ids)
+      .execute(),
+  )
+  const ofTags = await inChunks(manifestIds, (ids) =>
+    trx
+      .selectFrom('tags')
+      .innerJoin('tag_pulls', (join) =>
+        join.onRef('tag_pulls.repository_id', '=', 'tags.repository_id').onRef('tag_pulls.name', '=', 'tags.name'),
+      )
+      .select(['tags.manifest_id', 'tag_pulls.name as tag', 'tag_pulls.pulls', 'tag_pulls.last_at'])
+      .where('tags.manifest_id', 'in', ids)
+      .execute(),
+  )
   return [...own.map((row) => ({ tag: '', ...row })), ...ofTags]
 }
 
-export async function buryPulls(trx: Handle, trashId: number, pulls: readonly PullsInTrash[]): Promise<void> {
-  await inChunks(pulls, (chunk) =>
-    trx
-      .insertInto('trash_pulls')
-      .values(chunk.map((row) => ({ trash_id: trashId, ...row })))
-      .execute(),
-  )
+export async function buryPulls(trx: Handle, rows: readonly Tables['trash_pulls'][]): Promise<void> {
+  await inChunks(rows, (chunk) => trx.insertInto('trash_pulls').values(chunk).execute())
 }
 
 export async function buriedPulls(trx: Handle, trashId: number): Promise<PullsInTrash[]> {

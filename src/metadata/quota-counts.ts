@@ -163,24 +163,24 @@ export async function need(
   return { bytes, waiting }
 }
 
-/** Before a manifest goes: what it alone needed below a prefix is free there. */
-export async function countBurial(trx: Handle, repositoryId: number, manifestId: number): Promise<void> {
+/** Before manifests of a repository go: what they alone needed below a prefix is free there. */
+export async function countBurial(trx: Handle, repositoryId: number, manifestIds: readonly number[]): Promise<void> {
   const quotas = await quotasOver(trx, repositoryId)
   if (quotas.length === 0) return
-  const manifest = await trx
-    .selectFrom('manifests')
-    .select(['digest', 'size'])
-    .where('id', '=', manifestId)
-    .executeTakeFirstOrThrow()
-  const held = await trx.selectFrom('manifest_blobs').select('digest').where('manifest_id', '=', manifestId).execute()
+  const manifests = await inChunks(manifestIds, (ids) =>
+    trx.selectFrom('manifests').select(['id', 'digest', 'size']).where('id', 'in', ids).execute(),
+  )
+  const held = await inChunks(manifestIds, (ids) =>
+    trx.selectFrom('manifest_blobs').select(['manifest_id', 'digest']).where('manifest_id', 'in', ids).execute(),
+  )
   for (const over of quotas) {
-    if (!isCounted(over, 'manifests', manifest.digest)) continue
-    const freed = await needNoMore(
-      trx,
-      over,
-      held.map(({ digest }) => [digest, 1]),
-    )
-    await change(trx, over, { bytes: -freed - manifest.size }, false)
+    const counted = manifests.filter(({ digest }) => isCounted(over, 'manifests', digest))
+    const ids = new Set(counted.map(({ id }) => id))
+    const times = new Map<Digest, number>()
+    for (const { manifest_id, digest } of held)
+      if (ids.has(manifest_id)) times.set(digest, (times.get(digest) ?? 0) + 1)
+    const freed = await needNoMore(trx, over, [...times])
+    await change(trx, over, { bytes: counted.reduce((sum, { size }) => sum - size, -freed) }, false)
   }
 }
 
@@ -205,7 +205,7 @@ export async function recounting(
   manifestId: number,
   work: () => Promise<void>,
 ): Promise<void> {
-  await countBurial(trx, repositoryId, manifestId)
+  await countBurial(trx, repositoryId, [manifestId])
   await work()
   if ((await quotasOver(trx, repositoryId)).length === 0) return
   const { digest, size } = await trx

@@ -1,6 +1,7 @@
+import { sql } from 'kysely'
 import type { Digest } from '../oci/digest.ts'
 import { INDEX_MEDIA_TYPES } from '../oci/media-type.ts'
-import { bury } from './burial.ts'
+import { buryAll } from './burial.ts'
 import type { Handle } from './database.ts'
 import { queueEvents } from './events.ts'
 import type { DeletedPortion, DeletionProgress, Repositories } from './metadata.ts'
@@ -23,10 +24,10 @@ export async function deletePortion(
   if (deletion.progress === undefined) await refuseToDeleteAll(trx, { ...deletion, repositoryId, repository: name })
   const portion: DeletedPortion = { digests: [], tags: [], freed: [], progress: undefined }
   const rows = await next(trx, repositoryId, progress, limit)
-  for (const { id, digest } of rows) {
+  if (rows.length > 0) {
     const grave = { reason: 'deleted', batch, deletedAt: now } as const
-    const { tags, freed } = await bury(trx, { repositoryId, manifestId: id, change: deletion, grave })
-    portion.digests.push(digest)
+    const { tags, freed } = await buryAll(trx, rows, { repositoryId, change: deletion, grave })
+    portion.digests.push(...rows.map(({ digest }) => digest))
     portion.tags.push(...tags)
     portion.freed.push(...freed)
   }
@@ -46,10 +47,10 @@ export async function deletePortion(
 
 /** Undefined when the repository is deleted already. */
 async function begin(trx: Handle, repositoryId: number): Promise<DeletionProgress | undefined> {
+  // Of all repositories, which one step into the key finds; a push to this one waits for its lock, and gets a greater id.
   const newest = await trx
     .selectFrom('manifests')
     .select(({ fn }) => fn.max('id').as('id'))
-    .where('repository_id', '=', repositoryId)
     .executeTakeFirst()
   const living = await trx
     .selectFrom('repositories')
@@ -76,7 +77,16 @@ async function next(trx: Handle, repositoryId: number, { phase, last, through }:
     .select(['id', 'digest'])
     .where('repository_id', '=', repositoryId)
     .where('id', '<=', through)
-    .$if(phase === 'indexes', (query) => query.where('media_type', 'in', INDEX_MEDIA_TYPES))
+    // Written out, as the index of these rows has it: a parameter would not find them.
+    .$if(phase === 'indexes', (query) =>
+      query.where(({ eb }) =>
+        eb(
+          'media_type',
+          'in',
+          INDEX_MEDIA_TYPES.map((type) => sql.lit(type)),
+        ),
+      ),
+    )
     .$if(last !== undefined, (query) => query.where('digest', '>', (last ?? '') as Digest))
     .orderBy('digest')
     .limit(limit)

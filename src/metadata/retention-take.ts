@@ -163,7 +163,7 @@ async function buryWhole(work: Work, manifestId: number, actor: string): Promise
       .executeTakeFirst()
     if (manifest === undefined) continue
     if (next.id !== manifestId && (await isNeeded(trx, { ...manifest, repositoryId }))) continue
-    const { children, referrers } = await dependantsOf(trx, repositoryId, manifest.id, manifest.digest)
+    const { children, referrers } = await dependantsOf(trx, repositoryId, [manifest])
     const grave = { reason: next.reason, batch, deletedAt: now }
     const { freed } = await bury(trx, { repositoryId, manifestId: manifest.id, change: { now, actor }, grave })
     taken.buried.push(manifest.digest)

@@ -51,12 +51,13 @@ export async function settleLinks(trx: Handle, repositoryId: number, digests: re
   )
 }
 
-/** Before the manifest goes: links that only it needs begin to wait. Resolves to their digests. */
-export async function freeLinks(trx: Handle, manifestId: number, now: number): Promise<Digest[]> {
+/** Before manifests of a repository go (no more than one `in (...)` may have): links that only they need begin to wait. Resolves to their digests. */
+export async function freeLinks(trx: Handle, manifestIds: readonly number[], now: number): Promise<Digest[]> {
   const freed = await trx
     .selectFrom('manifest_blobs as mine')
+    .distinct()
     .select(['mine.repository_id', 'mine.digest'])
-    .where('mine.manifest_id', '=', manifestId)
+    .where('mine.manifest_id', 'in', manifestIds)
     .where(({ not, exists, selectFrom }) =>
       not(
         exists(
@@ -64,7 +65,7 @@ export async function freeLinks(trx: Handle, manifestId: number, now: number): P
             .select('other.manifest_id')
             .whereRef('other.repository_id', '=', 'mine.repository_id')
             .whereRef('other.digest', '=', 'mine.digest')
-            .where('other.manifest_id', '!=', manifestId),
+            .where('other.manifest_id', 'not in', manifestIds),
         ),
       ),
     )

@@ -1,5 +1,5 @@
 import type { Digest } from '../oci/digest.ts'
-import type { Handle } from './database.ts'
+import { type Handle, inChunks } from './database.ts'
 import type { Change, TagMove } from './metadata.ts'
 import { countTags } from './quota-counts.ts'
 import { reviewManifests, settleManifests } from './reviews.ts'
@@ -13,18 +13,21 @@ interface Move {
   to: Digest | undefined
 }
 
-export async function recordMove(trx: Handle, { repositoryId, name, from, to }: Move, change: Change): Promise<void> {
-  await trx
-    .insertInto('tag_history')
-    .values({
-      repository_id: repositoryId,
-      name,
-      from_digest: from ?? null,
-      to_digest: to ?? null,
-      actor: change.actor,
-      at: change.now,
-    })
-    .execute()
+export async function recordMove(trx: Handle, move: Move, change: Change): Promise<void> {
+  await recordMoves(trx, [move], change)
+}
+
+export async function recordMoves(trx: Handle, moves: readonly Move[], { actor, now }: Change): Promise<void> {
+  await inChunks(moves, (chunk) =>
+    trx
+      .insertInto('tag_history')
+      .values(
+        chunk.map(({ repositoryId, name, from, to }) => ({
+          ...{ repository_id: repositoryId, name, from_digest: from ?? null, to_digest: to ?? null, actor, at: now },
+        })),
+      )
+      .execute(),
+  )
 }
 
 /** What the last move of the tag was from, and to. */

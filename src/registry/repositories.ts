@@ -33,7 +33,7 @@ export interface Repositories {
   /**
    * Moves everything to the trash, as one batch. Undefined when there is no such repository.
    *
-   * Manifests go in portions of `PORTION`, indexes before what they name. What was pushed after the beginning stays.
+   * Manifests go in portions, indexes before what they name. What was pushed after the beginning stays.
    * Until the end the repository is listed, with the tags that are left; from then on its name is unknown.
    */
   delete(name: string, by: RepositoryChanger): Promise<RepositoryDeleted | undefined>
@@ -44,8 +44,18 @@ export interface Repositories {
   tags: Overview['tags']
 }
 
-/** Manifests that one transaction takes: other writers wait meanwhile, some 2 ms for each on a busy machine. */
-export const PORTION = 50
+/**
+ * Manifests that one transaction takes, for other writers wait meanwhile: as many as go in `TURN` milliseconds, which is between
+ * 0.3 for one whose layers others have, and 5 for one with many of its own on a busy machine.
+ */
+const PORTIONS = { first: 20, least: 5, most: 200 } as const
+const TURN = 40
+
+/** After a portion that took so many milliseconds. */
+export function nextPortion(manifests: number, took: number): number {
+  const fitting = Math.round((manifests * TURN) / Math.max(took, 1))
+  return Math.min(Math.max(fitting, PORTIONS.least), PORTIONS.most)
+}
 
 export function createRepositories(deps: {
   metadata: Metadata
@@ -58,9 +68,23 @@ export function createRepositories(deps: {
   /** Called before the end of a deletion: no manifest of the repository needs these blobs any more. */
   onFreed: (digests: readonly Digest[]) => void
   now: () => number
+  /** Milliseconds of a clock that is never set back. */
+  clock?: () => number
   newId: () => string
 }): Repositories {
-  const { metadata, manifests, blobs, uploads, pulls, immutable, events, onFreed, now, newId } = deps
+  const {
+    metadata,
+    manifests,
+    blobs,
+    uploads,
+    pulls,
+    immutable,
+    events,
+    onFreed,
+    now,
+    newId,
+    clock = () => performance.now(),
+  } = deps
   const { repositories } = metadata
   return {
     overview: metadata.overview.repositories,
@@ -77,8 +101,10 @@ export function createRepositories(deps: {
       await pulls.flush()
       done.uploads = await uploads.endAll(name, startedAt)
       let progress: DeletionProgress | undefined
+      let limit: number = PORTIONS.first
       do {
-        const deletion = { batch, progress, limit: PORTION, now: now(), actor, protections, events: told }
+        const began = clock()
+        const deletion = { batch, progress, limit, now: now(), actor, protections, events: told }
         const portion = await withFaults(() => repositories.delete(name, deletion))
         if (portion === undefined) return undefined
         manifests.forget(name, [...portion.digests, ...portion.tags])
@@ -86,6 +112,7 @@ export function createRepositories(deps: {
         done.manifests += portion.digests.length
         done.tags += portion.tags.length
         progress = portion.progress
+        limit = nextPortion(limit, clock() - began)
       } while (progress !== undefined)
       events.queued(told)
       return done

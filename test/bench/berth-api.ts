@@ -3,15 +3,26 @@ import type { RunView } from '../../src/http/api/collection-schemas.ts'
 import type { Server } from './servers.ts'
 
 /** Asks the administrative API over the server's own socket, as its commands do. @throws Error unless it says yes. */
-export async function askBerth<T>({ folder }: Pick<Server, 'folder'>, path: string, body?: unknown): Promise<T> {
+export async function askBerth<T>(server: Pick<Server, 'folder'>, path: string, body?: unknown): Promise<T> {
+  return JSON.parse(await textOfBerth(server, path, body)) as T
+}
+
+/** As `askBerth`, of an answer that is more than one value. */
+export async function textOfBerth(
+  { folder }: Pick<Server, 'folder'>,
+  path: string,
+  body?: unknown,
+  method = 'POST',
+): Promise<string> {
   const answer = await fetch(`http://berth/api/v1${path}`, {
     unix: join(folder, 'data', 'berth.sock'),
     ...(body === undefined
       ? {}
-      : { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
+      : { method, headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
   })
-  if (!answer.ok) throw new Error(`${path}: ${answer.status} ${await answer.text()}`)
-  return (await answer.json()) as T
+  const text = await answer.text()
+  if (!answer.ok) throw new Error(`${path}: ${answer.status} ${text}`)
+  return text
 }
 
 /** Begins a cycle of the collector. */

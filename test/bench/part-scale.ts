@@ -1,16 +1,19 @@
 import { join } from 'node:path'
 import { makeImage, pushImage } from '../image.ts'
-import { askBerth, collectionEnded, startCollection } from './berth-api.ts'
+import { askBerth, collectionEnded, startCollection, textOfBerth } from './berth-api.ts'
 import { GOALS } from './goals.ts'
 import { percentile } from './load-spec.ts'
 import { type Bench, settle, withServer } from './part.ts'
-import { LARGEST, type Rows, SUBJECT, writeRows } from './registry-rows.ts'
+import { LARGEST, type Rows, SAME, SUBJECT, writeRows } from './registry-rows.ts'
 import type { Server } from './servers.ts'
 import { hammer } from './wrk.ts'
 
 const PART = 'Scale'
 const PUSHES = 40
 const GARBAGE = 2000
+
+/** Linear in what there is, and so said. */
+const GROWING = new Set(['making the rows', 'counting for a new quota'])
 
 interface Size {
   name: string
@@ -53,7 +56,7 @@ export async function scale(bench: Bench): Promise<void> {
     const [small, large] = found
     for (const [what, [, value]] of large ?? []) {
       const base = small?.get(what)?.[1]
-      if (base === undefined || what === 'making the rows') continue
+      if (base === undefined || GROWING.has(what)) continue
       bench.figures.add(
         { part: PART, name: `${what}: ${many.name} / ${few.name}`, unit: '×', goal: GOALS.flat },
         'berth',
@@ -81,12 +84,64 @@ async function measure(bench: Bench, server: Server): Promise<Costs> {
     costs.set(what, ['server CPU µs', await costOf(bench, server, path)])
   }
   await settle(server)
-  costs.set('push of a small image', ['p50 ms', await pushes(server)])
+  costs.set('push of a small image', ['p50 ms', await pushes(server, 'pushed')])
   // The first request loads the code of the API.
-  await askBerth(server, '/gc')
-  costs.set('gc status', ['ms', await timed(() => askBerth(server, '/gc'))])
+  const statuses: number[] = []
+  for (let index = 0; index <= 10; index++) statuses.push(await timed(() => askBerth(server, '/gc')))
+  costs.set('gc status', ['p50 ms', percentile(statuses.slice(1), 0.5)])
   for (const [what, seconds] of await cycles(server)) costs.set(what, ['server CPU ms', seconds * 1000])
+  const [same, all] = [await dryRuns(server, [SAME.name], 20), await dryRuns(server, undefined, 3)]
+  costs.set(`a dry run of retention that looks at ${SAME.tags} tags`, ['ms', same.ms])
+  costs.set('a dry run of retention that looks at all of them, for each tag', ['µs', (all.ms * 1000) / all.tags])
+  await underQuota(server, costs)
   return costs
+}
+
+/** Median of dry runs of a rule that takes few of the tags of the repositories, and how many tags they have. */
+async function dryRuns(
+  server: Server,
+  repositories: string[] | undefined,
+  times: number,
+): Promise<{ ms: number; tags: number }> {
+  const taken: number[] = []
+  let tags = 0
+  for (let run = 0; run <= times; run++) {
+    let text = ''
+    const wish = { repositories, rule: { tags: ['t100', 'nightly-*'], olderthan: '1d', action: 'delete' } }
+    const ms = await timed(async () => {
+      text = await textOfBerth(server, '/retention/plan', wish)
+    })
+    const total = JSON.parse(text.trimEnd().split('\n').at(-1) ?? '') as { tags: number; kept: number }
+    tags = total.tags + total.kept
+    // The first one loads the code, and the pages.
+    if (run > 0) taken.push(ms)
+  }
+  return { ms: percentile(taken, 0.5), tags }
+}
+
+/** What a quota over everything costs those who push; what is there is counted first. */
+async function underQuota(server: Server, costs: Costs): Promise<void> {
+  const began = performance.now()
+  await textOfBerth(server, '/quotas', { prefix: '*', bytes: 1e15, tags: 1e9, repositories: 1e9 }, 'PUT')
+  for (;;) {
+    const { quotas } = await askBerth<{ quotas: { state: string }[] }>(server, '/quotas')
+    if (quotas.every(({ state }) => state === 'exact')) break
+    await Bun.sleep(100)
+  }
+  costs.set('counting for a new quota', ['s', (performance.now() - began) / 1000])
+  const { host, port } = server.target
+  const starts: number[] = []
+  for (let index = 0; index < PUSHES; index++) {
+    const begin = () => fetch(`http://${host}:${port}/v2/${LARGEST}/blobs/uploads/`, { method: 'POST' })
+    starts.push(
+      await timed(async () => {
+        const { status } = await begin()
+        if (status !== 202) throw new Error(`an upload is not begun: ${status}`)
+      }),
+    )
+  }
+  costs.set('start of an upload under a quota', ['p50 ms', percentile(starts, 0.5)])
+  costs.set('push of a small image under a quota', ['p50 ms', await pushes(server, 'under-quota')])
 }
 
 /** Microseconds of the server's CPU for one request. */
@@ -96,12 +151,12 @@ async function costOf(bench: Bench, server: Server, path: string): Promise<numbe
   return ((server.cpuSeconds() - before) * 1e6) / requests
 }
 
-async function pushes({ target }: Server): Promise<number> {
+async function pushes({ target }: Server, label: string): Promise<number> {
   const times: number[] = []
   for (let index = 0; index < PUSHES; index++) {
-    const image = makeImage({ layers: [1024], seed: `scale ${index}` })
+    const image = makeImage({ layers: [1024], seed: `${label} ${index}` })
     const url = `http://${target.host}:${target.port}`
-    times.push(await timed(() => pushImage(url, LARGEST, image, { tag: `pushed-${index}` })))
+    times.push(await timed(() => pushImage(url, LARGEST, image, { tag: `${label}-${index}` })))
   }
   return percentile(times, 0.5)
 }

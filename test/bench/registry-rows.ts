@@ -20,6 +20,8 @@ export interface Rows {
 export const REFERRERS = 20
 /** Repositories are `rows/r1` and so on; this one has half of all manifests and their tags. */
 export const LARGEST = 'rows/r1'
+/** A repository that is the same in each registry: so many manifests with a tag each, and no blobs. */
+export const SAME = { name: 'rows/same', tags: 100 }
 /** The manifest with referrers; in `LARGEST`. */
 export const SUBJECT = `sha256:${(2).toString(16).padStart(64, '0')}`
 
@@ -77,6 +79,16 @@ export async function writeRows(data: string, rows: Rows): Promise<void> {
         '${SUBJECT}', 'application/vnd.example.signature'`,
       manifests + 1,
     )
+    const same = repositories + 1
+    const first = manifests + REFERRERS + 1
+    database.run(`INSERT INTO repositories (id, name, listed, created_at) VALUES (${same}, '${SAME.name}', 1, 1)`)
+    insert(
+      SAME.tags,
+      `manifests ${manifestColumns} SELECT i, ${same}, 'sha256:' || printf('%064x', i), '${MANIFEST}', 2, 1, x'7b7d',
+        NULL, NULL`,
+      first,
+    )
+    insert(SAME.tags, `tags (repository_id, name, manifest_id, updated_at) SELECT ${same}, 't' || i, i, 1`, first)
     insert(manifests, `tags (repository_id, name, manifest_id, updated_at) SELECT ${repositoryOf('i')}, 't' || i, i, 1`)
     insert(
       blobs,
