@@ -31,7 +31,14 @@ export interface Descent {
 export const IMAGE_ACCOUNT = 65532
 
 /** Bits of capabilities(7). */
-const CAPABILITIES = { dac_override: 1, dac_read_search: 2, setgid: 6, setuid: 7, net_bind_service: 10 } as const
+const CAPABILITIES = {
+  dac_override: 1,
+  dac_read_search: 2,
+  setgid: 6,
+  setuid: 7,
+  setpcap: 8,
+  net_bind_service: 10,
+} as const
 type Capability = keyof typeof CAPABILITIES
 
 /**
@@ -60,7 +67,7 @@ export function descend(needs: Needs, proc = '/proc'): Descent {
   if (needs.ports.some((port) => port > 0 && port < firstFreePort(proc)) && held('net_bind_service')) {
     kept.push('net_bind_service')
   }
-  const closed = closedFiles(needs, account)
+  const closed = closedFiles(needs, optionsOf(account, [], held))
   if (closed.length > 0) {
     const reader =
       closed.every(({ mode }) => mode === 'r') && held('dac_read_search') ? 'dac_read_search' : 'dac_override'
@@ -73,17 +80,21 @@ export function descend(needs: Needs, proc = '/proc'): Descent {
       )
     } else notes.push(`${what}; make them that user's (chown)`)
   }
-  return { options: optionsOf(account, kept), notes }
+  return { options: optionsOf(account, kept, held), notes }
 }
 
-function optionsOf({ uid, gid, groups }: Account, kept: readonly Capability[]): string[] {
+type Held = (name: Capability) => boolean
+
+function optionsOf({ uid, gid, groups }: Account, kept: readonly Capability[], held: Held): string[] {
   const set = ['-all', ...kept.map((name) => `+${name}`)].join(',')
   return [
     `--reuid=${uid}`,
     `--regid=${gid}`,
     groups.length === 0 ? '--clear-groups' : `--groups=${groups.join(',')}`,
     '--no-new-privs',
-    ...[`--inh-caps=${set}`, `--ambient-caps=${set}`, `--bounding-set=${set}`],
+    ...[`--inh-caps=${set}`, `--ambient-caps=${set}`],
+    // Nothing can be gained in any case; without that capability it cannot be sealed besides.
+    ...(held('setpcap') ? [`--bounding-set=${set}`] : []),
   ]
 }
 
@@ -117,30 +128,50 @@ function give(directory: string, { uid, gid }: Account): string | undefined {
 function isPartlyRoots(directory: string): boolean {
   const below = (path: string): string[] => {
     const isFolder = statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false
-    return isFolder ? readdirSync(path).map((name) => join(path, name)) : []
+    return isFolder ? namesIn(path).map((name) => join(path, name)) : []
   }
   const looked = [directory, ...below(directory), ...below(join(directory, 'docker/registry/v2'))]
   return looked.some((path) => statSync(path, { throwIfNoEntry: false })?.uid === 0)
 }
 
+/** Of a folder that even root may not look into, for want of a capability, nothing is known to be root's. */
+function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder)
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'EACCES') return []
+    throw error
+  }
+}
+
+function isSeen(path: string): boolean {
+  try {
+    statSync(path)
+    return true
+  } catch {
+    // Not there, or not to be seen: the server says which.
+    return false
+  }
+}
+
 /** What is there, and root may open, but not the account: the kernel is asked, for modes are not all that counts. */
-function closedFiles({ reads, writes }: Needs, account: Account): { mode: 'r' | 'w'; path: string }[] {
+function closedFiles({ reads, writes }: Needs, options: readonly string[]): { mode: 'r' | 'w'; path: string }[] {
   const asked = [
     ...reads.map((path) => ({ mode: 'r' as const, path })),
     ...writes.map((path) => ({ mode: 'w' as const, path: dirname(path) })),
-  ].filter(({ path }) => statSync(path, { throwIfNoEntry: false }) !== undefined)
+  ].filter(({ path }) => isSeen(path))
   if (asked.length === 0) return []
   const script = 'while [ $# -gt 0 ]; do if test "-$1" "$2"; then echo open; else echo closed; fi; shift 2; done'
   const { exitCode, stdout, stderr } = Bun.spawnSync([
-    ...['setpriv', ...optionsOf(account, []), '--', 'sh', '-c', script, 'sh'],
+    ...['setpriv', ...options, '--', 'sh', '-c', script, 'sh'],
     ...asked.flatMap(({ mode, path }) => [mode, path]),
   ])
-  if (exitCode !== 0) throw new Error(`setpriv cannot become user ${account.uid}: ${stderr.toString().trim()}`)
+  if (exitCode !== 0) throw new Error(`the server cannot become another user: ${stderr.toString().trim()}`)
   const answers = stdout.toString().split('\n')
   return asked.filter((_, index) => answers[index] === 'closed')
 }
 
-function heldCapabilities(proc: string): (name: Capability) => boolean {
+function heldCapabilities(proc: string): Held {
   const set = BigInt(`0x${/^CapEff:\s*([0-9a-f]+)$/m.exec(readFileSync(`${proc}/self/status`, 'utf8'))?.[1] ?? '0'}`)
   return (name) => ((set >> BigInt(CAPABILITIES[name])) & 1n) === 1n
 }

@@ -7,55 +7,11 @@ import { DEBIAN_BASE, importDebianBase, writeDebianBase } from '../debian-base.t
 import { type Docker, type Dockerd, startDockerd } from '../dockerd.ts'
 import { describeWith, type Ended, must, program, run, shell } from '../programs.ts'
 
+import { MAKE_PASSWORDS, RUN_HTPASSWD_REGISTRY, RUN_REGISTRY, RUN_TOKEN_SERVER } from './document-containers.ts'
 import { MAKE_CERTIFICATE, prepareSite, type Site, USERS } from './first-document.ts'
 
 const HOME = join(import.meta.dir, '../..')
 const IMAGE = 'berth-test/berth:latest'
-
-/** The commands of the first document, to the letter. */
-const RUN_TOKEN_SERVER = `docker run \\
-    -d \\
-    -v /home/auth_server/config:/config:ro \\
-    -v /home/log/docker_auth:/logs \\
-    -v /home/auth_server/ssl:/ssl \\
-    -p 5001:5001 \\
-    --restart=always \\
-    --name docker_auth01 \\
-    cesanta/docker_auth /config/auth_config.yml`
-
-const RUN_REGISTRY = `mkdir -p /home/docker_registy/data
-docker run -d -p 5000:5000 \\
-    -e REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY=/var/lib/registry \\
-    -e REGISTRY_AUTH=token \\
-    -e REGISTRY_AUTH_TOKEN_REALM=https://localhost:5001/auth \\
-    -e REGISTRY_AUTH_TOKEN_SERVICE="Docker registry" \\
-    -e REGISTRY_AUTH_TOKEN_ISSUER="Auth Service" \\
-    -e REGISTRY_AUTH_TOKEN_ROOTCERTBUNDLE=/ssl/server.pem \\
-    -e REGISTRY_STORAGE_DELETE_ENABLED=true   \\
-    -v /home/auth_server/ssl:/ssl \\
-    -v /home/docker_registry/data:/var/lib/registry \\
-    --restart=always \\
-    --name registry01 registry:latest`
-
-/** And of the second, for htpasswd. */
-const MAKE_PASSWORDS = `rm -rf auth
-mkdir -p auth
-docker run --name tmp-gen-pw-file --entrypoint htpasswd registry:2 -Bbn testuser testpassword > auth/htpasswd
-docker rm -v tmp-gen-pw-file`
-
-const RUN_HTPASSWD_REGISTRY = `docker run -d -p 5000:5000 \\
-  --name registry \\
-  --restart=always \\
-  -v registry:/var/lib/registry \\
-  -v \`pwd\`/certs:/certs \\
-  -e REGISTRY_HTTP_TLS_CERTIFICATE=/certs/domain.crt \\
-  -e REGISTRY_HTTP_TLS_KEY=/certs/domain.key \\
-  -v \`pwd\`/auth:/auth \\
-  -e REGISTRY_AUTH_HTPASSWD_PATH=/var/lib/registry/auth \\
-  -e REGISTRY_AUTH=htpasswd \\
-  -e REGISTRY_AUTH_HTPASSWD_REALM="Registry Realm" \\
-  -e REGISTRY_AUTH_HTPASSWD_PATH=/auth/htpasswd \\
-  registry:2`
 
 interface Status {
   uid: string
@@ -308,6 +264,17 @@ describeWith(['docker', 'dockerd', 'docker-compose', 'buildah', 'openssl', 'curl
     expect(await statusOf('owned')).toEqual({ ...WITHOUT_RIGHTS, uid: '1234', gid: '4321' })
     expect(statSync(join(data, 'docker')).uid).toBe(1234)
     expect(await stop('owned')).toBe('0')
+  })
+
+  test('the three capabilities that becoming another user takes are enough, at each start', async () => {
+    const data = join(folder, 'data-of-root')
+    const poor = ['SETUID', 'SETGID', 'CHOWN'].flatMap((name) => ['--cap-add', name])
+    for (const _ of ['first', 'second']) {
+      await serve('poor', ['--cap-drop', 'ALL', ...poor, '-v', `${data}:/var/lib/registry`])
+      expect(await statusOf('poor')).toEqual({ ...WITHOUT_RIGHTS })
+      expect(await stop('poor')).toBe('0')
+    }
+    expect(statSync(data).uid).toBe(65532)
   })
 
   test('a configuration that is mounted at either version’s place counts, however it is named', async () => {
