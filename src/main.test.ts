@@ -8,3 +8,22 @@ test('a reader that has seen enough is no failure of the command', async () => {
   const [error, code] = await Promise.all([command.stderr.text(), command.exited])
   expect({ error, code }).toEqual({ error: '', code: 0 })
 }, 60_000)
+
+test('serve, which is loaded without the other commands, has the same help, version and errors', async () => {
+  const run = async (...args: string[]) => {
+    const child = Bun.spawn([BERTH, ...args], { stdout: 'pipe', stderr: 'pipe' })
+    const [code, out, error] = await Promise.all([child.exited, child.stdout.text(), child.stderr.text()])
+    return { code, out, error }
+  }
+  const [alone, among, version, plainVersion, wrong] = await Promise.all([
+    run('serve', '--help'),
+    run('help', 'serve'),
+    run('serve', '-v'),
+    run('-v'),
+    run('serve', '--no-such-flag'),
+  ])
+  expect(alone.out).toContain('Usage: berth serve [options] [config.yml]')
+  expect(alone).toEqual(among)
+  expect(version).toEqual(plainVersion)
+  expect([wrong.code, wrong.error]).toEqual([2, "error: unknown option '--no-such-flag'\n"])
+}, 30_000)

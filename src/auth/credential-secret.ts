@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto'
-import { crc32 } from 'node:zlib'
 import type { TokenRow } from '../metadata/metadata.ts'
 
 const DIGITS = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'
@@ -35,7 +34,7 @@ export function secretHash(secret: string): string {
 }
 
 function checkOf(body: string): string {
-  return base62(BigInt(crc32(body)), CHECK_LENGTH)
+  return base62(BigInt(Bun.hash.crc32(body)), CHECK_LENGTH)
 }
 
 function base62(value: bigint, length: number): string {

@@ -1,6 +1,3 @@
-import { STATUS_CODES } from 'node:http'
-import { getCACertificates, rootCertificates } from 'node:tls'
-
 /** Where a notification goes. */
 export interface Receiver {
   /** May hold a name and a password, which become a header. */
@@ -51,7 +48,7 @@ export async function postEvent(receiver: Receiver, body: string, signal: AbortS
     let url = target
     for (let step = 0; ; step++) {
       const { status, location } = await send(url, headers, body, limit)
-      const text = codeOf(status)
+      const text = await codeOf(status)
       if (status !== 307 && status !== 308) return answer(status >= 200 && status < 400, status, text)
       const next = location === null || !URL.canParse(location, url.href) ? undefined : new URL(location, url)
       if (next === undefined) return answer(false, status, text, 'to nowhere')
@@ -65,7 +62,7 @@ export async function postEvent(receiver: Receiver, body: string, signal: AbortS
 }
 
 async function send(url: URL, headers: Headers, body: string, signal: AbortSignal) {
-  const secured = url.protocol === 'https:' ? { tls: { ca: trusted() } } : {}
+  const secured = url.protocol === 'https:' ? { tls: { ca: await trusted() } } : {}
   const response = await fetch(url, {
     method: 'POST',
     headers,
@@ -104,11 +101,14 @@ function isSameHost(from: URL, to: URL): boolean {
 }
 
 /** As Go writes it (`200 OK`): the receiver's own words would be labels of metrics without end. */
-function codeOf(status: number): string {
+async function codeOf(status: number): Promise<string> {
+  // Modules of the runtime that a server without notifications does not need, and that take longer to load than most of its own.
+  const { STATUS_CODES } = await import('node:http')
   return `${status} ${STATUS_CODES[status] ?? ''}`.trim()
 }
 
-function trusted(): string[] {
+async function trusted(): Promise<string[]> {
+  const { getCACertificates, rootCertificates } = await import('node:tls')
   authorities ??= [...rootCertificates, ...getCACertificates('system')]
   return authorities
 }
