@@ -28,7 +28,7 @@ export interface LayoutStore {
   before(path: string): Uint8Array | undefined
   /** These files make it a layout: they come last. */
   end(files: ReadonlyMap<string, Uint8Array>): Promise<void>
-  /** What was begun and not ended is taken away, but for what a next run can use. */
+  /** What was begun and not ended is taken away, but for what a next run can use. Always called last. */
   abandon(): void
 }
 
@@ -45,6 +45,11 @@ export function directoryStore(path: string): LayoutStore {
   if (others.length > 0 && !others.includes(LAYOUT_FILE) && !others.includes(INDEX_FILE)) {
     throw new UpstreamError('usage', `${path} is a directory with other things, and no layout`)
   }
+
+  const removeDrafts = () => {
+    for (const draft of drafts) rmSync(draft, { force: true })
+  }
+  const forget = atExit(removeDrafts)
 
   /** Whole under its name, or not there. */
   async function write(file: string, chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<void> {
@@ -85,7 +90,8 @@ export function directoryStore(path: string): LayoutStore {
       for (const [file, bytes] of files) await write(file, [bytes])
     },
     abandon() {
-      for (const draft of drafts) rmSync(draft, { force: true })
+      removeDrafts()
+      forget()
     },
   }
 }
@@ -94,12 +100,20 @@ export function directoryStore(path: string): LayoutStore {
 export function streamStore(name: string, write: (bytes: Uint8Array) => void): LayoutStore {
   const tar = createTarWriter(write)
   const done = new Map<string, number>()
+  let fault: unknown
   return {
     name,
     writers: 1,
     has: (file, size) => done.get(file) === size,
     async put(file, size, chunks) {
-      await tar.add(file, size, chunks)
+      // What comes after a broken file would be taken for its end.
+      if (fault !== undefined) throw fault
+      try {
+        await tar.add(file, size, chunks)
+      } catch (error) {
+        fault = error
+        throw error
+      }
       done.set(file, size)
     },
     before: () => undefined,
@@ -118,6 +132,7 @@ export function archiveStore(path: string): LayoutStore {
   }
   const draft = `${path}.${process.pid}.part`
   let handle: number | undefined = orSay(path, () => openSync(draft, 'wx'))
+  const forget = atExit(() => rmSync(draft, { force: true }))
   const store = streamStore(path, (bytes) => orSay(path, () => writeAll(handle as number, bytes)))
   return {
     ...store,
@@ -133,8 +148,15 @@ export function archiveStore(path: string): LayoutStore {
     abandon() {
       if (handle !== undefined) closeQuietly(handle)
       rmSync(draft, { force: true })
+      forget()
     },
   }
+}
+
+/** For whoever interrupts twice, and does not wait. */
+function atExit(work: () => void): () => void {
+  process.on('exit', work)
+  return () => void process.off('exit', work)
 }
 
 function writeAll(handle: number, bytes: Uint8Array): void {

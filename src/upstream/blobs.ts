@@ -4,6 +4,7 @@ import { repositoryAccess } from '../oci/scope.ts'
 import { UpstreamError } from './error.ts'
 import type { RepositoryReference } from './reference.ts'
 import type { Session } from './session.ts'
+import { pause, RETRY_DELAY } from './transport.ts'
 import { createUpload, placeOf, type UploadedBlob, type UploadOptions } from './upload.ts'
 
 export interface Blobs {
@@ -38,7 +39,7 @@ export interface Blobs {
 const RESUMPTIONS = 3
 
 export function createBlobs(options: { session: Session } & UploadOptions): Blobs {
-  const { session, signal } = options
+  const { session, signal, retryDelayMs = RETRY_DELAY } = options
   const upload = createUpload(session, options)
 
   const targetOf = (target: RepositoryReference, digest: Digest, ...actions: string[]) => ({
@@ -82,11 +83,14 @@ export function createBlobs(options: { session: Session } & UploadOptions): Blob
         return
       } catch (error) {
         if (signal?.aborted === true) throw signal.reason
-        if (error instanceof UpstreamError && error.fault !== 'network') throw error
+        // Where nothing came yet, nothing broke off: it was asked often enough.
+        const isOver = error instanceof UpstreamError && (error.fault !== 'network' || at === start)
+        if (isOver) throw error
         if (++tries > RESUMPTIONS) {
           throw new UpstreamError('network', `${what}: the connection broke off after ${at} bytes`, { cause: error })
         }
         response = undefined
+        await pause(retryDelayMs * 2 ** (tries - 1), signal)
       }
     }
   }

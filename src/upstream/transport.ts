@@ -47,7 +47,7 @@ export interface Transport {
 
 const TIMEOUT = 60_000
 const RETRIES = 2
-const RETRY_DELAY = 500
+export const RETRY_DELAY = 500
 /** Milliseconds that a Retry-After may ask for and still be heeded. */
 const LONGEST_WAIT = 30_000
 const REDIRECTS = 5
@@ -215,7 +215,8 @@ function waitAfter(response: Response, delay: number): number | undefined {
   return wait > LONGEST_WAIT ? undefined : wait
 }
 
-async function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
+/** @throws whatever the signal was aborted with */
+export async function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   const stop = () => reject(signal?.reason)
   const timer = setTimeout(resolve, ms)

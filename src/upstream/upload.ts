@@ -3,6 +3,7 @@ import { algorithmOf, type Digest } from '../oci/digest.ts'
 import type { Access } from '../oci/scope.ts'
 import { UpstreamError } from './error.ts'
 import type { Session } from './session.ts'
+import { pause, RETRY_DELAY } from './transport.ts'
 
 export interface UploadedBlob {
   digest: Digest
@@ -32,6 +33,8 @@ export interface UploadOptions {
   /** Ends everything. What an upload has sent by then is ended properly, so that it can go on later. */
   signal?: AbortSignal | undefined
   uploads?: UploadMemory | undefined
+  /** Milliseconds before an upload is taken up again; each further time it waits twice as long. */
+  retryDelayMs?: number | undefined
 }
 
 export interface UploadTarget {
@@ -42,7 +45,7 @@ export interface UploadTarget {
 }
 
 /** How often an upload is taken up again without a further byte in between. */
-const RESUMPTIONS = 3
+const RESUMPTIONS = 4
 /** Bytes from which on an upload is worth remembering. */
 const MEMORABLE = 1024 * 1024
 /** Milliseconds for the registry to answer to what it has, after an interrupt. */
@@ -61,7 +64,7 @@ interface Passage {
 
 export function createUpload(
   session: Session,
-  { signal, uploads }: UploadOptions,
+  { signal, uploads, retryDelayMs = RETRY_DELAY }: UploadOptions,
 ): (target: UploadTarget, blob: UploadedBlob) => Promise<void> {
   async function begin(target: UploadTarget): Promise<string> {
     const response = await session.request({
@@ -78,7 +81,8 @@ export function createUpload(
   /** Bytes that the registry has of it; undefined: it cannot go on. OCI Distribution Specification 1.1, "Pushing a blob in chunks". */
   async function askState(target: UploadTarget, place: string): Promise<{ place: string; at: number } | undefined> {
     try {
-      const response = await session.request({ ...target, path: place, method: 'GET', expected: [204, 202] })
+      const asked = { ...target, path: place, method: 'GET', expected: [204, 202], repeatable: false } as const
+      const response = await session.request(asked)
       await response.body?.cancel()
       const last = /^(?:bytes=)?0-(\d{1,15})$/.exec(response.headers.get('range') ?? '')?.[1]
       // `0-0` is none or one: not worth telling apart.
@@ -131,7 +135,8 @@ export function createUpload(
 
   async function isThere(target: UploadTarget, { digest }: UploadedBlob): Promise<boolean> {
     const path = `${target.repository}/blobs/${digest}`
-    const response = await session.request({ ...target, path, method: 'HEAD', expected: [200, 404] })
+    const asked = { ...target, path, method: 'HEAD', expected: [200, 404], repeatable: false } as const
+    const response = await session.request(asked)
     return response.status === 200
   }
 
@@ -143,6 +148,8 @@ export function createUpload(
     let isOld = place !== undefined
     let at: number | undefined
     let furthest = 0
+    /** The registry may have it whole, and its answer got lost. */
+    let isEnding = false
     for (let failures = 0; ; ) {
       try {
         if (place !== undefined && at === undefined) {
@@ -165,6 +172,7 @@ export function createUpload(
         if (size >= MEMORABLE) uploads?.keep(key, place)
         if (signal?.aborted === true) throw signal.reason
         mustMatch(target.what, blob, passage)
+        isEnding = true
         await commit(target, blob, place)
         uploads?.forget(key)
         return
@@ -182,11 +190,12 @@ export function createUpload(
           uploads?.forget(key)
           throw error
         } else if (++failures > RESUMPTIONS) throw error
-        else if (await isThere(target, blob).catch(() => false)) {
+        else if (isEnding && (await isThere(target, blob).catch(() => false))) {
           uploads?.forget(key)
           return
         }
         at = undefined
+        if (failures > 0) await pause(retryDelayMs * 2 ** (failures - 1), signal)
       }
     }
   }

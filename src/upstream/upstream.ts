@@ -72,7 +72,7 @@ export function createUpstream(options: UpstreamOptions): Upstream {
   const session = createSession({ transport, authorization })
   return {
     ...createRegistry({ session, looking: options.looking ?? false }),
-    blobs: createBlobs({ session, signal: options.signal, uploads: options.uploads }),
+    blobs: createBlobs({ ...options, session }),
     credentials,
     authorization,
     session,

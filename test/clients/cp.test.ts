@@ -4,9 +4,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { digestOf } from '../../src/oci/digest.ts'
 import { makeArtifact, makeImage, makeIndex, noise, pushBlob, pushImage, type TestImage } from '../image.ts'
-import { cleanEnvironment, describeWith } from '../programs.ts'
+import { cleanEnvironment, describeWith, findProgram } from '../programs.ts'
 import { BERTH, startBerth } from '../start-berth.ts'
 import { startRegistry, type TestRegistry } from '../start-registry.ts'
+import { startDebianRegistry } from './debian-registry.ts'
 import { PASSWORD, SITES, type Site } from './registry-sites.ts'
 import { openVerbShell, type VerbShell } from './verb-shell.ts'
 
@@ -233,8 +234,16 @@ describe('cp of', () => {
   })
 })
 
-test('cp that is interrupted says how to go on, and goes on', async () => {
-  const target = await startBerth({ env: { REGISTRY_AUTH: 'none' } })
+const targets: [string, () => Promise<{ url: string; dispose(): Promise<void> }>][] = [
+  ['Berth', () => startBerth({ env: { REGISTRY_AUTH: 'none' } })],
+  // It forgets an upload that breaks off, and keeps one that was ended properly.
+  ...(findProgram('docker-registry') === undefined
+    ? []
+    : [['docker-registry', () => startDebianRegistry('none')] as [string, typeof startDebianRegistry]]),
+]
+
+test.each(targets)('cp to %s that is interrupted says how to go on, and goes on', async (_, start) => {
+  const target = await start()
   const home = mkdtempSync(join(tmpdir(), 'berth-cp-'))
   const layer = noise(8 * 1024 * 1024, 'large')
   const image = { ...AMD, layers: [{ mediaType: 'application/octet-stream', digest: digestOf(layer), bytes: layer }] }
@@ -272,7 +281,7 @@ test('cp that is interrupted says how to go on, and goes on', async () => {
     },
   })
   try {
-    const command = [BERTH, 'cp', `127.0.0.1:${server.port}/large:v1`, `127.0.0.1:${target.port}/copy`]
+    const command = [BERTH, 'cp', `127.0.0.1:${server.port}/large:v1`, `${new URL(target.url).host}/copy`]
     const env = cleanEnvironment({ HOME: home })
     const child = Bun.spawn(command, { env, stdin: 'ignore', stdout: 'pipe', stderr: 'pipe' })
     await halfway.promise
@@ -285,7 +294,7 @@ test('cp that is interrupted says how to go on, and goes on', async () => {
     const again = Bun.spawn(command, { env, stdin: 'ignore', stdout: 'pipe', stderr: 'pipe' })
     expect([await again.exited, await again.stdout.text()]).toEqual([
       0,
-      `127.0.0.1:${target.port}/copy:v1@${image.manifest.digest}\n`,
+      `${new URL(target.url).host}/copy:v1@${image.manifest.digest}\n`,
     ])
     // Nothing that had arrived was sent again.
     expect(ranges).toEqual([null, expect.stringMatching(/^bytes=[1-9]\d{5,}-$/)])

@@ -3,13 +3,17 @@ import { type ClientContext, ClosedPipe, contextOfProcess } from './context.ts'
 import { Differs, describeFailure, EXIT } from './failure.ts'
 import { VERB_ALIASES, VERBS } from './verbs.ts'
 
+/** Milliseconds in which two signals are one. */
+const ONE_SIGNAL = 500
+
 /** Runs a verb of the client for the process; resolves to the exit code. */
 export async function runClient(name: string, args: readonly string[]): Promise<number> {
   const interrupt = new AbortController()
-  let interruptions = 0
+  let interruptedAt: number | undefined
   const onSignal = () => {
-    // What was begun is taken back first; whoever asks twice does not want to wait for that.
-    if (++interruptions > 1) process.exit(EXIT.interrupted)
+    // What was begun is taken back first; whoever asks twice does not want to wait for that. timeout(1) means it once, and sends two.
+    if (interruptedAt !== undefined && performance.now() - interruptedAt > ONE_SIGNAL) process.exit(EXIT.interrupted)
+    interruptedAt ??= performance.now()
     interrupt.abort(new Error('interrupted'))
   }
   process.on('SIGINT', onSignal)

@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import { Option } from 'commander'
 import type { Descriptor } from '../../oci/descriptor.ts'
+import { hexOf } from '../../oci/digest.ts'
 import type { Meter } from '../../transfer/transfer.ts'
 import { barOf, bytesText } from '../progress.ts'
 import type { ClientContext } from './context.ts'
@@ -39,7 +40,7 @@ function createLines({ error }: ClientContext): Meter {
 
 /** Milliseconds between two drawings. */
 const EVERY = 100
-const NAME = 'sha256:0123456789ab'.length
+const NAME = 12
 
 interface Row {
   blob: Descriptor
@@ -63,7 +64,7 @@ function createBars({ terminal, now }: ClientContext): Meter {
     const seconds = since === undefined ? 0 : (now() - since) / 1000
     const speed = seconds > 0.5 ? `  ${bytesText(Math.round((bytes - from) / seconds))}/s` : ''
     const bar = barOf(blob.size === 0 ? 1 : Math.min(bytes / blob.size, 1))
-    const line = `${blob.digest.slice(0, NAME)}  ${bar}  ${bytesText(bytes)} of ${bytesText(blob.size)}${speed}`
+    const line = `${hexOf(blob.digest).slice(0, NAME)}  ${bar}  ${bytesText(bytes)}${speed}`
     // One column stays free, for a line that is full would wrap. A terminal that knows no size says 0.
     return line.slice(0, (terminal.columns || 80) - 1)
   }
