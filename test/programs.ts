@@ -13,6 +13,7 @@ export const PACKAGES = {
   'docker-registry': 'docker-registry',
   dockerd: 'docker.io',
   gpg: 'gnupg',
+  fish: 'fish',
   htpasswd: 'apache2-utils',
   jq: 'jq',
   mariadbd: 'mariadb-server',
@@ -29,6 +30,7 @@ export const PACKAGES = {
   strace: 'strace',
   'systemd-analyze': 'systemd',
   wrk: 'wrk',
+  zsh: 'zsh',
 } as const
 
 export type ProgramName = keyof typeof PACKAGES

@@ -17,7 +17,12 @@ export async function run(args: readonly string[]): Promise<number> {
     const { runClient } = await import('./client/client.ts')
     return await runClient(verb, first === 'help' ? ['--help'] : args.slice(1))
   }
-  // Not in the list of commands: the image's own.
+  // Not in the list of commands: what the scripts of `completion` ask.
+  if (first === '__complete') {
+    const [{ berthCommand }, { printCompletion }] = [await import('./commands.ts'), await import('./complete.ts')]
+    return await printCompletion(berthCommand(), args.slice(1))
+  }
+  // Nor this: the image's own.
   if (first === 'container-account') return (await import('./container-account.ts')).containerAccount(args.slice(1))
   if (first === 'registry') {
     const { registryCommand } = await import('./registry.ts')

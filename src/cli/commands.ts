@@ -8,6 +8,7 @@ import { backupCommand } from './backup.ts'
 import { berthProgram } from './berth-program.ts'
 import { certCommand } from './cert.ts'
 import { VERBS } from './client/verbs.ts'
+import { completionCommand } from './completion.ts'
 import { configCommand } from './config.ts'
 import { exportCommand } from './export.ts'
 import { gcCommand } from './gc.ts'
@@ -64,6 +65,7 @@ export function berthCommand(): Command {
     .addCommand(healthcheckCommand())
     .addCommand(configCommand())
     .addCommand(apiCommand())
+    .addCommand(completionCommand())
     .addCommand(versionCommand())
   // For the list of commands alone: `run` has called them before.
   for (const [name, { summary }] of Object.entries(VERBS)) {
