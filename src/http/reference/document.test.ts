@@ -2,20 +2,10 @@ import { describe, expect, test } from 'bun:test'
 import { join } from 'node:path'
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import { isProbe, PROBE_PATHS } from '../probes.ts'
-import { createRoutes, type Handlers, parseTarget } from '../routes.ts'
+import { parseTarget } from '../routes.ts'
 import { DOCUMENT, sampleOf, undescribed } from './described.fixture.ts'
 import { apiMarkdown } from './markdown.ts'
-
-const handler = () => new Response()
-const handlers: Handlers = {
-  blobs: { get: handler, delete: handler },
-  manifests: { get: handler, put: handler, delete: handler },
-  uploads: { start: handler, status: handler, append: handler, finish: handler, cancel: handler },
-  tags: { list: handler },
-  referrers: { list: handler },
-  catalog: { list: handler },
-  overview: { repositories: handler, tags: handler },
-}
+import { registryRoutes } from './registry.ts'
 
 interface Operation {
   operationId?: string
@@ -37,7 +27,7 @@ test('docs/api.md is what the document says: bin/berth api openapi --markdown > 
 
 describe('the document of all that is answered', () => {
   test('has each route of the registry, and no other', () => {
-    const routes = createRoutes(handlers).map(({ resource, method }) => `${method} ${resource}`)
+    const routes = registryRoutes().map(({ resource, method }) => `${method} ${resource}`)
     const described = operations.flatMap(({ path, method }) => {
       const target = parseTarget(sampleOf(path))
       return target === undefined ? [] : [`${method} ${target.resource}`]

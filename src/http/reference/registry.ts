@@ -333,10 +333,15 @@ export const SCOPES: Record<Route['access'], string> = {
 /** Where an operation says what a token needs for it. */
 export const SCOPE_KEY = 'x-berth-scope'
 
+/** THE table, to read: nothing of it can be called. */
+export function registryRoutes(): Route[] {
+  return createRoutes(UNUSED)
+}
+
 /** Every route of THE table. @throws Error for one without a description */
 export function registryPaths(): PathItems {
   const paths: PathItems = {}
-  for (const route of createRoutes(UNUSED)) {
+  for (const route of registryRoutes()) {
     const { path } = PLACES[route.resource]
     const methods = paths[path] ?? {}
     methods[route.method.toLowerCase()] = operationOf(route)
@@ -379,7 +384,6 @@ export function bodyOf({ description, content, required = false }: NonNullable<D
 }
 
 const unused = () => new Response()
-/** The table is read here, and nothing of it called. */
 const UNUSED: Handlers = {
   blobs: { get: unused, delete: unused },
   manifests: { get: unused, put: unused, delete: unused },
