@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { type Authorization, createAuthorization } from './authorization.ts'
 import { type Blobs, createBlobs } from './blobs.ts'
-import { type Credentials, createCredentials } from './credentials.ts'
+import { type Credential, type Credentials, createCredentials } from './credentials.ts'
 import { createRegistry, type Registry } from './registry.ts'
 import { createSession, type Session } from './session.ts'
 import { createTransport, type Transport } from './transport.ts'
@@ -26,7 +26,7 @@ export interface UpstreamOptions {
   /** The one file of credentials, in place of those that docker and podman have. */
   credentialFile?: string | undefined
   /** Who asks, in place of what is kept. */
-  as?: { username: string; password: string } | undefined
+  as?: { username: string; password: string } | { username: string; identityToken: string } | undefined
   caFile?: string | undefined
   certFile?: string | undefined
   keyFile?: string | undefined
@@ -55,6 +55,12 @@ function certificateFolders(home: string): string[] {
   ]
 }
 
+function given(as: NonNullable<UpstreamOptions['as']>): Credential {
+  const source = 'the command line'
+  if ('password' in as) return { kind: 'password', ...as, source }
+  return { kind: 'identity-token', username: as.username, token: as.identityToken, source }
+}
+
 /** @throws UpstreamError for certificate files that cannot be used */
 export function createUpstream(options: UpstreamOptions): Upstream {
   const { env, home, now, insecure = false, as } = options
@@ -66,8 +72,7 @@ export function createUpstream(options: UpstreamOptions): Upstream {
   })
   const transport = createTransport({ ...options, trust })
   const kept = createCredentials({ env, home, file: options.credentialFile })
-  const credentials: Credentials =
-    as === undefined ? kept : { ...kept, find: async () => ({ kind: 'password', ...as, source: 'the command line' }) }
+  const credentials: Credentials = as === undefined ? kept : { ...kept, find: async () => given(as) }
   const authorization = createAuthorization({ transport, credentials, insecure, now })
   const session = createSession({ transport, authorization })
   return {

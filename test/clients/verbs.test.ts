@@ -102,6 +102,25 @@ describeWith(['docker-registry', 'htpasswd', 'openssl'], 'the verbs of the clien
         auths: { [site.registry]: { auth: secret, ...(hasTokens ? { identitytoken: expect.any(String) } : {}) } },
       })
       expect(await shell.run('whoami', site.registry)).toEqual({ out: 'admin\n', error: '', code: 0 })
+      expect((await shell.run('whoami', '-l', site.registry)).out).toBe(
+        [
+          ...[`Registry    ${site.registry}`, 'User        admin'],
+          `Credential  ${hasTokens ? 'refresh token' : 'password'}`,
+          ...[`Kept in     ${file}`, ...(hasTokens ? ['Account     admin'] : []), ''],
+        ].join('\n'),
+      )
+      if (hasTokens) {
+        const kept = JSON.parse(readFileSync(file, 'utf8')).auths[site.registry].identitytoken
+        const withToken = (token: string) => shell.runWith(token, 'login', site.registry, '--identity-token-stdin')
+        expect(await withToken('wrong')).toEqual({
+          out: '',
+          error: `berth: ${site.registry} does not accept this token\nHint: it may have ended, or been revoked; nothing was stored\n`,
+          code: 3,
+        })
+        expect(await withToken(`${kept}\n`)).toMatchObject({ out: 'Login Succeeded\n', code: 0 })
+        // No name is kept now: the token server knows it.
+        expect(await shell.run('whoami', site.registry)).toEqual({ out: 'admin\n', error: '', code: 0 })
+      }
       expect(await shell.run('login', site.registry)).toMatchObject({ out: 'Login Succeeded\n', code: 0 })
       const { authentication } = JSON.parse((await shell.run('ping', site.registry, '--format', 'json')).out)
       expect(authentication).toEqual([hasTokens ? 'bearer' : 'basic'])

@@ -8,6 +8,8 @@ interface LoginFlags extends ConnectionFlags {
   username?: string
   password?: string
   passwordStdin?: true
+  identityToken?: string
+  identityTokenStdin?: true
 }
 
 /** Bytes of a password on standard input; a token of a cloud may have thousands. */
@@ -18,6 +20,11 @@ export function loginCommand(context: ClientContext): Command {
     .option('-u, --username <name>')
     .option('-p, --password <password>', 'others on this machine may see it there; - reads standard input')
     .option('--password-stdin', 'read the password from standard input; needs --username')
+    .option(
+      '--identity-token <token>',
+      'a refresh token of the token server in place of a password; others may see it there',
+    )
+    .option('--identity-token-stdin', 'read a refresh token from standard input')
     .action(async (server: string, flags: LoginFlags) => {
       const registry = parseRegistry(server)
       if (await isLoggedIn(context, registry, flags)) {
@@ -25,14 +32,22 @@ export function loginCommand(context: ClientContext): Command {
         context.out('Login Succeeded\n')
         return
       }
-      const as = await credentialsOf(context, registry, flags)
+      const as = (await tokenOf(context, flags)) ?? (await credentialsOf(context, registry, flags))
       const upstream = connect(context, flags, as)
-      const refreshToken = await checked(upstream.authorization.login(registry), registry)
+      const isToken = 'identityToken' in as
+      const fresh = await checked(upstream.authorization.login(registry), registry, isToken)
+      const refreshToken = fresh ?? (isToken ? as.identityToken : undefined)
       const place = await upstream.credentials.store(
         registry,
-        refreshToken === undefined ? as : { username: as.username, identityToken: refreshToken },
+        refreshToken === undefined || isToken
+          ? { ...as, ...(isToken && refreshToken !== undefined ? { identityToken: refreshToken } : {}) }
+          : { username: as.username, identityToken: refreshToken },
       )
-      const what = refreshToken === undefined ? 'The password' : 'A token in place of the password'
+      const what = isToken
+        ? 'The token'
+        : refreshToken === undefined
+          ? 'The password'
+          : 'A token in place of the password'
       context.error(`${what} is kept in ${place}.\n`)
       context.out('Login Succeeded\n')
     })
@@ -40,7 +55,10 @@ export function loginCommand(context: ClientContext): Command {
 
 /** docker tries what it has before it asks for anything. */
 async function isLoggedIn(context: ClientContext, registry: string, flags: LoginFlags): Promise<boolean> {
-  if (flags.username !== undefined || flags.password !== undefined || flags.passwordStdin) return false
+  const { username, password, passwordStdin, identityToken, identityTokenStdin } = flags
+  if ([username, password, passwordStdin, identityToken, identityTokenStdin].some((given) => given !== undefined)) {
+    return false
+  }
   const upstream = connect(context, flags)
   if ((await upstream.credentials.find(registry)) === undefined) return false
   return await upstream.authorization.login(registry).then(
@@ -50,6 +68,21 @@ async function isLoggedIn(context: ClientContext, registry: string, flags: Login
       throw error
     },
   )
+}
+
+/** Undefined: no token is named. */
+async function tokenOf(context: ClientContext, flags: LoginFlags) {
+  const { username = '', identityToken, identityTokenStdin } = flags
+  if (identityToken === undefined && !identityTokenStdin) return undefined
+  if (flags.password !== undefined || flags.passwordStdin || (identityToken !== undefined && identityTokenStdin)) {
+    throw usage('name one secret: a password or a token, and one place that it is in')
+  }
+  if (identityToken !== undefined) {
+    context.error('warning: --identity-token shows the token to others on this machine; use --identity-token-stdin\n')
+  }
+  const token = identityToken ?? (await context.readInput(MAX_PASSWORD)).trim()
+  if (token === '') throw usage('the token is empty')
+  return { username, identityToken: token }
 }
 
 async function credentialsOf(context: ClientContext, registry: string, flags: LoginFlags) {
@@ -86,15 +119,19 @@ function given(username: string, password: string): { username: string; password
 }
 
 /** A hint to log in would not help whoever does. */
-async function checked<T>(work: Promise<T>, registry: string): Promise<T> {
+async function checked<T>(work: Promise<T>, registry: string, isToken: boolean): Promise<T> {
   try {
     return await work
   } catch (error) {
     if (!(error instanceof UpstreamError) || error.fault !== 'unauthorized') throw error
-    throw new UpstreamError('unauthorized', `${registry} does not accept this name and password`, {
-      hint: 'check both; nothing was stored',
-      cause: error,
-    })
+    throw new UpstreamError(
+      'unauthorized',
+      `${registry} does not accept this ${isToken ? 'token' : 'name and password'}`,
+      {
+        hint: isToken ? 'it may have ended, or been revoked; nothing was stored' : 'check both; nothing was stored',
+        cause: error,
+      },
+    )
   }
 }
 
