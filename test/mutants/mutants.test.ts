@@ -15,6 +15,11 @@ describe('the mutants of the collector', () => {
     expect(() => new Bun.Transpiler({ loader: 'ts' }).transformSync(broken)).not.toThrow()
   })
 
+  test('what nobody notices says why, and nothing else does', () => {
+    const wrong = MUTANTS.filter(({ caughtBy, unnoticed }) => (caughtBy.length === 0) !== (unnoticed !== undefined))
+    expect(wrong.map(({ name }) => name)).toEqual([])
+  })
+
   test('each has a name of its own', () => {
     expect(new Set(MUTANTS.map(({ name }) => name)).size).toBe(MUTANTS.length)
   })

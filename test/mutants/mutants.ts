@@ -9,15 +9,18 @@ export interface Mutant {
   /** Stands once in the file. */
   from: string
   to: string
-  /** Each of these must fail. None: nothing notices so far, for another line of defence stands behind it, or runs are too few. */
+  /** Each of these must fail. */
   caughtBy: readonly Catcher[]
+  /** Why nothing notices, where nothing does. */
+  unnoticed?: string
 }
 
 /**
  * `model`: random runs on SQLite, one process. `postgres`: random runs of several processes on a real PostgreSQL. `steps`: the
- * directed tests of the collector. `contract`: what every database must do.
+ * directed tests of the collector. `contract`: what every database must do. `races`: what of that several connections do at once, on
+ * a real PostgreSQL.
  */
-export type Catcher = 'model' | 'postgres' | 'steps' | 'contract'
+export type Catcher = 'model' | 'postgres' | 'steps' | 'contract' | 'races'
 
 const COLLECT = 'src/registry/collect.ts'
 const BLOBS = 'src/registry/blobs.ts'
@@ -148,6 +151,7 @@ export const MUTANTS: readonly Mutant[] = [
     from: `return (await linkReview(trx, repository, digest).executeTakeFirst()) !== undefined`,
     to: `return true`,
     caughtBy: [],
+    unnoticed: 'the link would have to go between two statements of one transaction, which SQLite never lets happen',
   },
   {
     name: 'a touch leaves the cause: what a deletion freed goes in a hurry all the same',
@@ -170,6 +174,8 @@ export const MUTANTS: readonly Mutant[] = [
         forget(repository, [digest])`,
     to: `        else collected.set(cacheKey, others)`,
     caughtBy: [],
+    unnoticed:
+      'memory forgets before the step, too: only a read in its midst would bring the old answer back, and none was met',
   },
   {
     name: 'what was read while a manifest is collected enters memory',
@@ -177,6 +183,8 @@ export const MUTANTS: readonly Mutant[] = [
     from: `if (before === changes && !collected.has(cacheKey))`,
     to: `if (before === changes)`,
     caughtBy: [],
+    unnoticed:
+      'memory forgets before the step, too: only a read in its midst would bring the old answer back, and none was met',
   },
   {
     name: 'a blob that is collected stays in memory',
@@ -188,6 +196,8 @@ export const MUTANTS: readonly Mutant[] = [
           deletions += 0
         }`,
     caughtBy: [],
+    unnoticed:
+      'memory forgets before the step, too: only a read in its midst would bring the old answer back, and none was met',
   },
 
   // Bytes and rows.
@@ -211,6 +221,7 @@ export const MUTANTS: readonly Mutant[] = [
     from: `const avoid = await metadata.blobs.discarded(digest)`,
     to: `const avoid: string[] = []`,
     caughtBy: [],
+    unnoticed: 'second line: the commit refuses a key that is discarded, and the client pushes again',
   },
   {
     name: 'a commit takes a key that waits to be unlinked',
@@ -218,6 +229,7 @@ export const MUTANTS: readonly Mutant[] = [
     from: `if (key !== undefined && (await isDiscarded(trx, key))) {`,
     to: `if (key === 'never') {`,
     caughtBy: [],
+    unnoticed: 'second line: bytes are sealed under no such key, and alone for their digest',
   },
   {
     name: 'a push trusts the bytes of a row that is marked',
@@ -225,6 +237,7 @@ export const MUTANTS: readonly Mutant[] = [
     from: `const isWhole = known?.state === 'live' && (await storage.open(known.key))?.size === known.size`,
     to: `const isWhole = known !== undefined && (await storage.open(known.key))?.size === known.size`,
     caughtBy: [],
+    unnoticed: 'second line: the commit without a key refuses a row that is not live, and the push looks again',
   },
   {
     name: 'a row that is marked is made live under the key that is about to go',
@@ -258,6 +271,7 @@ export const MUTANTS: readonly Mutant[] = [
     to: `      await collection.forget(object)
       await storage.delete(object.key)`,
     caughtBy: [],
+    unnoticed: 'second line: the sweep takes bytes without a row',
   },
   {
     name: 'the sweep takes bytes whose row came a moment ago',
@@ -348,6 +362,7 @@ export const MUTANTS: readonly Mutant[] = [
     from: `.where('digest', '=', digest).forNoKeyUpdate().skipLocked(),`,
     to: `.where('digest', '=', digest),`,
     caughtBy: [],
+    unnoticed: 'only transactions that run side by side can show it; the races were tried once and did not',
   },
   {
     name: 'the collector takes links and manifests without the lock of the repository',
@@ -355,6 +370,7 @@ export const MUTANTS: readonly Mutant[] = [
     from: `.where('id', '=', id).forUpdate().skipLocked(),`,
     to: `.where('id', '=', id),`,
     caughtBy: [],
+    unnoticed: 'only transactions that run side by side can show it; the races were tried once and did not',
   },
   {
     name: 'a mount does not lock the blob',
@@ -363,6 +379,7 @@ export const MUTANTS: readonly Mutant[] = [
             .forShare()`,
     to: `            .where('state', '=', 'live')`,
     caughtBy: [],
+    unnoticed: 'only transactions that run side by side can show it; the races were tried once and did not',
   },
   {
     name: 'a commit does not lock the row that it found',
@@ -372,6 +389,7 @@ export const MUTANTS: readonly Mutant[] = [
     to: `const row = await blobByDigest(trx, digest).executeTakeFirst()
     if (row !== undefined || key`,
     caughtBy: [],
+    unnoticed: 'only transactions that run side by side can show it; the races were tried once and did not',
   },
   {
     name: 'a deletion of a blob does not lock it',
@@ -380,6 +398,7 @@ export const MUTANTS: readonly Mutant[] = [
           const repositoryId`,
     to: `          const repositoryId`,
     caughtBy: [],
+    unnoticed: 'only transactions that run side by side can show it; the races were tried once and did not',
   },
   {
     name: 'a purge does not lock the blobs',
@@ -387,12 +406,51 @@ export const MUTANTS: readonly Mutant[] = [
     from: `for (const each of digests) await lockBlob(trx, { digest: each })`,
     to: `void lockBlob`,
     caughtBy: [],
+    unnoticed: 'only transactions that run side by side can show it; the races were tried once and did not',
   },
   {
     name: 'a manifest is checked without the lock of its repository',
     file: 'src/metadata/repositories.ts',
     from: `const row = await trx.selectFrom('repositories').select('id').where('name', '=', name).forUpdate().executeTakeFirst()`,
     to: `const row = await trx.selectFrom('repositories').select('id').where('name', '=', name).executeTakeFirst()`,
-    caughtBy: [],
+    caughtBy: ['races'],
+  },
+  // Whole repositories, and bytes that disks harm.
+  {
+    name: 'memory answers for the old name of a repository: manifests',
+    file: 'src/registry/repositories.ts',
+    from: `manifests.forgetRepository(from)`,
+    to: ``,
+    caughtBy: ['model'],
+  },
+  {
+    name: 'memory answers for the old name of a repository: blobs',
+    file: 'src/registry/repositories.ts',
+    from: `blobs.forgetRepository(from)`,
+    to: ``,
+    caughtBy: ['model'],
+  },
+  {
+    name: 'the deletion of a repository takes what is pushed after its beginning',
+    file: 'src/metadata/repository-deletion.ts',
+    from: `const through = Math.min(progress.through, await newestId(trx))`,
+    to: `const through = progress.through + 0 * (await newestId(trx))`,
+    caughtBy: ['contract'],
+  },
+  {
+    name: 'a damaged blob that is pushed while it is collected counts as damaged for ever',
+    file: BLOB_ROWS,
+    from: `  await trx.deleteFrom('damaged_blobs').where('digest', '=', digest).execute()
+  return key`,
+    to: `  return key`,
+    caughtBy: ['contract'],
+  },
+  {
+    name: 'a verification marks bytes that were replaced meanwhile',
+    file: 'src/metadata/verification.ts',
+    from: `          .where('storage_key', '=', key)
+          .where('state', '=', 'live')`,
+    to: `          .where('state', '=', 'live')`,
+    caughtBy: ['contract'],
   },
 ]
