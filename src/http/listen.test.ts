@@ -148,3 +148,25 @@ test('the path of a unix socket is made free of a socket that nobody serves, and
   listeners.push(listener)
   expect(await (await fetch('http://x/', { unix: path })).text()).toBe('ok')
 })
+
+test('a request is pending until its answer has gone out', async () => {
+  const held = Promise.withResolvers<void>()
+  const asked = Promise.withResolvers<void>()
+  const listener = await listen({
+    address: { kind: 'tcp', hostname: '127.0.0.1', port: 0 },
+    fetch: async () => {
+      asked.resolve()
+      await held.promise
+      return new Response('ok')
+    },
+    onError: () => {},
+  })
+  listeners.push(listener)
+  expect(listener.pending()).toBe(0)
+  const answer = fetch(listener.url)
+  await asked.promise
+  expect(listener.pending()).toBe(1)
+  held.resolve()
+  expect(await (await answer).text()).toBe('ok')
+  while (listener.pending() > 0) await Bun.sleep(1)
+})

@@ -10,6 +10,7 @@ import type { Storage } from '../storage/storage.ts'
 import { createBlobs } from './blobs.ts'
 import { type CollectionTerms, createCollector } from './collect.ts'
 import { createManifests } from './manifests.ts'
+import { createTraffic } from './pace.ts'
 import { createSweep } from './sweep.ts'
 import { createTurns } from './turns.ts'
 import { createUploads } from './uploads.ts'
@@ -39,7 +40,11 @@ describe('the collector', () => {
   })
 
   /** The registry over this database; `change` sees what it stands on first. */
-  function open(change: (deps: { metadata: Metadata; storage: Storage }) => void = () => {}, terms = {}) {
+  function open(
+    change: (deps: { metadata: Metadata; storage: Storage }) => void = () => {},
+    terms = {},
+    traffic = createTraffic(),
+  ) {
     const wanted: CollectionTerms = { delay: HOUR, untagged: 24 * HOUR, window: 48 * HOUR, workers: 2, ...terms }
     const now = () => time
     const storage = openMemory({ content, now: () => new Date(time) })
@@ -55,7 +60,7 @@ describe('the collector', () => {
       ...{ ...deps, policy: () => policy },
       onFreed: (digests: readonly Digest[]) => digests.forEach(blobs.forget),
     })
-    const collector = createCollector({ ...deps, blobs, manifests, terms: () => wanted })
+    const collector = createCollector({ ...deps, blobs, manifests, terms: () => wanted, traffic })
     const sweep = createSweep({ ...deps, blobs, uploads })
 
     async function push(repository = 'app'): Promise<void> {
@@ -262,6 +267,47 @@ describe('the collector', () => {
     expect((await registry.collector.cycle(hurried)).unlinked.count).toBe(1)
     expect(await metadata.trash.list({}, { limit: 10 })).toEqual([])
   })
+
+  const loads: [string, number, number][] = [
+    ['as many as there are workers, while a client is served', 1, 2],
+    ['several times as many, while nobody is', 0, 6],
+  ]
+  test.each(loads)(
+    'files are unlinked side by side: %s; and none before its mark is synced',
+    async (_, pending, most) => {
+      const steps: string[] = []
+      let [running, side] = [0, 0]
+      const registry = open(
+        ({ metadata: over, storage }) => {
+          const { sync } = over.collection
+          over.collection.sync = async () => {
+            await sync()
+            steps.push('synced')
+          }
+          const { delete: remove } = storage
+          storage.delete = async (key) => {
+            side = Math.max(side, ++running)
+            await Bun.sleep(0)
+            steps.push('unlinked')
+            running--
+            return await remove(key)
+          }
+        },
+        {},
+        { arrivals: 0, pending: () => pending },
+      )
+      for (let index = 0; index < 6; index++) {
+        const stray = digestOf(new TextEncoder().encode(`stray ${index}`))
+        const key = stray.replace(':', '/')
+        content.objects.set(key, { bytes: new Uint8Array(5), modified: new Date(time) })
+        await metadata.collection.claim({ key, digest: stray, size: 5 }, time)
+      }
+      await registry.collector.cycle({ immediately: true, untagged: false })
+      expect(side).toBe(most)
+      expect(steps).toEqual(['synced', ...Array.from({ length: 6 }, () => 'unlinked')])
+      expect(content.objects.size).toBe(0)
+    },
+  )
 
   test('untagged manifests are kept where the terms say so, unless a cycle is told otherwise', async () => {
     const registry = open(() => {}, { untagged: 'keep' })
