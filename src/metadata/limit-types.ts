@@ -73,9 +73,9 @@ export interface Quotas {
   configure(quotas: readonly { prefix: string; limits: QuotaLimits }[], now: number): Promise<void>
   /**
    * Counts a portion of what was there before a quota, or forgets a portion of what one had counted. Resolves to whether
-   * there is more to do. Relaxed.
+   * there is more to do. Of manifests, that are at most `most` (100 unless told). Relaxed.
    */
-  count(): Promise<boolean>
+  count(most?: number): Promise<boolean>
   /** Whether `count` has anything to do. */
   isBehind(): Promise<boolean>
   /** Quotas that are over a repository, and whether what they count has the blob. */

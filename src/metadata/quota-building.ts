@@ -16,7 +16,7 @@ const FORGOTTEN = 2000
  * repository below the prefix gets its row, then each is counted under its lock; changes meanwhile are counted by those who
  * make them where this has been, and by this where it comes later. Resolves to whether there is more to do.
  */
-export async function countPortion(trx: Handle): Promise<boolean> {
+export async function countPortion(trx: Handle, most = MANIFESTS): Promise<boolean> {
   const quota = await trx
     .selectFrom('quotas')
     .select(['id', 'prefix', 'state', 'taken_to'])
@@ -27,7 +27,7 @@ export async function countPortion(trx: Handle): Promise<boolean> {
   if (quota === undefined) return false
   if (quota.state === 'removed') await forget(trx, quota.id)
   else if (quota.taken_to !== null) await takeOver(trx, quota.id, quota.prefix, quota.taken_to)
-  else await countRepositories(trx, quota.id)
+  else await countRepositories(trx, quota.id, most)
   return true
 }
 
@@ -66,7 +66,7 @@ async function takeOver(trx: Handle, quotaId: number, prefix: string, after: str
   await trx.updateTable('quotas').set({ taken_to: last }).where('id', '=', quotaId).execute()
 }
 
-async function countRepositories(trx: Handle, quotaId: number): Promise<void> {
+async function countRepositories(trx: Handle, quotaId: number, most: number): Promise<void> {
   const waiting = await trx
     .selectFrom('quota_repositories')
     .select('repository_id')
@@ -83,7 +83,7 @@ async function countRepositories(trx: Handle, quotaId: number): Promise<void> {
       .execute()
     return
   }
-  let left = MANIFESTS
+  let left = most
   for (const { repository_id: repositoryId } of waiting) {
     // Whoever has it may wait for the quota, which this holds from the first repository on.
     const locked = await trx
@@ -96,13 +96,13 @@ async function countRepositories(trx: Handle, quotaId: number): Promise<void> {
     if (locked === undefined) continue
     const over = (await quotasOver(trx, repositoryId)).find((each) => each.quota_id === quotaId)
     if (over === undefined || over.step === COUNTED.all) continue
-    left -= await countOne(trx, repositoryId, over, locked.listed)
+    left -= await countOne(trx, repositoryId, over, locked.listed, left)
     if (left <= 0) return
   }
 }
 
-/** Resolves to how many manifests it counted. */
-async function countOne(trx: Handle, repositoryId: number, over: Over, listed: number): Promise<number> {
+/** Counts `most` manifests at most. Resolves to how many it counted. */
+async function countOne(trx: Handle, repositoryId: number, over: Over, listed: number, most: number): Promise<number> {
   const advance = async (step: number, cursor: string) => {
     await trx
       .updateTable('quota_repositories')
@@ -118,7 +118,7 @@ async function countOne(trx: Handle, repositoryId: number, over: Over, listed: n
       .where('repository_id', '=', repositoryId)
       .where('digest', '>', over.cursor as Digest)
       .orderBy('digest')
-      .limit(MANIFESTS)
+      .limit(most)
       .execute()
     const bytes = manifests.reduce((sum, { size }) => sum + size, 0)
     const needed = await need(
@@ -130,7 +130,7 @@ async function countOne(trx: Handle, repositoryId: number, over: Over, listed: n
       ),
     )
     await change(trx, over, { ...needed, bytes: needed.bytes + bytes }, false)
-    if (manifests.length < MANIFESTS) await advance(COUNTED.tags, '')
+    if (manifests.length < most) await advance(COUNTED.tags, '')
     else await advance(COUNTED.manifests, manifests.at(-1)?.digest ?? '')
     return manifests.length + 1
   }

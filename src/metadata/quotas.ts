@@ -51,7 +51,7 @@ export function quotas(database: Database): Quotas {
         for (const quota of wanted) await put(trx, { ...quota, source: 'config', now })
       }),
 
-    count: () => database.transaction((trx) => countPortion(trx), { durable: false }),
+    count: (most) => database.transaction((trx) => countPortion(trx, most), { durable: false }),
 
     async isBehind() {
       const quotas = database.read.selectFrom('quotas').select('id')

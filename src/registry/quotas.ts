@@ -2,6 +2,7 @@ import type { Amounts, Metadata, QuotaDenial, QuotaLimits, QuotaRow, RepositoryC
 import type { Digest } from '../oci/digest.ts'
 import type { RegistryError } from '../oci/error.ts'
 import { denied } from './denial.ts'
+import { FIRST_PORTION, nextPortion } from './portions.ts'
 
 export type { Amounts, QuotaLimits, QuotaRow }
 
@@ -58,14 +59,17 @@ export function createQuotas(deps: {
   metadata: Pick<Metadata, 'quotas' | 'contents'>
   now: () => number
   onFailure: (error: unknown) => void
+  /** Milliseconds of a clock that is never set back. */
+  clock?: () => number
 }): QuotaBook {
-  const { metadata, now, onFailure } = deps
+  const { metadata, now, onFailure, clock = () => performance.now() } = deps
   const { quotas } = metadata
   let prefixes: Promise<ReadonlySet<string>> | undefined
   let known: ReadonlySet<string> | undefined
   let stopping = false
   let tending: Promise<void> | undefined
   let isAsked = false
+  let portion = FIRST_PORTION
 
   /** One process owns the database: what was read once is so until it is changed here. */
   function load(): Promise<ReadonlySet<string>> {
@@ -93,7 +97,11 @@ export function createQuotas(deps: {
   }
 
   async function portions(most: number): Promise<boolean> {
-    for (let done = 0; done < most && !stopping; done++) if (!(await quotas.count())) return true
+    for (let done = 0; done < most && !stopping; done++) {
+      const began = clock()
+      if (!(await quotas.count(portion))) return true
+      portion = nextPortion(portion, clock() - began)
+    }
     return false
   }
 

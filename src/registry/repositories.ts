@@ -5,6 +5,7 @@ import type { EventCause, Events } from './events.ts'
 import { withFaults } from './faults.ts'
 import type { ImmutableTags } from './immutable.ts'
 import type { Manifests } from './manifests.ts'
+import { FIRST_PORTION, nextPortion } from './portions.ts'
 import type { PullCounts } from './pull-counts.ts'
 import type { Uploads } from './uploads.ts'
 
@@ -42,19 +43,6 @@ export interface Repositories {
   /** For administrators. */
   overview: Overview['repositories']
   tags: Overview['tags']
-}
-
-/**
- * Manifests that one transaction takes, for other writers wait meanwhile: as many as go in `TURN` milliseconds, which is between
- * 0.3 for one whose layers others have, and 5 for one with many of its own on a busy machine.
- */
-const PORTIONS = { first: 20, least: 5, most: 200 } as const
-const TURN = 40
-
-/** After a portion that took so many milliseconds. */
-export function nextPortion(manifests: number, took: number): number {
-  const fitting = Math.round((manifests * TURN) / Math.max(took, 1))
-  return Math.min(Math.max(fitting, PORTIONS.least), PORTIONS.most)
 }
 
 export function createRepositories(deps: {
@@ -101,7 +89,7 @@ export function createRepositories(deps: {
       await pulls.flush()
       done.uploads = await uploads.endAll(name, startedAt)
       let progress: DeletionProgress | undefined
-      let limit: number = PORTIONS.first
+      let limit: number = FIRST_PORTION
       do {
         const began = clock()
         const deletion = { batch, progress, limit, now: now(), actor, protections, events: told }

@@ -311,22 +311,34 @@ test('what is read early is what all layers together say', async () => {
   )
 })
 
-/** Whether every name of a layer leads somewhere, and no two to the same through a link: "MUST NOT include duplicate entries for file paths", as read early. */
+/**
+ * Whether every name of a layer leads somewhere, no two to the same through a link ("MUST NOT include duplicate entries for
+ * file paths", as read early), and none through a link to below a file.
+ */
 async function haveNamesOnce(sources: readonly LayerSource[]): Promise<boolean> {
   const tree = createTree()
   for (const source of sources) {
     const entries = await indexLayer(source, createBudget())
     const places = () =>
       entries.map(({ path, kind }) => {
-        const parent = tree.find(kind === 'opaque' ? path : path.replace(/(^|\/)[^/]+$/, ''))
-        // No runtime takes such a layer.
-        if (parent.kind === 'loop') return ''
-        const above = parent.kind === 'found' ? parent.file.path : path.replace(/(^|\/)[^/]+$/, '')
-        return `${above}/${kind === 'opaque' ? '' : path.replace(/.*\//, '')}`
+        const asked = kind === 'opaque' ? path : path.replace(/(^|\/)[^/]+$/, '')
+        const parent = tree.find(asked)
+        // No runtime takes such a layer: it would make a directory of a file behind a link.
+        const end = parent.kind === 'found' ? parent.file.path : parent.path
+        const isFile = parent.kind === 'found' ? parent.file.kind !== 'directory' : parent.kind === 'not-directory'
+        if (parent.kind === 'loop' || (isFile && !`${asked}/`.startsWith(`${end}/`))) return { place: '', kind }
+        const above = parent.kind === 'found' ? parent.file.path : asked
+        const place = `/${above}/${kind === 'opaque' ? '' : path.replace(/.*\//, '')}`.replace(/^\/+/, '/')
+        return { place, kind }
       })
     const before = places()
     tree.apply(entries)
-    if ([before, places()].some((all) => all.includes('') || new Set(all).size < all.length)) return false
+    for (const all of [before, places()]) {
+      const names = all.map(({ place }) => place)
+      if (names.includes('') || new Set(names).size < names.length) return false
+      const files = all.filter(({ kind }) => !['directory', 'whiteout', 'opaque'].includes(kind))
+      if (files.some(({ place }) => names.some((name) => name.startsWith(`${place}/`)))) return false
+    }
   }
   return true
 }

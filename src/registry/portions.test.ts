@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test'
-import { nextPortion } from './repositories.ts'
+import { nextPortion } from './portions.ts'
 
 test.each([
   ['as long as others may wait is followed by one of its size', 20, 40, 20],
@@ -7,6 +7,6 @@ test.each([
   ['half of that is followed by twice as many', 40, 20, 80],
   ['for ever is followed by some, all the same', 20, 60_000, 5],
   ['no time at all is followed by as many as one takes', 100, 0, 200],
-])('a portion of a deletion that took %s', (_, manifests, took, next) => {
+])('a portion that took %s', (_, manifests, took, next) => {
   expect(nextPortion(manifests, took)).toBe(next)
 })
