@@ -13,7 +13,7 @@ export function denialText(denial: Denial): string {
 }
 
 function immutableText({ repository, tag, digest, asked, rule }: ImmutableDenial): string {
-  const what = asked === undefined ? 'it cannot be deleted' : `it stays at ${digest}; push another tag`
+  const what = asked === undefined ? 'it can neither be deleted nor renamed' : `it stays at ${digest}; push another tag`
   return `${repository}:${tag} is immutable by the rule ${rule}: ${what}`
 }
 

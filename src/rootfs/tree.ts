@@ -1,3 +1,4 @@
+import { ArchiveError } from '../archive/error.ts'
 import type { FileKind } from '../archive/tar-header.ts'
 import type { LayerEntry } from './layer.ts'
 import { baseOf, join, MAX_LINKS, MAX_PATH, parentOf, safeName } from './name.ts'
@@ -35,9 +36,13 @@ interface Node {
   children: Map<string, Node> | undefined
 }
 
+/** Parts of names that links lead through, of a whole image: what a million files behind a few links have. */
+const MOST_LINK_PARTS = 20_000_000
+
 export function createTree(): Tree {
   const root: Node = directory(undefined, 0)
   let layers = 0
+  let linkParts = 0
 
   /** Goes from directory to directory. Without `makeFor` (the layer that is laid) it stops where nothing is. */
   function walk(path: string, options: { followLast: boolean; makeFor?: number }): WalkEnd {
@@ -68,7 +73,14 @@ export function createTree(): Tree {
         if (++links > MAX_LINKS) return { kind: 'loop', path: at }
         const { link } = next.entry
         if (link.startsWith('/')) way.length = 1
-        parts.unshift(...link.split('/'))
+        const further = link.split('/')
+        linkParts += further.length
+        if (linkParts > MOST_LINK_PARTS) {
+          throw new ArchiveError('limit', 'its links lead through more names than any image has', {
+            hint: 'this image is made to keep its readers busy; berth layers names its layers',
+          })
+        }
+        parts.unshift(...further)
       } else way.push({ node: next, path: at })
     }
     const end = way.at(-1) ?? { node: root, path: '' }

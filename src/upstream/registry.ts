@@ -52,6 +52,9 @@ const ACCEPT = [
   MEDIA_TYPES.dockerManifestV1Signed,
 ].join(', ')
 
+/** Of one list: more than the largest registries have, at the smallest page that any gives. */
+const MOST_PAGES = 10_000
+
 /** `looking`: manifests are fetched to be shown, which Berth does not count as pulls. */
 export function createRegistry({ session, looking = false }: { session: Session; looking?: boolean }): Registry {
   const overview = createOverview(session)
@@ -66,6 +69,9 @@ export function createRegistry({ session, looking = false }: { session: Session;
     while (path !== undefined) {
       // A registry that leads in a circle must not keep us for ever.
       if (seen.has(path)) throw new UpstreamError('invalid', `${first.what}: the registry leads to the same page again`)
+      if (seen.size === MOST_PAGES) {
+        throw new UpstreamError('invalid', `${first.what}: the registry has no end of pages (${MOST_PAGES} were read)`)
+      }
       seen.add(path)
       const response = await session.request({ ...first, path })
       const names = namesIn(await jsonOf(response, first.what)) ?? []

@@ -107,13 +107,15 @@ export function createTransport(options: TransportOptions): Transport {
 
   /** A registry may send readers to its storage; what lets them into the registry stays behind (RFC 9110 section 15.4). */
   async function following(registry: string, request: HttpRequest): Promise<Response> {
+    let { url } = request
+    // A registry may name another host for an upload, a page or its token server, too.
+    const isOwn = new URL(url).origin === new URL(await baseOf(registry)).origin
     const headers = new Headers({
       'User-Agent': userAgent,
       'Accept-Encoding': 'identity',
-      ...options.headers,
+      ...(isOwn ? options.headers : {}),
       ...request.headers,
     })
-    let { url } = request
     for (let redirect = 0; redirect <= REDIRECTS; redirect++) {
       const response = await once(registry, request, url, headers)
       const location = response.headers.get('location')
@@ -174,15 +176,14 @@ export function createTransport(options: TransportOptions): Transport {
     }
   }
 
-  return {
-    baseOf(registry) {
-      const known = bases.get(registry) ?? findBase(registry)
-      bases.set(registry, known)
-      known.catch(() => bases.delete(registry))
-      return known
-    },
-    send,
+  function baseOf(registry: string): Promise<string> {
+    const known = bases.get(registry) ?? findBase(registry)
+    bases.set(registry, known)
+    known.catch(() => bases.delete(registry))
+    return known
   }
+
+  return { baseOf, send }
 }
 
 /** The same stream; the clock stands still while its next bytes are awaited. */

@@ -76,6 +76,36 @@ describe('a registry that sends readers elsewhere', () => {
     expect(seen).toEqual(['Basic a2ltOng=', 'mine', null, null])
   })
 
+  test('keeps own headers from a page, an upload and a token server on another host', async () => {
+    const seen: string[] = []
+    const other = serve((request) => {
+      if (request.headers.has('x-own')) seen.push(`${request.method} ${pathOf(request)}`)
+      if (pathOf(request) === '/token') return Response.json({ token: 't' })
+      if (request.method === 'GET') return Response.json({ tags: ['v2'] })
+      return new Response('', { status: request.method === 'PATCH' ? 202 : 201, headers: { Location: request.url } })
+    })
+    const registry = serve((request) => {
+      if (request.headers.get('authorization') === null) {
+        const challenge = `Bearer realm="http://${other}/token",service="s"`
+        return new Response('', { status: 401, headers: { 'WWW-Authenticate': challenge } })
+      }
+      if (request.method === 'HEAD') return new Response('', { status: 404 })
+      if (request.method === 'POST') {
+        return new Response('', { status: 202, headers: { Location: `http://${other}/upload` } })
+      }
+      const link = `<http://${other}/v2/app/tags/list?last=v1>; rel="next"`
+      return Response.json({ tags: ['v1'] }, { headers: { Link: link } })
+    })
+    const upstream = client({ headers: { 'X-Own': 'mine' } })
+    expect(await Array.fromAsync(upstream.tags(repositoryOf(registry)))).toEqual(['v1', 'v2'])
+    await upstream.blobs.put(repositoryOf(registry), {
+      digest: DIGEST,
+      size: BYTES.byteLength,
+      open: (start) => new Blob([BYTES.slice(start)]).stream(),
+    })
+    expect(seen).toEqual([])
+  })
+
   test('in circles, is given up', async () => {
     const registry = serve((request) =>
       pathOf(request) === '/v2/'

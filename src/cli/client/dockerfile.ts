@@ -30,7 +30,8 @@ export function dockerfileCommand(context: ClientContext): Command {
           hint: `berth inspect --config ${formatImage(image)} has what there is`,
         })
       }
-      const base = annotations?.[BASE_NAME]
+      // Some builders write an empty one.
+      const base = annotations?.[BASE_NAME] || undefined
       const text = [
         `# Made from the history of ${formatImage(image)} (${fetched.digest}): close to the`,
         '# Dockerfile it was built from, and not that file. Stages, comments, files that were copied and the',
