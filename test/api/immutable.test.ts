@@ -72,7 +72,10 @@ describe('a tag that a rule of the configuration protects', () => {
     await put('latest', 'a')
     for (const reference of ['v1', digest('a')]) {
       const answer = await drop(reference)
-      expect([answer.status, JSON.parse(answer.text)]).toEqual([403, refused('v1', 'it can neither be deleted nor renamed')])
+      expect([answer.status, JSON.parse(answer.text)]).toEqual([
+        403,
+        refused('v1', 'it can neither be deleted nor renamed'),
+      ])
     }
     expect((await drop('latest')).status).toBe(202)
     expect((await drop('v9')).status).toBe(404)

@@ -295,7 +295,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'links of a deleted manifest do not wait for the collector',
     file: 'src/metadata/burial.ts',
-    from: `const freed = await freeLinks(trx, manifestId, change.now)`,
+    from: `const freed = await freeLinks(trx, ids, change.now)`,
     to: `const freed: Digest[] = []
   void freeLinks`,
     caughtBy: ['model', 'contract'],
