@@ -176,7 +176,8 @@ function check({ name, link, attributes }: TarEntry, account: Account): void {
   account.entry(name.length + link.length + attributes.length)
 }
 
-function longText(bytes: Buffer): string {
+/** What GNU tar writes in place of a name that no header holds. */
+export function longText(bytes: Buffer): string {
   const end = bytes.indexOf(0)
   return textOf(end === -1 ? bytes : bytes.subarray(0, end))
 }

@@ -2,8 +2,7 @@ import type { Listen } from '../config/config.ts'
 import { readFiles } from '../config/files.ts'
 import { loadConfig, loadTokenServer } from '../config/load.ts'
 import { descend, type Needs } from '../run-account.ts'
-import { choosePath, defaultPath } from './config-path.ts'
-import { type ServerCommand, serverOf } from './running-servers.ts'
+import { configPathOf, type ServerCommand, serverOf } from './running-servers.ts'
 
 /**
  * `berth container-account ARG...`: what the image's entrypoint asks when root starts it with those arguments. Prints the options
@@ -31,7 +30,7 @@ function needsOf(server: ServerCommand, env: Environment): Needs {
 }
 
 function registryNeeds(server: ServerCommand, env: Environment): Needs {
-  const path = choosePath(server.file, env).path ?? (server.verb === 'registry' ? defaultPath() : undefined)
+  const path = configPathOf(server, env)
   const { config } = loadConfig({ file: path, authFile: server.authConfig, env, flags: server.flags })
   const files = [path, server.authConfig].filter((file) => file !== undefined)
   // The server itself says what is wrong.

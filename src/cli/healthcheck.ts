@@ -1,9 +1,8 @@
 import { Command, InvalidArgumentError, Option } from 'commander'
 import type { Listen } from '../config/config.ts'
 import { loadConfig, loadTokenServer } from '../config/load.ts'
-import { choosePath, defaultPath } from './config-path.ts'
 import { CommandError } from './error.ts'
-import { runningServers, type ServerCommand } from './running-servers.ts'
+import { configPathOf, runningServers, type ServerCommand } from './running-servers.ts'
 
 /** What the command needs of the process, as arguments for tests. */
 export interface HealthcheckContext {
@@ -80,7 +79,7 @@ function questionsOf(file: string | undefined, flags: HealthcheckFlags, context:
 
 /** @throws CommandError */
 function registryQuestions(server: ServerCommand, { env }: HealthcheckContext): Question[] {
-  const path = choosePath(server.file, env).path ?? (server.verb === 'registry' ? defaultPath() : undefined)
+  const path = configPathOf(server, env)
   const { config } = loadConfig({ file: path, authFile: server.authConfig, env, flags: server.flags })
   if (config === undefined) throw unusable()
   const { http, tokenServer, data } = config

@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { fileKind } from '../config/file-kind.ts'
 import type { Flags } from '../config/load.ts'
+import { choosePath, defaultPath } from './config-path.ts'
 import { berthWords, registryWords } from './original-words.ts'
 
 /** How a server was started. */
@@ -10,6 +11,14 @@ export interface ServerCommand {
   file: string | undefined
   authConfig: string | undefined
   flags: Flags
+}
+
+/** The configuration that a server reads; undefined: none. */
+export function configPathOf(
+  { verb, file }: ServerCommand,
+  env: Readonly<Record<string, string | undefined>>,
+): string | undefined {
+  return choosePath(file, env).path ?? (verb === 'registry' ? defaultPath() : undefined)
 }
 
 /** The servers that run here, by their command lines: those of a container are its own. Process 1 stands for a container. */

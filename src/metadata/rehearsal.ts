@@ -2,6 +2,7 @@ import type { Digest } from '../oci/digest.ts'
 import { candidates } from './collection-queue.ts'
 import type { Handle } from './database.ts'
 import { indexEdges } from './index-edges.ts'
+import { manifestIdOf } from './manifests.ts'
 import type { Due, Rehearsal, RehearsalPlan } from './metadata.ts'
 import { causeOf } from './reviews.ts'
 import { isSpare } from './trash-holds.ts'
@@ -277,15 +278,7 @@ async function whatNeeds(
     .where('manifest_id', '!=', id)
     .limit(limit)
     .execute()
-  const subjects =
-    subject === null
-      ? []
-      : await read
-          .selectFrom('manifests')
-          .select('id')
-          .where('repository_id', '=', repositoryId)
-          .where('digest', '=', subject)
-          .where('id', '!=', id)
-          .execute()
-  return { isTagged: tag !== undefined, ids: [...indexes, ...subjects].map((row) => row.id) }
+  const above = subject === null ? undefined : await manifestIdOf(read, repositoryId, subject)
+  const subjects = above === undefined || above === id ? [] : [above]
+  return { isTagged: tag !== undefined, ids: [...indexes.map((row) => row.id), ...subjects] }
 }

@@ -221,12 +221,7 @@ export function createUploads(deps: UploadsDeps): Uploads {
         const rows = await metadata.uploads.stale(before, EXPIRED_AT_ONCE)
         let left = 0
         for (const row of rows) {
-          // Its client is back: to take the turn would cut its request short.
-          if (sessions.isBusy(row.id)) {
-            left++
-            continue
-          }
-          await sessions.exclusive(row.id, async () => {
+          const ending = sessions.ifIdle(row.id, async () => {
             // Its client may have come back while this waited.
             const current = await metadata.uploads.find(row.repository, row.id)
             if (current === undefined || current.updatedAt >= before) return
@@ -234,6 +229,9 @@ export function createUploads(deps: UploadsDeps): Uploads {
             await metadata.collection.count('upload', { count: 1, bytes: current.size })
             ended++
           })
+          // Its client is back.
+          if (ending === undefined) left++
+          await ending
         }
         if (rows.length < EXPIRED_AT_ONCE || left === rows.length) return ended
       }
@@ -264,13 +262,13 @@ export function createUploads(deps: UploadsDeps): Uploads {
     isBusy: sessions.isBusy,
 
     async forgetStray(id) {
-      // A client that goes on with its upload must not be cut short to learn that it is none.
-      if (sessions.isBusy(id)) return false
-      return sessions.exclusive(id, async () => {
+      // What a client goes on with is none.
+      const forgetting = sessions.ifIdle(id, async () => {
         if (await metadata.uploads.exists(id)) return false
         await storage.abort({ id, size: 0, state: '' })
         return true
       })
+      return (await forgetting) ?? false
     },
 
     cancel: (repository, id) =>

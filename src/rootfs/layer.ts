@@ -17,20 +17,12 @@ export interface LayerSource {
 export type EntryKind = FileKind | 'whiteout' | 'opaque'
 
 /** What a layer says of one name. */
-export interface LayerEntry {
+export interface LayerEntry extends Omit<TarEntry, 'name' | 'kind'> {
   /** Below the root; of a whiteout what it takes away, of `opaque` the directory. */
   path: string
   kind: EntryKind
-  size: number
-  mode: number
-  uid: number
-  gid: number
-  /** Seconds since the epoch. */
-  modified: number
   /** Of a symbolic link as it stands; of a hard link a path below the root. */
   link: string
-  attributes: string
-  isSparse: boolean
   /** The how manieth of its layer it is. */
   at: number
   /** SHA-256 of its bytes, where that was asked for. */

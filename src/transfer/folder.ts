@@ -1,6 +1,7 @@
 import { closeSync, openSync, readSync, statSync } from 'node:fs'
 import { join, posix } from 'node:path'
-import { parsePax } from '../archive/pax.ts'
+import { parsePax, paxNumber } from '../archive/pax.ts'
+import { longText } from '../archive/tar.ts'
 import { BLOCK, isHeaderOnly, isZero, kindOf, parseHeader } from '../archive/tar-header.ts'
 import { UpstreamError } from '../upstream/error.ts'
 
@@ -97,8 +98,8 @@ function placesIn(path: string, name: string): Map<string, Place> {
       const { flag, stored } = header
       const isDescription = 'xXgLK'.includes(flag)
       if (isDescription && stored > MAX_DESCRIPTION) throw damaged(`is damaged: a header of ${stored} bytes`)
-      if (flag === 'L') long.path = textIn(read(at, stored))
-      else if (flag === 'K') long.linkpath = textIn(read(at, stored))
+      if (flag === 'L') long.path = longText(read(at, stored))
+      else if (flag === 'K') long.linkpath = longText(read(at, stored))
       else if (flag === 'x' || flag === 'X') {
         const records = parsePax(read(at, stored))
         if (records === undefined) throw damaged('is damaged: a pax header that cannot be read')
@@ -126,17 +127,12 @@ function placesIn(path: string, name: string): Map<string, Place> {
 }
 
 function pathsOf(records: ReadonlyMap<string, string>): { path?: string; linkpath?: string; size?: number } {
-  const [path, linkpath, size] = [records.get('path'), records.get('linkpath'), Number(records.get('size'))]
+  const [path, linkpath, size] = [records.get('path'), records.get('linkpath'), paxNumber(records, 'size')]
   return {
     ...(path === undefined ? {} : { path }),
     ...(linkpath === undefined ? {} : { linkpath }),
-    ...(Number.isSafeInteger(size) && size >= 0 && records.has('size') ? { size } : {}),
+    ...(size !== undefined && size >= 0 ? { size } : {}),
   }
-}
-
-function textIn(bytes: Buffer): string {
-  const end = bytes.indexOf(0)
-  return bytes.toString('utf8', 0, end === -1 ? bytes.length : end)
 }
 
 /** Names are looked up, and never used as paths: `../` leads nowhere. */

@@ -8,7 +8,7 @@ import { MANIFEST_FILE } from './docker-archive.ts'
 import { blobPath, IMAGE_NAME, INDEX_FILE, LAYOUT, LAYOUT_FILE, REF_NAME } from './layout.ts'
 import type { LayoutStore } from './layout-store.ts'
 import type { ImageTarget } from './transfer.ts'
-import { read } from './tree.ts'
+import { readManifest } from './tree.ts'
 
 export interface LayoutTarget extends ImageTarget {
   /** The image is one of the layout's. `name`: as docker names it; undefined for one without a tag. */
@@ -110,14 +110,14 @@ function indexOf(entries: readonly Entry[], before: Uint8Array | undefined): unk
 
 function entriesIn(index: Uint8Array | undefined): readonly Descriptor[] {
   if (index === undefined) return []
-  return read(INDEX_FILE, { bytes: index, mediaType: MEDIA_TYPES.ociIndex, digest: 'sha256:' }).manifests
+  return readManifest(INDEX_FILE, { bytes: index, mediaType: MEDIA_TYPES.ociIndex }).manifests
 }
 
 /** `manifest.json`, as `docker save` writes it. @throws UpstreamError for what docker cannot run */
 function dockerImages(name: string, entries: readonly Entry[]): unknown {
   const images = new Map<Digest, { Config: string; RepoTags: string[] | null; Layers: string[] }>()
   for (const { root, name: named } of entries) {
-    const { config, layers } = read(name, root)
+    const { config, layers } = readManifest(name, root)
     if (config === undefined) throw new UpstreamError('invalid', `${root.digest} is no image that docker could load`)
     const image = images.get(root.digest) ?? {
       Config: blobPath(config.digest),

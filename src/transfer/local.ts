@@ -12,7 +12,7 @@ import { archiveSource, MANIFEST_FILE, NO_LIMITS, readArchive } from './docker-a
 import { directoryFolder, type Folder, tarFolder } from './folder.ts'
 import { isLayout, type Layout, openLayout } from './layout.ts'
 import type { ImageSource } from './transfer.ts'
-import { read } from './tree.ts'
+import { readManifest } from './tree.ts'
 
 export type LocalFormat = 'auto' | 'tarball' | 'oci'
 
@@ -99,7 +99,7 @@ function isCompressed(path: string): boolean {
 async function isPlain({ source, entries }: Layout): Promise<boolean> {
   for (const { descriptor } of entries) {
     if (isIndexMediaType(descriptor.mediaType)) continue
-    const { layers } = read(source.name, await source.manifest(descriptor.digest))
+    const { layers } = readManifest(source.name, await source.manifest(descriptor.digest))
     if (layers.some(({ mediaType }) => mediaType.endsWith('.tar'))) return true
   }
   return false

@@ -4,7 +4,7 @@ import { fitsPlatform, formatPlatform } from '../oci/platform.ts'
 import { UpstreamError } from '../upstream/error.ts'
 import type { FetchedManifest } from '../upstream/registry.ts'
 import type { ImageSource } from './transfer.ts'
-import { read } from './tree.ts'
+import { readManifest } from './tree.ts'
 
 /** What an index has for a platform. `what`: the image, as errors name it. @throws UpstreamError `not-found` */
 export function chooseChild(what: string, manifests: readonly Descriptor[], platform: Platform): Descriptor {
@@ -28,6 +28,6 @@ export async function childFor(
   platform: Platform,
 ): Promise<FetchedManifest> {
   if (!isIndexMediaType(root.mediaType)) return root
-  const { manifests } = read(source.name, root)
+  const { manifests } = readManifest(source.name, root)
   return await source.manifest(chooseChild(source.name, manifests, platform).digest)
 }

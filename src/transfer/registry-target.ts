@@ -6,7 +6,7 @@ import { formatRepository, type RepositoryReference } from '../upstream/referenc
 import type { FetchedManifest } from '../upstream/registry.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 import type { ImageTarget } from './transfer.ts'
-import { read } from './tree.ts'
+import { readManifest } from './tree.ts'
 
 /** `mountFrom`: a repository of the same registry, which the source is. */
 export function registryTarget(
@@ -32,7 +32,7 @@ export function registryTarget(
     }
     const found = await upstream.head(repository, tag)
     const before = found === undefined ? undefined : await upstream.manifest(repository, tag)
-    const listed = before === undefined ? [] : read(`${name}:${tag}`, before).manifests
+    const listed = before === undefined ? [] : readManifest(`${name}:${tag}`, before).manifests
     if (listed.some(({ digest }) => digest === manifest.digest)) return
     const index = { schemaVersion: 2, mediaType: MEDIA_TYPES.ociIndex, manifests: [...listed, own] }
     const bytes = new TextEncoder().encode(JSON.stringify(index))
@@ -60,7 +60,7 @@ export function registryTarget(
       const isNamed = isDigest(reference) || digestOf(manifest.bytes) === manifest.digest
       if (!isNamed) await upstream.putManifest(repository, manifest.digest, manifest)
       await upstream.putManifest(repository, reference, manifest)
-      const { subject } = read(`${name}@${manifest.digest}`, manifest)
+      const { subject } = readManifest(`${name}@${manifest.digest}`, manifest)
       if (subject !== undefined) await listReferrer(subject.digest, manifest)
     },
   }

@@ -20,9 +20,9 @@ export interface Node {
 const MAX_DEPTH = 8
 
 /** @throws UpstreamError `invalid` */
-export function read(what: string, fetched: FetchedManifest): Manifest {
+export function readManifest(what: string, { bytes, mediaType }: Omit<FetchedManifest, 'digest'>): Manifest {
   try {
-    return parseManifest(fetched.bytes, fetched.mediaType)
+    return parseManifest(bytes, mediaType)
   } catch (error) {
     const detail = error instanceof Error && 'detail' in error ? String(error.detail) : String(error)
     throw new UpstreamError('invalid', `${what} has no manifest that can be read: ${detail}`, { cause: error })
@@ -46,7 +46,7 @@ export async function readTree(
     if (depth > MAX_DEPTH) {
       throw new UpstreamError('invalid', `${source.name}@${root.digest} has indexes in more than ${MAX_DEPTH} levels`)
     }
-    const parsed = read(`${source.name}@${fetched.digest}`, fetched)
+    const parsed = readManifest(`${source.name}@${fetched.digest}`, fetched)
     const children: Node[] = []
     if (parsed.manifests.length > 0 && !(await isKnown(fetched.digest))) {
       for (const child of parsed.manifests.filter(({ mediaType }) => isManifestMediaType(mediaType))) {

@@ -4,6 +4,7 @@ import { ArchiveError } from '../archive/error.ts'
 import { type Compression, expand } from '../archive/expand.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
 import { algorithmOf, type Digest } from '../oci/digest.ts'
+import { jsonObject } from '../oci/json-object.ts'
 import { type Manifest, parseManifest } from '../oci/manifest.ts'
 import { isManifestMediaType } from '../oci/media-type.ts'
 import { fitsPlatform, formatPlatform } from '../oci/platform.ts'
@@ -175,7 +176,7 @@ export async function validate(root: FetchedManifest, options: ValidateOptions):
     found: readonly Found[],
   ): void {
     if (config === undefined || bytes === undefined || !IMAGE_CONFIGS.includes(config.mediaType)) return
-    const image = jsonIn(bytes)
+    const image = jsonObject(bytes)
     if (image === undefined) {
       note(config.digest, 'the configuration is no JSON')
       return
@@ -219,15 +220,6 @@ function faultOf(error: unknown): string {
   if (error instanceof ArchiveError) return error.message
   if (error instanceof UpstreamError && (error.fault === 'invalid' || error.fault === 'not-found')) return error.message
   throw error
-}
-
-function jsonIn(bytes: Uint8Array): Record<string, unknown> | undefined {
-  try {
-    const json: unknown = JSON.parse(new TextDecoder().decode(bytes))
-    return typeof json === 'object' && json !== null ? (json as Record<string, unknown>) : undefined
-  } catch {
-    return undefined
-  }
 }
 
 function diffIdsOf({ rootfs }: Record<string, unknown>): readonly unknown[] | undefined {

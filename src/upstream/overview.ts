@@ -1,11 +1,9 @@
+import { jsonObject } from '../oci/json-object.ts'
 import type { Access } from '../oci/scope.ts'
+import { bytesOf } from './body.ts'
 import { UpstreamError } from './error.ts'
-import { nextPage } from './pages.ts'
+import { MOST_PAGES, nextPage } from './pages.ts'
 import type { Session } from './session.ts'
-
-/** Characters of a page that are taken from a stranger, and pages. */
-const MAX_TEXT = 16 * 1024 * 1024
-const MAX_PAGES = 10_000
 
 /** What comes after `last`, up to `until`. */
 export interface OverviewRange {
@@ -44,10 +42,10 @@ export function createOverview(session: Session): (wanted: Wanted) => Promise<Ov
     const { last, until } = range
     const query = new URLSearchParams({ n: '1000', ...(last === undefined ? {} : { last }) })
     let path: string | undefined = `${request.path}?${query}`
-    for (let page = 0; path !== undefined && page < MAX_PAGES; page++) {
+    for (let page = 0; path !== undefined && page < MOST_PAGES; page++) {
       const what = `the overview of ${request.registry}`
       const response: Response = await session.request({ ...request, path, what, method: 'GET', expected: [200] })
-      const found = rowsIn(await objectOf(response))
+      const found = rowsIn(jsonObject(await bytesOf(response, what)) ?? {})
       if (!Array.isArray(found)) return undefined
       const named = found.filter(isNamed)
       for (const row of named) rows.set(row.name, row)
@@ -59,20 +57,4 @@ export function createOverview(session: Session): (wanted: Wanted) => Promise<Ov
 
 function isNamed(row: unknown): row is { name: string } & Record<string, unknown> {
   return typeof row === 'object' && row !== null && 'name' in row && typeof row.name === 'string'
-}
-
-/** Empty for what is no JSON, or too much of it. */
-async function objectOf(response: Response): Promise<Record<string, unknown>> {
-  try {
-    let text = ''
-    const decoder = new TextDecoder()
-    for await (const chunk of response.body ?? []) {
-      text += decoder.decode(chunk, { stream: true })
-      if (text.length > MAX_TEXT) return {}
-    }
-    const json: unknown = JSON.parse(text)
-    return typeof json === 'object' && json !== null ? (json as Record<string, unknown>) : {}
-  } catch {
-    return {}
-  }
 }

@@ -1,3 +1,6 @@
+/** Of one list: more than the largest registries have, at the smallest page that any gives. */
+export const MOST_PAGES = 10_000
+
 /** What the Link of an answer leads to with `rel="next"` (RFC 8288), as `Session` takes it: a path below `/v2/`, or a URL. */
 export function nextPage(response: Response): string | undefined {
   const link = response.headers.get('link')

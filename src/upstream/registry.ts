@@ -1,12 +1,13 @@
 import type { Descriptor } from '../oci/descriptor.ts'
 import { algorithmOf, type Digest, digestOf, isDigest } from '../oci/digest.ts'
+import { jsonObject } from '../oci/json-object.ts'
 import { parseManifest, referrersTag } from '../oci/manifest.ts'
 import { isIndexMediaType, MEDIA_TYPES } from '../oci/media-type.ts'
 import { CATALOG, repositoryAccess } from '../oci/scope.ts'
 import { bytesOf } from './body.ts'
 import { UpstreamError } from './error.ts'
 import { createOverview, type OverviewRange, type OverviewRows } from './overview.ts'
-import { nextPage } from './pages.ts'
+import { MOST_PAGES, nextPage } from './pages.ts'
 import type { RepositoryReference } from './reference.ts'
 import type { Session } from './session.ts'
 
@@ -51,9 +52,6 @@ const ACCEPT = [
   MEDIA_TYPES.dockerManifest,
   MEDIA_TYPES.dockerManifestV1Signed,
 ].join(', ')
-
-/** Of one list: more than the largest registries have, at the smallest page that any gives. */
-const MOST_PAGES = 10_000
 
 /** `looking`: manifests are fetched to be shown, which Berth does not count as pulls. */
 export function createRegistry({ session, looking = false }: { session: Session; looking?: boolean }): Registry {
@@ -197,10 +195,8 @@ export function createRegistry({ session, looking = false }: { session: Session;
       const query = artifactType === undefined ? '' : `?${new URLSearchParams({ artifactType })}`
       const found = new Map<Digest, Descriptor>()
       let path: string | undefined = `${repository.repository}/referrers/${subject}${query}`
-      const needed = repositoryAccess(repository.repository, 'pull')
       for (let page = 0; path !== undefined && page < 1000; page++) {
-        const request = { ...repository, needed, what, method: 'GET', path, expected: [200, 404] } as const
-        const response: Response = await session.request(request)
+        const response: Response = await referrersPage(repository, what, path)
         if (response.status === 404) {
           await response.body?.cancel()
           return filtered(await fallback(repository, subject), artifactType)
@@ -214,17 +210,17 @@ export function createRegistry({ session, looking = false }: { session: Session;
     },
 
     async listsReferrers(repository, subject) {
-      const response = await session.request({
-        ...repository,
-        needed: repositoryAccess(repository.repository, 'pull'),
-        what: `the referrers of ${repository.registry}/${repository.repository}@${subject}`,
-        method: 'GET',
-        path: `${repository.repository}/referrers/${subject}`,
-        expected: [200, 404],
-      })
+      const what = `the referrers of ${repository.registry}/${repository.repository}@${subject}`
+      const response = await referrersPage(repository, what, `${repository.repository}/referrers/${subject}`)
       await response.body?.cancel()
       return response.status === 200
     },
+  }
+
+  /** 404 of a registry without such an API. */
+  function referrersPage(repository: RepositoryReference, what: string, path: string): Promise<Response> {
+    const needed = repositoryAccess(repository.repository, 'pull')
+    return session.request({ ...repository, needed, what, method: 'GET', path, expected: [200, 404] })
   }
 
   async function fallback(repository: RepositoryReference, subject: Digest): Promise<readonly Descriptor[]> {
@@ -258,11 +254,7 @@ function whatOf(target: RepositoryReference, reference: string, ...actions: stri
 }
 
 async function jsonOf(response: Response, what: string): Promise<Record<string, unknown>> {
-  try {
-    const json: unknown = JSON.parse(new TextDecoder().decode(await bytesOf(response, what)))
-    if (typeof json === 'object' && json !== null) return json as Record<string, unknown>
-  } catch (error) {
-    if (error instanceof UpstreamError) throw error
-  }
+  const json = jsonObject(await bytesOf(response, what))
+  if (json !== undefined) return json
   throw new UpstreamError('invalid', `${what}: the registry answers with something that is no JSON`)
 }

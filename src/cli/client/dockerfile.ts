@@ -1,9 +1,10 @@
 import { Command } from 'commander'
+import { readManifest } from '../../transfer/tree.ts'
 import { UpstreamError } from '../../upstream/error.ts'
 import { formatImage, parseImage } from '../../upstream/reference.ts'
 import { type ConnectionFlags, connect, connectionOptions } from './connection.ts'
 import type { ClientContext } from './context.ts'
-import { fetchSingle, parsePlatform, readConfig, readManifest } from './image.ts'
+import { fetchSingle, parsePlatform, readConfig } from './image.ts'
 import { instructionOf } from './instruction.ts'
 import { lines } from './output.ts'
 

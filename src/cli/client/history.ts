@@ -1,11 +1,12 @@
 import { Command } from 'commander'
+import { readManifest } from '../../transfer/tree.ts'
 import { UpstreamError } from '../../upstream/error.ts'
 import { formatImage, parseImage } from '../../upstream/reference.ts'
 import { bytesText } from '../progress.ts'
 import { formatTable } from '../table.ts'
 import { type ConnectionFlags, connect, connectionOptions } from './connection.ts'
 import type { ClientContext } from './context.ts'
-import { fetchSingle, parsePlatform, readConfig, readManifest } from './image.ts'
+import { fetchSingle, parsePlatform, readConfig } from './image.ts'
 import { formatOption, parseFormat, show } from './output.ts'
 
 interface HistoryFlags extends ConnectionFlags {

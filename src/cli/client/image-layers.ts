@@ -3,13 +3,15 @@ import { type Budget, createBudget, DEFAULT_LIMITS, type Limits, parseLimit } fr
 import type { Digest } from '../../oci/digest.ts'
 import type { Manifest } from '../../oci/manifest.ts'
 import type { LayerSource, Oddities } from '../../rootfs/layer.ts'
+import { readManifest } from '../../transfer/tree.ts'
 import { UpstreamError } from '../../upstream/error.ts'
 import { formatImage, type ImageReference } from '../../upstream/reference.ts'
 import type { FetchedManifest } from '../../upstream/registry.ts'
 import type { Upstream } from '../../upstream/upstream.ts'
+import { counted } from '../progress.ts'
 import { printable } from '../table.ts'
 import type { ClientContext } from './context.ts'
-import { fetchSingle, parsePlatform, readManifest } from './image.ts'
+import { fetchSingle, parsePlatform } from './image.ts'
 
 /** Flags of every verb that reads layers. */
 export interface LayerFlags {
@@ -68,7 +70,7 @@ export function chooseLayer(image: ImageReference, sources: readonly LayerSource
     })
   }
   if (sources[found] !== undefined) return found
-  const count = `${sources.length} ${sources.length === 1 ? 'layer' : 'layers'}`
+  const count = counted(sources.length, 'layer')
   throw new UpstreamError('not-found', `${formatImage(image)} has ${count}, and none that is ${text}`, {
     hint: `berth layers ${formatImage(image)}`,
   })

@@ -1,8 +1,9 @@
 import type { Descriptor, Platform } from '../../oci/descriptor.ts'
-import { type Manifest, parseManifest } from '../../oci/manifest.ts'
+import { jsonObject } from '../../oci/json-object.ts'
 import { isIndexMediaType } from '../../oci/media-type.ts'
 import { fitsPlatform } from '../../oci/platform.ts'
 import { chooseChild, notForPlatform } from '../../transfer/platform.ts'
+import { readManifest } from '../../transfer/tree.ts'
 import { UpstreamError } from '../../upstream/error.ts'
 import {
   formatImage,
@@ -23,16 +24,6 @@ export function parsePlatform(text: string): Platform {
     })
   }
   return { os, architecture, ...(variant === undefined ? {} : { variant }) }
-}
-
-/** @throws UpstreamError `invalid` */
-export function readManifest(what: string, { bytes, mediaType }: Omit<FetchedManifest, 'digest'>): Manifest {
-  try {
-    return parseManifest(bytes, mediaType)
-  } catch (error) {
-    const detail = error instanceof Error && 'detail' in error ? String(error.detail) : String(error)
-    throw new UpstreamError('invalid', `${what} has no manifest that can be read: ${detail}`, { cause: error })
-  }
 }
 
 /** The manifest of an image; with a platform, the one for that in an index. @throws UpstreamError */
@@ -96,15 +87,6 @@ export async function readConfig(upstream: Upstream, repository: RepositoryRefer
     chunks.push(chunk)
   }
   const bytes = new Uint8Array(Buffer.concat(chunks))
+  // Undefined where it is none: the config of an artifact may be anything.
   return { bytes, json: jsonObject(bytes) }
-}
-
-/** Undefined where it is none: the config of an artifact may be anything. */
-function jsonObject(bytes: Uint8Array): Record<string, unknown> | undefined {
-  try {
-    const json: unknown = JSON.parse(new TextDecoder().decode(bytes))
-    return typeof json === 'object' && json !== null ? (json as Record<string, unknown>) : undefined
-  } catch {
-    return undefined
-  }
 }

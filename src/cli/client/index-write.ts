@@ -5,6 +5,7 @@ import { isTag } from '../../oci/name.ts'
 import { fitsPlatform, formatPlatform } from '../../oci/platform.ts'
 import { UpstreamError } from '../../upstream/error.ts'
 import { formatImage, type ImageReference, parseImage } from '../../upstream/reference.ts'
+import type { Upstream } from '../../upstream/upstream.ts'
 import { connectionOptions } from './connection.ts'
 import type { ClientContext } from './context.ts'
 import { parsePlatform } from './image.ts'
@@ -55,14 +56,12 @@ export function indexAppendCommand(context: ClientContext): Command {
       collectPlatform,
     )
     .option('-t, --tag <tag>', 'store it under this tag, and leave the other as it is')
-    .action(async (name: string, images: string[], flags: WriteFlags) => {
-      const from = parseImage(name)
-      const target = targetOf(from, flags)
-      const upstream = connectMover(context, flags)
-      const index = await fetchIndex(upstream, from)
-      const entries = await entriesOf(context, upstream, target, images, flags.platform ?? [], flags)
-      await putIndex(context, upstream, target, withEntries(index, entries), flags)
-    })
+    .action((name: string, images: string[], flags: WriteFlags) =>
+      change(context, name, flags, async (index, { upstream, target }) => {
+        const entries = await entriesOf(context, upstream, target, images, flags.platform ?? [], flags)
+        return withEntries(index, entries)
+      }),
+    )
 }
 
 export function indexRemoveCommand(context: ClientContext): Command {
@@ -72,15 +71,12 @@ export function indexRemoveCommand(context: ClientContext): Command {
     .argument('<index>', 'REPOSITORY[:TAG]')
     .argument('<entry...>', 'digests, or platforms as linux/arm64')
     .option('-t, --tag <tag>', 'store it under this tag, and leave the other as it is')
-    .action(async (name: string, entries: string[], flags: WriteFlags) => {
-      const from = parseImage(name)
-      const target = targetOf(from, flags)
-      const upstream = connectMover(context, flags)
-      const index = await fetchIndex(upstream, from)
-      const gone = new Set(entries.flatMap((entry) => selected(index, entry, formatImage(from))))
-      const manifests = index.manifests.filter((one) => !gone.has(one))
-      await putIndex(context, upstream, target, { ...index, manifests }, flags)
-    })
+    .action((name: string, entries: string[], flags: WriteFlags) =>
+      change(context, name, flags, (index, { from }) => {
+        const gone = new Set(entries.flatMap((entry) => selected(index, entry, formatImage(from))))
+        return { ...index, manifests: index.manifests.filter((one) => !gone.has(one)) }
+      }),
+    )
 }
 
 export function indexAnnotateCommand(context: ClientContext): Command {
@@ -93,35 +89,53 @@ export function indexAnnotateCommand(context: ClientContext): Command {
     .option('--annotation <name=value>', 'an annotation of the image there; may be repeated', collectAnnotation)
     .option('-t, --tag <tag>', 'store it under this tag, and leave the other as it is')
     .action(async (name: string, entry: string, flags: WriteFlags & { osVersion?: string }) => {
-      const from = parseImage(name)
-      const target = targetOf(from, flags)
       const { annotation, osVersion, platform: [platform] = [] } = flags
       if (annotation === undefined && osVersion === undefined && platform === undefined) {
         throw new UpstreamError('usage', 'there is nothing to say', {
           hint: '--platform, --os-version or --annotation',
         })
       }
-      const upstream = connectMover(context, flags)
-      const index = await fetchIndex(upstream, from)
-      const changed = new Set(selected(index, entry, formatImage(from)))
-      const manifests = index.manifests.map((one): Descriptor => {
-        if (!changed.has(one)) return one
-        const version = osVersion ?? one.platform?.['os.version']
-        return {
-          ...one,
-          ...(platform === undefined && osVersion === undefined
-            ? {}
-            : {
-                platform: {
-                  ...(platform ?? one.platform),
-                  ...(version === undefined ? {} : { 'os.version': version }),
-                },
-              }),
-          ...(annotation === undefined ? {} : { annotations: { ...one.annotations, ...annotation } }),
-        }
+      await change(context, name, flags, (index, { from }) => {
+        const changed = new Set(selected(index, entry, formatImage(from)))
+        const manifests = index.manifests.map((one): Descriptor => {
+          if (!changed.has(one)) return one
+          const version = osVersion ?? one.platform?.['os.version']
+          return {
+            ...one,
+            ...(platform === undefined && osVersion === undefined
+              ? {}
+              : {
+                  platform: {
+                    ...(platform ?? one.platform),
+                    ...(version === undefined ? {} : { 'os.version': version }),
+                  },
+                }),
+            ...(annotation === undefined ? {} : { annotations: { ...one.annotations, ...annotation } }),
+          }
+        })
+        return { ...index, manifests }
       })
-      await putIndex(context, upstream, target, { ...index, manifests }, flags)
     })
+}
+
+interface Place {
+  upstream: Upstream
+  from: ImageReference
+  target: ImageReference
+}
+
+/** Fetches an index, and stores what `make` makes of it. @throws UpstreamError */
+async function change(
+  context: ClientContext,
+  name: string,
+  flags: WriteFlags,
+  make: (index: IndexJson, place: Place) => IndexJson | Promise<IndexJson>,
+): Promise<void> {
+  const from = parseImage(name)
+  const target = targetOf(from, flags)
+  const upstream = connectMover(context, flags)
+  const index = await make(await fetchIndex(upstream, from), { upstream, from, target })
+  await putIndex(context, upstream, target, index, flags)
 }
 
 function writing(name: string): Command {

@@ -1,11 +1,12 @@
 import { Command, Option } from 'commander'
 import { formatPlatform } from '../../oci/platform.ts'
+import { readManifest } from '../../transfer/tree.ts'
 import { UpstreamError } from '../../upstream/error.ts'
 import { formatImage, parseImage } from '../../upstream/reference.ts'
 import { bytesText } from '../progress.ts'
 import { type ConnectionFlags, connect, connectionOptions } from './connection.ts'
 import type { ClientContext } from './context.ts'
-import { fetchImage, fetchSingle, parsePlatform, readConfig, readManifest } from './image.ts'
+import { fetchImage, fetchSingle, parsePlatform, readConfig } from './image.ts'
 import { fields, formatOption, parseFormat, show } from './output.ts'
 
 interface InspectFlags extends ConnectionFlags {

@@ -1,10 +1,11 @@
 import { Command } from 'commander'
+import { readManifest } from '../../transfer/tree.ts'
 import { formatImage, parseImage } from '../../upstream/reference.ts'
 import { bytesText } from '../progress.ts'
 import { formatTable } from '../table.ts'
 import { type ConnectionFlags, connect, connectionOptions } from './connection.ts'
 import type { ClientContext } from './context.ts'
-import { fetchSingle, parsePlatform, readManifest } from './image.ts'
+import { fetchSingle, parsePlatform } from './image.ts'
 import { formatOption, parseFormat, show } from './output.ts'
 
 interface LayersFlags extends ConnectionFlags {

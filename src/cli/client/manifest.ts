@@ -1,9 +1,10 @@
 import { Command } from 'commander'
+import { readManifest } from '../../transfer/tree.ts'
 import { parseImage } from '../../upstream/reference.ts'
 import { printableJson } from '../table.ts'
 import { type ConnectionFlags, connect, connectionOptions } from './connection.ts'
 import type { ClientContext } from './context.ts'
-import { fetchImage, parsePlatform, readManifest } from './image.ts'
+import { fetchImage, parsePlatform } from './image.ts'
 import { saveFile } from './save-file.ts'
 
 interface ManifestFlags extends ConnectionFlags {

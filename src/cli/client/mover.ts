@@ -1,7 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import type { Step } from '../../transfer/copy.ts'
 import { createUpstream, type Upstream } from '../../upstream/upstream.ts'
-import { bytesText } from '../progress.ts'
+import { bytesText, counted } from '../progress.ts'
 import { formatTable } from '../table.ts'
 import { type ConnectionFlags, upstreamOptions } from './connection.ts'
 import type { ClientContext } from './context.ts'
@@ -37,7 +37,7 @@ export function summaryOf(steps: readonly Step[]): string {
   const of = (action: Step['action']) => blobs.filter((step) => step.action === action)
   const copied = of('copied')
   const bytes = copied.reduce((sum, { size }) => sum + size, 0)
-  const parts = [`${copied.length} ${copied.length === 1 ? 'blob' : 'blobs'} copied (${bytesText(bytes)})`]
+  const parts = [`${counted(copied.length, 'blob')} copied (${bytesText(bytes)})`]
   if (of('mounted').length > 0) parts.push(`${of('mounted').length} mounted`)
   if (of('skipped').length > 0) parts.push(`${of('skipped').length} there already`)
   return parts.join(', ')

@@ -1,10 +1,11 @@
 import type { Digest } from '../../oci/digest.ts'
 import type { Manifest } from '../../oci/manifest.ts'
 import { formatPlatform } from '../../oci/platform.ts'
+import { readManifest } from '../../transfer/tree.ts'
 import { UpstreamError } from '../../upstream/error.ts'
 import { formatRepository, type RepositoryReference } from '../../upstream/reference.ts'
 import type { Upstream } from '../../upstream/upstream.ts'
-import { readConfig, readManifest } from './image.ts'
+import { readConfig } from './image.ts'
 
 /** What stands behind a tag. */
 export interface TagDetails {

@@ -3,6 +3,7 @@ import type { Descriptor } from '../../oci/descriptor.ts'
 import type { Digest } from '../../oci/digest.ts'
 import { isIndexMediaType } from '../../oci/media-type.ts'
 import { formatPlatform } from '../../oci/platform.ts'
+import { readManifest } from '../../transfer/tree.ts'
 import { UpstreamError } from '../../upstream/error.ts'
 import {
   formatImage,
@@ -17,7 +18,6 @@ import { bytesText } from '../progress.ts'
 import { printable } from '../table.ts'
 import { type ConnectionFlags, connect, connectionOptions } from './connection.ts'
 import type { ClientContext } from './context.ts'
-import { readManifest } from './image.ts'
 import { formatOption, parseFormat, show } from './output.ts'
 
 interface TreeFlags extends ConnectionFlags {

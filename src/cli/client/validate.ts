@@ -12,7 +12,7 @@ import { UpstreamError } from '../../upstream/error.ts'
 import { formatImage, parseImage } from '../../upstream/reference.ts'
 import type { FetchedManifest } from '../../upstream/registry.ts'
 import { CommandError } from '../error.ts'
-import { bytesText } from '../progress.ts'
+import { bytesText, counted } from '../progress.ts'
 import { formatTable } from '../table.ts'
 import { connect, connectionOptions } from './connection.ts'
 import type { ClientContext } from './context.ts'
@@ -102,7 +102,7 @@ async function subjectOf(
 }
 
 function fine(name: string, { manifests, blobs, bytes }: Validation): string {
-  const of = `${manifests} ${manifests === 1 ? 'manifest' : 'manifests'}, ${blobs} ${blobs === 1 ? 'blob' : 'blobs'}`
+  const of = `${counted(manifests, 'manifest')}, ${counted(blobs, 'blob')}`
   return `${name} is whole: ${of}, ${bytesText(bytes)} read\n`
 }
 
