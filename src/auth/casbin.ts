@@ -106,13 +106,15 @@ function messageOf(error: unknown): string {
 }
 
 async function stampOf(...paths: string[]): Promise<string> {
-  const stamps = paths.map(async (path) => {
+  const stamps: string[] = []
+  // One after the other: of two that are missing, the message names the same one each time.
+  for (const path of paths) {
     const { mtimeNs, size, ino, dev } = await stat(path, { bigint: true }).catch((cause: unknown) => {
       throw new Error(`casbin_authz: ${messageOf(cause)}`, { cause })
     })
-    return `${mtimeNs} ${size} ${ino} ${dev}`
-  })
-  return (await Promise.all(stamps)).join(' ')
+    stamps.push(`${mtimeNs} ${size} ${ino} ${dev}`)
+  }
+  return stamps.join(' ')
 }
 
 async function load(modelPath: string, policyPath: string, stamp: string): Promise<Rules> {

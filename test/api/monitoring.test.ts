@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createWatch, type Watch } from '../../src/app-watch.ts'
@@ -266,14 +268,12 @@ describe('a server', () => {
       expect(await get(debug)).toEqual([200, '/debug/health\n/livez\n/readyz\n/startupz\n/metrics\n'])
       expect(berth.log()).toContain(`msg="debug server listening 127.0.0.1:${port}"`)
       // A request that goes on keeps the server from its end, and the probe says why.
-      const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>()
-      const writer = writable.getWriter()
-      const upload = fetch(`${berth.url}/deep/auth`, {
-        method: 'POST',
-        headers: { 'Content-Type': 'application/x-www-form-urlencoded' },
-        body: readable,
-      }).catch(() => undefined)
-      await writer.write(new TextEncoder().encode('a'))
+      const socket = connect(Number(new URL(berth.url).port), '127.0.0.1')
+      await once(socket, 'connect')
+      const head = 'POST /deep/auth HTTP/1.1\r\nHost: a\r\nContent-Type: application/x-www-form-urlencoded\r\n'
+      await new Promise((sent) => socket.write(`${head}Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n`, sent))
+      // What came later is answered, so this request has begun.
+      expect((await get(`${berth.url}/livez`))[0]).toBe(200)
       const stopped = berth.stop()
       await within(
         'the probe says that it stops',
@@ -282,8 +282,9 @@ describe('a server', () => {
       )
       expect((await get(`${debug}/livez`))[0]).toBe(200)
       expect((await get(`${debug}/startupz`))[0]).toBe(200)
-      await writer.close()
-      await upload
+      const answered = once(socket, 'data')
+      socket.end('0\r\n\r\n')
+      expect(String((await answered)[0])).toStartWith('HTTP/1.1 ')
       expect(await stopped).toBe(0)
     } finally {
       await berth.dispose()
