@@ -1,15 +1,19 @@
 import { z } from 'zod'
-import { duration, flag, section, text } from './schema.ts'
+import { described, duration, flag, section } from './schema.ts'
 
 /** Own sections: how long things that nobody needs are kept. */
+
+const string = z.string()
+/** A text that stays as written. */
+const said = (fallback: string, doc: string) => described(z.prefault(z.optional(string), fallback), doc)
 
 export const gcSchema = section(
   {
     enabled: flag(true, 'Collect garbage all the time; without it, berth gc run does it'),
     delay: duration('1h', 'How long a blob waits that no manifest needs'),
-    untagged: text('How long a manifest without a tag waits; keep: for ever').prefault('168h'),
+    untagged: said('168h', 'How long a manifest without a tag waits; keep: for ever'),
     interval: duration('1m', 'Time between two cycles'),
-    workers: z.number().int().min(1).max(64).default(4).describe('Candidates that are looked at side by side'),
+    workers: described(z._default(z.number().int().min(1).max(64), 4), 'Candidates that are looked at side by side'),
   },
   'Own section: garbage collection',
 )
@@ -17,17 +21,18 @@ export const gcSchema = section(
 export const trashSchema = section(
   {
     window: duration('168h', 'How long what was deleted can be restored'),
-    minfree: text('Free space below which the trash is emptied before its time: such as 2GiB or 5%').prefault('2GiB'),
+    minfree: said('2GiB', 'Free space below which the trash is emptied before its time: such as 2GiB or 5%'),
   },
   'Own section: trash',
 )
 
 export const spaceSchema = section(
   {
-    minfree: text('Free space below which pushes are refused: such as 256MiB or 1%; 0 refuses none').prefault('256MiB'),
-    reserve: text(
+    minfree: said('256MiB', 'Free space below which pushes are refused: such as 256MiB or 1%; 0 refuses none'),
+    reserve: said(
+      '64MiB',
       'Space that is set aside beside the database and given free on a full disk, so that deletions go on; 0 for none',
-    ).prefault('64MiB'),
+    ),
   },
   'Own section: room on the disk',
 )
@@ -37,7 +42,7 @@ export const backupSchema = section(
     database: section(
       {
         enabled: flag(true, 'Copy the database once a day, into berth-snapshots beside it'),
-        keep: z.number().int().min(1).max(366).default(3).describe('Daily copies that are kept'),
+        keep: described(z._default(z.number().int().min(1).max(366), 3), 'Daily copies that are kept'),
       },
       'Daily copies of the database',
     ),
@@ -47,14 +52,12 @@ export const backupSchema = section(
 
 export const verifySchema = section(
   {
-    rate: text('Bytes a second that berth verify --deep reads, such as 50MiB; 0 for as many as it can').prefault(
-      '50MiB',
-    ),
+    rate: said('50MiB', 'Bytes a second that berth verify --deep reads, such as 50MiB; 0 for as many as it can'),
     scrub: section(
       {
         enabled: flag(true, 'Hash every blob again and again, and quarantine what is damaged'),
         every: duration('720h', 'Time from the beginning of one pass over all blobs to that of the next'),
-        rate: text('Bytes a second that a pass reads').prefault('10MiB'),
+        rate: said('10MiB', 'Bytes a second that a pass reads'),
       },
       'What looks for damage by itself',
     ),

@@ -1,10 +1,10 @@
 import { z } from 'zod'
-import { anything, flag, section, text, texts } from './schema.ts'
+import { anything, choice, flag, list, optional, part, section, seldom, text, texts } from './schema.ts'
 
 /** What a pushed manifest must fulfil (`validation`). */
 export const validation = section(
   {
-    enabled: z.boolean().optional().describe('Old switch without effect; disabled turns validation off'),
+    enabled: optional(z.boolean(), 'Old switch without effect; disabled turns validation off'),
     disabled: flag(false, 'Turn validation off'),
     manifests: section(
       {
@@ -17,11 +17,11 @@ export const validation = section(
         ),
         indexes: section(
           {
-            platforms: z.enum(['all', 'none', 'list']).default('all').describe('Children of an index that must exist'),
-            platformlist: z
-              .array(z.object({ architecture: text('Such as amd64'), os: text('Such as linux') }))
-              .default([])
-              .describe('Platforms for `list`'),
+            platforms: choice(['all', 'none', 'list'], 'all', 'Children of an index that must exist'),
+            platformlist: list(
+              () => z.object({ architecture: text('Such as amd64'), os: text('Such as linux') }),
+              'Platforms for `list`',
+            ),
           },
           'Indexes',
         ),
@@ -48,15 +48,16 @@ export const policy = section(
 )
 
 /** Formats of long ago (`compatibility`). */
-export const compatibility = section(
-  {
-    schema1: section(
-      {
-        enabled: anything('Take and convert manifests of schema 1'),
-        signingkeyfile: anything('Key that signs them'),
-      },
-      'Manifests of schema 1',
-    ),
-  },
+export const compatibility = seldom(
+  () =>
+    z.object({
+      schema1: part(
+        {
+          enabled: anything('Take and convert manifests of schema 1'),
+          signingkeyfile: anything('Key that signs them'),
+        },
+        'Manifests of schema 1',
+      ),
+    }),
   'Old formats',
 )

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { anything, flag, path, secret, section, text, texts } from './schema.ts'
+import { anything, flag, list, part, path, secret, section, seldom, text, texts } from './schema.ts'
 
 /** Other programs that the original talks to, or loads: none of them is used. */
 
@@ -41,61 +41,60 @@ const documented = <K extends string>(keys: Record<K, string>) =>
     ReturnType<typeof anything>
   >
 
-export const redis = section(
-  {
-    ...documented(redisOptions),
-    addrs: texts('HOST:PORT of each server (registry 3)'),
-    password: secret('Password'),
-    sentinelpassword: secret('Password of the sentinels'),
-    pool: z
-      .object(
+export const redis = seldom(
+  () =>
+    z.object({
+      ...documented(redisOptions),
+      addrs: texts('HOST:PORT of each server (registry 3)'),
+      password: secret('Password'),
+      sentinelpassword: secret('Password of the sentinels'),
+      pool: part(
         documented({
           maxidle: 'Most idle connections',
           maxactive: 'Most connections',
           idletimeout: 'How long a connection may be idle',
         }),
-      )
-      .optional()
-      .describe('Pool of connections (registry 2)'),
-    tls: z
-      .object({
-        enabled: anything('Encrypt (registry 2)'),
-        certificate: path('PEM file with the certificate of the client'),
-        key: path('PEM file with its key'),
-        rootcas: texts('PEM files of the authorities that sign servers'),
-      })
-      .optional()
-      .describe('TLS to Redis'),
-  },
+        'Pool of connections (registry 2)',
+      ),
+      tls: part(
+        {
+          enabled: anything('Encrypt (registry 2)'),
+          certificate: path('PEM file with the certificate of the client'),
+          key: path('PEM file with its key'),
+          rootcas: texts('PEM files of the authorities that sign servers'),
+        },
+        'TLS to Redis',
+      ),
+    }),
   'Where the original keeps descriptors, for several replicas',
 )
 
-export const proxy = section(
-  {
-    remoteurl: text('Registry to mirror'),
-    username: text('User there'),
-    password: secret('Password there'),
-    ttl: anything('How long content is kept'),
-    exec: z
-      .object(documented({ command: 'Credential helper', lifetime: 'How long its answer is used' }))
-      .optional()
-      .describe('Program that knows user and password'),
-    cachewritetimeout: anything('Limit for a write'),
-  },
+export const proxy = seldom(
+  () =>
+    z.object({
+      remoteurl: text('Registry to mirror'),
+      username: text('User there'),
+      password: secret('Password there'),
+      ttl: anything('How long content is kept'),
+      exec: part(
+        documented({ command: 'Credential helper', lifetime: 'How long its answer is used' }),
+        'Program that knows user and password',
+      ),
+      cachewritetimeout: anything('Limit for a write'),
+    }),
   'Pull-through cache',
 )
 
 const middlewares = (doc: string) =>
-  z
-    .array(
+  list(
+    () =>
       z.object({
         name: text('Name of the middleware'),
         disabled: flag(false, 'Leave it out'),
         options: anything('Its options'),
       }),
-    )
-    .default([])
-    .describe(doc)
+    doc,
+  )
 
 export const middleware = section(
   {
@@ -106,22 +105,23 @@ export const middleware = section(
   'Parts of the original that are compiled into it',
 )
 
-export const reporting = section(
-  {
-    bugsnag: z
-      .object({
-        apikey: secret('Key'),
-        ...documented({ releasestage: 'Stage', endpoint: 'URL of another server' }),
-      })
-      .optional()
-      .describe('Bugsnag (registry 2)'),
-    newrelic: z
-      .object({
-        licensekey: secret('Key'),
-        ...documented({ name: 'Name of the application', verbose: 'Log what is sent' }),
-      })
-      .optional()
-      .describe('New Relic (registry 2)'),
-  },
+export const reporting = seldom(
+  () =>
+    z.object({
+      bugsnag: part(
+        {
+          apikey: secret('Key'),
+          ...documented({ releasestage: 'Stage', endpoint: 'URL of another server' }),
+        },
+        'Bugsnag (registry 2)',
+      ),
+      newrelic: part(
+        {
+          licensekey: secret('Key'),
+          ...documented({ name: 'Name of the application', verbose: 'Log what is sent' }),
+        },
+        'New Relic (registry 2)',
+      ),
+    }),
   'Services that the original reports errors to',
 )

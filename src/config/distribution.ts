@@ -15,7 +15,22 @@ import { notifications } from './distribution-notifications.ts'
 import { retentionSchema } from './distribution-retention.ts'
 import { middleware, proxy, redis, reporting } from './distribution-services.ts'
 import { dockerAuthSchema } from './docker-auth.ts'
-import { anything, duration, flag, integer, path, secret, section, text, texts } from './schema.ts'
+import {
+  anything,
+  choice,
+  described,
+  duration,
+  flag,
+  integer,
+  list,
+  optional,
+  path,
+  secret,
+  section,
+  seldom,
+  text,
+  texts,
+} from './schema.ts'
 
 /**
  * The format of distribution's `config.yml`, versions 2 and 3, and Berth's own keys in it (marked as such).
@@ -27,16 +42,16 @@ const tls = section(
     certificate: path('PEM file with the certificate and its intermediates'),
     key: path('PEM file with the private key'),
     clientcas: texts('PEM files of the authorities that sign client certificates'),
-    clientauth: z
-      .enum([
+    clientauth: optional(
+      z.enum([
         'request-client-cert',
         'require-any-client-cert',
         'verify-client-cert-if-given',
         'require-and-verify-client-cert',
-      ])
-      .optional()
-      .describe('How client certificates are asked for; require-and-verify-client-cert where clientcas is given'),
-    minimumtls: z.enum(['tls1.0', 'tls1.1', 'tls1.2', 'tls1.3']).default('tls1.2').describe('Least version of TLS'),
+      ]),
+      'How client certificates are asked for; require-and-verify-client-cert where clientcas is given',
+    ),
+    minimumtls: choice(['tls1.0', 'tls1.1', 'tls1.2', 'tls1.3'], 'tls1.2', 'Least version of TLS'),
     ciphersuites: texts('Cipher suites of TLS 1.2'),
     letsencrypt: section(
       {
@@ -58,19 +73,22 @@ const tls = section(
 const http = section(
   {
     addr: text('Address to listen on: HOST:PORT, or the path of a unix socket'),
-    net: z.enum(['tcp', 'unix']).default('tcp').describe('Kind of the address'),
+    net: choice(['tcp', 'unix'], 'tcp', 'Kind of the address'),
     prefix: text('Path before /v2/'),
     host: text('External base URL, which beats what requests say'),
     secret: secret('Shared secret of the replicas; upload URLs need none here'),
     relativeurls: flag(false, 'Relative URLs in Location'),
     draintimeout: duration('30s', 'How long running requests may go on when the server stops'),
     tls,
-    headers: z.record(z.string(), z.array(z.string())).default({}).describe('Headers added to every response'),
+    headers: described(z._default(z.record(z.string(), z.array(z.string())), {}), 'Headers added to every response'),
     debug: section(
       {
         addr: text('HOST:PORT of the debug server, which asks nobody who he is; none is started without it'),
         prometheus: section(
-          { enabled: flag(false, 'Serve metrics there'), path: z.string().default('/metrics').describe('Their path') },
+          {
+            enabled: flag(false, 'Serve metrics there'),
+            path: described(z._default(z.string(), '/metrics'), 'Their path'),
+          },
           'Metrics',
         ),
       },
@@ -115,11 +133,10 @@ const storage = section(
     cache: section(
       {
         blobdescriptor: text('Kind of the cache: inmemory, which is always there'),
-        blobdescriptorsize: z
-          .number()
-          .int()
-          .optional()
-          .describe('Blobs that the cache in memory holds, at most 1000000 (as 0 or less); 20000 when it is not given'),
+        blobdescriptorsize: optional(
+          z.number().int(),
+          'Blobs that the cache in memory holds, at most 1000000 (as 0 or less); 20000 when it is not given',
+        ),
         layerinfo: text('Old name of blobdescriptor'),
       },
       'What is remembered of blobs',
@@ -139,22 +156,22 @@ const storage = section(
 const log = section(
   {
     level: text('error, warn, info or debug'),
-    formatter: z.enum(['text', 'json', 'logstash']).default('text').describe('Form of a line'),
-    fields: z.record(z.string(), z.unknown()).default({}).describe('Fields added to every line'),
+    formatter: choice(['text', 'json', 'logstash'], 'text', 'Form of a line'),
+    fields: described(z._default(z.record(z.string(), z.unknown()), {}), 'Fields added to every line'),
     accesslog: section({ disabled: flag(false, "No line per request in Apache's form") }, 'Access log'),
     requests: section(
       { disabled: flag(false, 'No line per request in the log itself ("response completed")') },
       'Own section: requests in the log',
     ),
     reportcaller: flag(false, 'Add file and function to each line'),
-    hooks: z
-      .array(
+    hooks: list(
+      () =>
         z.object({
           disabled: flag(false, 'Do not use this hook'),
           type: text('Only mail'),
           levels: texts('Levels that are mailed: error, warn, info, debug'),
-          options: z
-            .object({
+          options: z.optional(
+            z.object({
               smtp: z
                 .object({
                   addr: text('HOST:PORT of the mail server; port 465 is TLS from the start, others take STARTTLS'),
@@ -165,12 +182,11 @@ const log = section(
                 .optional(),
               from: text('Sender'),
               to: texts('Receivers'),
-            })
-            .optional(),
+            }),
+          ),
         }),
-      )
-      .default([])
-      .describe('Mails about log lines'),
+      'Mails about log lines',
+    ),
   },
   'Log',
 )
@@ -210,16 +226,14 @@ export const distributionSchema = z.object({
   quotas: quotasSchema,
   uploads: section(
     {
-      chunkminlength: z
-        .number()
-        .int()
-        .min(0)
-        .default(0)
-        .describe('Least bytes of a chunk that clients are told; 0 tells none'),
+      chunkminlength: described(
+        z._default(z.number().int().min(0), 0),
+        'Least bytes of a chunk that clients are told; 0 tells none',
+      ),
     },
     'Own section: uploads',
   ),
-  tokenserver: dockerAuthSchema.optional().describe("Own section: the token server, in docker_auth's keys"),
+  tokenserver: seldom(dockerAuthSchema, "Own section: the token server, in docker_auth's keys"),
 })
 
 export type Distribution = z.output<typeof distributionSchema>

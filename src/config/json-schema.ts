@@ -20,7 +20,7 @@ export function configJsonSchema(): Json {
 
 /** JSON Schema of docker_auth's `auth_config.yml`. */
 export function authConfigJsonSchema(): Json {
-  return standalone(dockerAuthSchema, dockerAuthStatuses, "Configuration of Berth's token server")
+  return standalone(dockerAuthSchema(), dockerAuthStatuses, "Configuration of Berth's token server")
 }
 
 function standalone(schema: z.ZodType, known: Statuses, title: string): Json {

@@ -31,10 +31,10 @@ export function readRetentionRules(file: string): RetentionRule[] {
   for (const { at, path, message } of reading.duplicates) {
     findings.problem({ where: at.kind === 'file' ? `${file}:${at.line}` : file, path: path.join('.'), message })
   }
-  const raw = checkTree(FILE, {}, places(root), { authFile: undefined, strict: true })
+  const raw = checkTree(fileSchema(), {}, places(root), { authFile: undefined, strict: true })
   const rules = raw === undefined ? [] : resolveRetentionRules(raw.rules, ['rules'], places(root))
   if (findings.problems.length > 0) throw new Error(formatProblems(findings.problems).trimEnd())
   return rules
 }
 
-const FILE = z.object({ rules: z.array(retentionRuleSchema).default([]) })
+const fileSchema = () => z.object({ rules: z.array(retentionRuleSchema()).default([]) })
