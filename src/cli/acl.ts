@@ -1,8 +1,18 @@
 import { Command } from 'commander'
 import type { AclAnswerView, RuleChangedView, RulesView, RuleView } from '../http/api/schemas.ts'
-import { type AdminContext, type AdminFlags, adminOptions, ofProcess, segment, withApi } from './control.ts'
+import { type ListFlags, showList, tell } from './answer.ts'
+import {
+  type AdminContext,
+  type AdminFlags,
+  adminOptions,
+  listOptions,
+  ofProcess,
+  segment,
+  withApi,
+} from './control.ts'
 import { CommandError } from './error.ts'
-import { printable, printableJson, show, tell } from './table.ts'
+import type { Listing } from './listing.ts'
+import { printable, printableJson } from './table.ts'
 import { collect, parseActions, parseLabels, parsePosition, splitPair } from './values.ts'
 
 interface AddFlags extends AdminFlags {
@@ -29,10 +39,10 @@ export function aclCommand(context: AdminContext = ofProcess): Command {
     "manage Berth's own rules, and test any; the first that matches decides",
   )
 
-  adminOptions(command.command('list').alias('ls').description('list the rules in order')).action(
-    async (flags: AdminFlags) => {
+  listOptions(command.command('list').alias('ls').description('list the rules in order')).action(
+    async (flags: ListFlags) => {
       await withApi(context, flags, async (ask) => {
-        show(context, flags, await ask<RulesView>('GET', '/acl'), rulesTable)
+        showList(context, flags, await ask<RulesView>('GET', '/acl'), rulesListing)
       })
     },
   )
@@ -128,7 +138,7 @@ function labelPatterns(pairs: readonly string[]): Record<string, string> {
   return Object.fromEntries(patterns)
 }
 
-function rulesTable({ rules }: RulesView): string[][] {
+function rulesListing({ rules }: RulesView): Listing {
   const rows = rules.map(({ id, match, actions, comment }, index) => [
     String(index + 1),
     id,
@@ -136,7 +146,11 @@ function rulesTable({ rules }: RulesView): string[][] {
     actions.join(',') || 'nothing',
     comment,
   ])
-  return [['#', 'ID', 'MATCH', 'ACTIONS', 'COMMENT'], ...rows]
+  return {
+    titles: ['#', 'ID', 'MATCH', 'ACTIONS', 'COMMENT'],
+    ...{ rows, keep: ['ID'], spare: ['COMMENT'] },
+    empty: 'There are no rules: nobody may do anything (berth acl add).',
+  }
 }
 
 function matchCell({ labels = {}, ...match }: RuleView['match']): string {

@@ -17,7 +17,7 @@ export interface Ran {
 
 /** Commands on the API over rows in memory, as a shell would see them. */
 export async function openShell(
-  options: { password?: string; answer?: string; api?: Parameters<typeof openApi>[0] } = {},
+  options: { password?: string; answer?: string; columns?: number; api?: Parameters<typeof openApi>[0] } = {},
 ) {
   const opened = await openApi(options.api)
   let open = 0
@@ -57,6 +57,7 @@ export async function openShell(
         return options.answer
       },
       now: opened.now,
+      columns: options.columns,
     }
     try {
       const command = make(context)

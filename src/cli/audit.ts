@@ -1,9 +1,11 @@
 import { Command, Option } from 'commander'
 import type { AuditView } from '../http/api/schemas.ts'
-import { type AdminContext, type AdminFlags, adminOptions, ofProcess, withApi } from './control.ts'
-import { show, timeCell } from './table.ts'
+import { emptyText, type ListFlags, showList } from './answer.ts'
+import { type AdminContext, listOptions, ofProcess, withApi } from './control.ts'
+import type { Listing } from './listing.ts'
+import { timeCell } from './table.ts'
 
-interface AuditFlags extends AdminFlags {
+interface AuditFlags extends ListFlags {
   account?: string
   kind?: string
   outcome?: string
@@ -14,7 +16,7 @@ interface AuditFlags extends AdminFlags {
 const OUTCOMES = ['granted', 'partial', 'denied', 'refused', 'done', 'failed']
 
 export function auditCommand(context: AdminContext = ofProcess): Command {
-  return adminOptions(new Command('audit').description('list decisions and changes, the newest first'))
+  return listOptions(new Command('audit').description('list decisions and changes, the newest first'))
     .option('--account <account>', 'of this account alone')
     .addOption(new Option('--kind <kind>', 'of this kind alone').choices(['token', 'sign-in', 'change']))
     .addOption(new Option('--outcome <outcome>', 'with this outcome alone').choices(OUTCOMES))
@@ -24,12 +26,13 @@ export function auditCommand(context: AdminContext = ofProcess): Command {
       const { account, kind, outcome, limit, before } = flags
       await withApi(context, flags, async (ask) => {
         const answer = await ask<AuditView>('GET', '/audit', { query: { account, kind, outcome, limit, before } })
-        show(context, flags, answer, auditTable)
+        const conditions = [account, kind, outcome, before]
+        showList(context, flags, answer, (json) => auditListing(json, conditions))
       })
     })
 }
 
-function auditTable({ entries }: AuditView): string[][] {
+function auditListing({ entries }: AuditView, conditions: readonly unknown[]): Listing {
   const rows = entries.map((entry) => [
     timeCell(entry.at),
     entry.kind,
@@ -42,5 +45,9 @@ function auditTable({ entries }: AuditView): string[][] {
     entry.rules || '-',
     entry.detail,
   ])
-  return [['TIME', 'KIND', 'ACCOUNT', 'SOURCE', 'FROM', 'OUTCOME', 'ASKED', 'GRANTED', 'RULES', 'DETAIL'], ...rows]
+  return {
+    titles: ['TIME', 'KIND', 'ACCOUNT', 'SOURCE', 'FROM', 'OUTCOME', 'ASKED', 'GRANTED', 'RULES', 'DETAIL'],
+    ...{ rows, spare: ['DETAIL', 'GRANTED', 'FROM', 'SOURCE', 'RULES'] },
+    empty: emptyText('Nothing was decided or changed yet.', conditions),
+  }
 }

@@ -1,4 +1,5 @@
 import type { Running } from '../run.ts'
+import { shellWord } from './table.ts'
 import { VERSION } from './version.ts'
 
 /**
@@ -12,10 +13,14 @@ export function banner(running: Running, { command, terminal }: { command: strin
   if (debug !== undefined) lines.push(`debug server on ${debug.url}${everywhere(debug.everywhere)}`)
   lines.push(`data in ${data}`)
   if (authority !== undefined) {
-    const trust = `${shellWord(command)} cert trust --data ${shellWord(data)}${addressFlag(registry.port)}`
-    lines.push(`TLS by an authority of its own, SHA-256 ${authority}`, `  clients trust it by the files of: ${trust}`)
+    lines.push('TLS by an authority of its own, with the SHA-256 fingerprint', `  ${authority}`)
+    lines.push('  clients trust it by the files of:')
+    const operand = `--data ${shellWord(data)}${addressFlag(registry.port)}`
+    lines.push(...folded(`${shellWord(command)} cert trust`, operand))
   }
-  if (open) lines.push('WARNING: no authentication is configured: whoever reaches this address may push and delete')
+  if (open) {
+    lines.push('WARNING: no authentication is configured:', '  whoever reaches this address may push and delete')
+  }
   if (admin !== undefined && registry.port !== undefined) {
     const host = registry.url.replace(/^https?:\/\//, '')
     lines.push('')
@@ -23,13 +28,24 @@ export function banner(running: Running, { command, terminal }: { command: strin
       lines.push(`The user admin was made, with the password ${admin.password}`)
     if (admin.passwordFile === undefined) lines.push(`  docker login --username admin ${host}`)
     else {
-      lines.push(`The password of admin is in ${admin.passwordFile} until you change it with`, '')
-      lines.push(`  ${shellWord(command)} user passwd admin --data ${shellWord(data)}`, '', 'To begin:', '')
-      lines.push(`  docker login --username admin --password-stdin ${host} < ${shellWord(admin.passwordFile)}`)
+      const login = `docker login --username admin --password-stdin ${host}`
+      lines.push('The password of admin is in this file until you change it:', '')
+      lines.push(`  ${admin.passwordFile}`)
+      lines.push(...folded(`${shellWord(command)} user passwd admin`, `--data ${shellWord(data)}`))
+      lines.push('', 'To begin:', '', ...folded(login, `< ${shellWord(admin.passwordFile)}`))
     }
     lines.push(`  docker tag hello-world ${host}/hello-world`, `  docker push ${host}/hello-world`, '')
   }
   return `${lines.join('\n')}\n`
+}
+
+/** Columns of the terminals that people have at least. */
+const COLUMNS = 80
+
+/** A command on one line, or, where that is too long, on two that a shell takes for one. */
+function folded(command: string, operand: string): string[] {
+  const line = `  ${command} ${operand}`
+  return line.length <= COLUMNS ? [line] : [`  ${command} \\`, `    ${operand}`]
 }
 
 /** Where `cert trust` would not guess it. */
@@ -39,8 +55,4 @@ function addressFlag(port: number | undefined): string {
 
 function everywhere(is: boolean): string {
   return is ? ' (and on every other address of this machine)' : ''
-}
-
-function shellWord(text: string): string {
-  return /^[\w./@:+-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`
 }

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { type Command, CommanderError } from 'commander'
 import { apacheHtpasswdCommand, isApaches } from './apache-htpasswd.ts'
 import { berthProgram } from './berth-program.ts'
@@ -34,15 +35,23 @@ export async function run(args: readonly string[]): Promise<number> {
   // A server starts sooner without what only the other commands need.
   if (first === 'serve') return await perform(berthProgram().addCommand(serveCommand()), () => args)
   const { berthCommand } = await import('./commands.ts')
-  return await perform(berthCommand(), () => {
-    const words = berthWords(args)
+  const berth = berthCommand()
+  return await perform(berth, () => {
+    const words = berthWords(args, (word) => isCommand(berth, word))
     for (const note of words.notes) process.stderr.write(`note: ${note}\n`)
     return words.args
   })
 }
 
+/** A verb, or a command by any of its names, where no file is called so. */
+function isCommand(berth: Command, word: string): boolean {
+  const isWord =
+    verbOf(word) !== undefined || berth.commands.some((one) => [one.name(), ...one.aliases()].includes(word))
+  return isWord && !existsSync(word)
+}
+
 async function perform(program: Command, words: () => readonly string[]): Promise<number> {
-  for (const command of [program, ...everyCommand(program)]) command.exitOverride()
+  settle(program, program.name())
   try {
     await program.parseAsync([...words()], { from: 'user' })
     return Number(process.exitCode ?? 0)
@@ -51,12 +60,18 @@ async function perform(program: Command, words: () => readonly string[]): Promis
     const expected = error instanceof CommandError
     const message = error instanceof Error ? error.message : String(error)
     process.stderr.write(`${program.name()}: ${message}\n`)
+    if (expected && error.hint !== undefined) process.stderr.write(`Hint: ${error.hint}\n`)
     if (!expected && process.env.BERTH_DEBUG !== undefined && error instanceof Error)
       process.stderr.write(`${error.stack}\n`)
     return expected ? error.exitCode : 1
   }
 }
 
-function everyCommand(command: Command): Command[] {
-  return command.commands.flatMap((child) => [child, ...everyCommand(child)])
+/** How a command, and those of it, speak of wrong usage: as of everything else that goes wrong. */
+function settle(command: Command, path: string): void {
+  command.exitOverride().configureOutput({
+    outputError: (text, write) =>
+      write(`${path.split(' ', 1)[0]}: ${text.replace(/^error: /, '')}Hint: ${path} --help\n`),
+  })
+  for (const child of command.commands) settle(child, `${path} ${child.name()}`)
 }

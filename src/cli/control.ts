@@ -29,6 +29,8 @@ export interface AdminContext {
   ask(question: string): Promise<string | undefined>
   /** Milliseconds since the epoch. */
   now(): number
+  /** Of the terminal that shows `out`, infinite where it does not say; undefined: it is none. */
+  columns: number | undefined
 }
 
 export const ofProcess: AdminContext = {
@@ -49,6 +51,7 @@ export const ofProcess: AdminContext = {
     return isAnybodyThere ? await askLine(question, new AbortController().signal) : undefined
   },
   now: Date.now,
+  columns: process.stdout.isTTY === true ? process.stdout.columns || Number.POSITIVE_INFINITY : undefined,
 }
 
 function configOfFlags({ config: file, data, authConfig }: AdminFlags): Config {
@@ -74,9 +77,14 @@ export function adminOptions(command: Command, formats: readonly string[] = ['ta
     )
 }
 
+/** For commands that show a list. */
+export function listOptions(command: Command): Command {
+  return adminOptions(command).option('--no-trunc', 'whole digests and cells, however wide the terminal is')
+}
+
 /** For commands that show a page of a list. */
 export function pageOptions(command: Command): Command {
-  return adminOptions(command)
+  return listOptions(command)
     .option('--limit <n>', 'rows at most, up to 1000', '1000')
     .option('--last <row>', 'only what comes after this one')
 }

@@ -1,9 +1,10 @@
 import { Command } from 'commander'
 import type { CollectionStatusView, RunView, WhyView } from '../http/api/collection-schemas.ts'
+import { show } from './answer.ts'
 import { type AdminContext, type AdminFlags, type Ask, adminOptions, ofProcess, segment, withApi } from './control.ts'
 import { CommandError } from './error.ts'
 import { bytesText, counted } from './progress.ts'
-import { printable, printableJson, show, timeCell } from './table.ts'
+import { printable, printableJson, timeCell } from './table.ts'
 
 interface RunFlags extends AdminFlags {
   now?: true

@@ -1,24 +1,28 @@
 import { Command } from 'commander'
 import type { GroupsView, MembersView } from '../http/api/schemas.ts'
+import { emptyText, type ListFlags, show, showList, tell, tellOfMore } from './answer.ts'
 import {
   type AdminContext,
   type AdminFlags,
+  type Answer,
   adminOptions,
   ofProcess,
   pageOptions,
   segment,
   withApi,
 } from './control.ts'
-import { show, tell, timeCell } from './table.ts'
+import type { Listing } from './listing.ts'
+import { printable, shellWord, timeCell } from './table.ts'
 
 export function groupCommand(context: AdminContext = ofProcess): Command {
   const command = new Command('group').description('manage groups of users, which rules match by the label "groups"')
 
   pageOptions(command.command('list').alias('ls').description('list groups')).action(
-    async (flags: AdminFlags & { limit: string; last?: string }) => {
+    async (flags: ListFlags & { limit: string; last?: string }) => {
       const query = { limit: flags.limit, last: flags.last }
       await withApi(context, flags, async (ask) => {
-        show(context, flags, await ask<GroupsView>('GET', '/groups', { query }), groupsTable)
+        const answer = await ask<GroupsView>('GET', '/groups', { query })
+        showList(context, flags, answer, (json) => groupsListing(json, flags.last))
       })
     },
   )
@@ -43,11 +47,11 @@ export function groupCommand(context: AdminContext = ofProcess): Command {
   })
 
   pageOptions(command.command('members').description('list the members of a group').argument('<group>')).action(
-    async (group: string, flags: AdminFlags & { limit: string; last?: string }) => {
+    async (group: string, flags: ListFlags & { limit: string; last?: string }) => {
       const query = { limit: flags.limit, last: flags.last }
       await withApi(context, flags, async (ask) => {
         const answer = await ask<MembersView>('GET', `/groups/${segment(group)}/members`, { query })
-        show(context, flags, answer, ({ members }) => members.map((name) => [name]))
+        showMembers(context, flags, answer, group)
       })
     },
   )
@@ -76,7 +80,19 @@ export function groupCommand(context: AdminContext = ofProcess): Command {
   return command
 }
 
-function groupsTable({ groups }: GroupsView): string[][] {
+/** One name a line. */
+function showMembers(context: AdminContext, flags: ListFlags, answer: Answer<MembersView>, group: string): void {
+  show(context, flags, answer, ({ members }) => members.map((name) => [name]))
+  tellOfMore(context, answer)
+  if (flags.format !== 'json' && answer.json.members.length === 0) {
+    context.error(`${printable(group)} has no members: berth group join ${shellWord(printable(group))} USER\n`)
+  }
+}
+
+function groupsListing({ groups }: GroupsView, last: string | undefined): Listing {
   const rows = groups.map(({ name, description, createdAt }) => [name, timeCell(createdAt), description])
-  return [['NAME', 'CREATED', 'DESCRIPTION'], ...rows]
+  return {
+    titles: ['NAME', 'CREATED', 'DESCRIPTION'],
+    ...{ rows, keep: ['NAME'], empty: emptyText('There are no groups: berth group add NAME', [last]) },
+  }
 }

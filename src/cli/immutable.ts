@@ -1,9 +1,19 @@
 import { Command } from 'commander'
 import type { ImmutableAnswerView, ImmutableRulesView, ImmutableRuleView } from '../http/api/limit-schemas.ts'
-import { type AdminContext, type AdminFlags, adminOptions, ofProcess, segment, withApi } from './control.ts'
+import { type ListFlags, showList, tell } from './answer.ts'
+import {
+  type AdminContext,
+  type AdminFlags,
+  adminOptions,
+  listOptions,
+  ofProcess,
+  segment,
+  withApi,
+} from './control.ts'
 import { CommandError } from './error.ts'
+import type { Listing } from './listing.ts'
 import { parseReference } from './reference.ts'
-import { printable, printableJson, show, tell, timeCell } from './table.ts'
+import { printable, printableJson, timeCell } from './table.ts'
 import { collect } from './values.ts'
 
 interface AddFlags extends AdminFlags {
@@ -15,9 +25,9 @@ interface AddFlags extends AdminFlags {
 export function immutableCommand(context: AdminContext = ofProcess): Command {
   const command = new Command('immutable').description('keep tags where they are: once pushed, they do not move')
 
-  adminOptions(command.command('list').alias('ls').description('list the rules')).action(async (flags: AdminFlags) => {
+  listOptions(command.command('list').alias('ls').description('list the rules')).action(async (flags: ListFlags) => {
     await withApi(context, flags, async (ask) => {
-      show(context, flags, await ask<ImmutableRulesView>('GET', '/immutable'), rulesTable)
+      showList(context, flags, await ask<ImmutableRulesView>('GET', '/immutable'), rulesListing)
     })
   })
 
@@ -75,12 +85,16 @@ function verdict(reference: string, { rule }: ImmutableAnswerView): string {
   return `${reference} is immutable by the rule ${rule.name} (${sourceCell(rule)})`
 }
 
-function rulesTable({ rules }: ImmutableRulesView): string[][] {
+function rulesListing({ rules }: ImmutableRulesView): Listing {
   const rows = rules.map((rule) => [
     ...[rule.name, listCell(rule.repositories), listCell(rule.tags), sourceCell(rule)],
     ...[timeCell(rule.createdAt), rule.comment],
   ])
-  return [['NAME', 'REPOSITORIES', 'TAGS', 'FROM', 'CREATED', 'COMMENT'], ...rows]
+  return {
+    titles: ['NAME', 'REPOSITORIES', 'TAGS', 'FROM', 'CREATED', 'COMMENT'],
+    ...{ rows, keep: ['NAME'], spare: ['COMMENT', 'CREATED'] },
+    empty: 'No tag is immutable: berth immutable add NAME --tag PATTERN',
+  }
 }
 
 function sourceCell({ source }: Pick<ImmutableRuleView, 'source'>): string {

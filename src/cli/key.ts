@@ -1,17 +1,19 @@
 import { Command, Option } from 'commander'
 import type { KeysView, KeyView } from '../http/api/schemas.ts'
-import { type AdminContext, type AdminFlags, adminOptions, ofProcess, withApi } from './control.ts'
-import { show, tell, timeCell } from './table.ts'
+import { type ListFlags, showList, tell } from './answer.ts'
+import { type AdminContext, type AdminFlags, adminOptions, listOptions, ofProcess, withApi } from './control.ts'
+import type { Listing } from './listing.ts'
+import { timeCell } from './table.ts'
 
 const ALGORITHMS = ['RS256', 'ES256', 'ES384', 'ES512', 'EdDSA']
 
 export function keyCommand(context: AdminContext = ofProcess): Command {
   const command = new Command('key').description('manage the key that signs tokens')
 
-  adminOptions(command.command('list').alias('ls').description('list keys that are trusted')).action(
-    async (flags: AdminFlags) => {
+  listOptions(command.command('list').alias('ls').description('list keys that are trusted')).action(
+    async (flags: ListFlags) => {
       await withApi(context, flags, async (ask) => {
-        show(context, flags, await ask<KeysView>('GET', '/keys'), keysTable)
+        showList(context, flags, await ask<KeysView>('GET', '/keys'), keysListing)
       })
     },
   )
@@ -33,7 +35,10 @@ export function keyCommand(context: AdminContext = ofProcess): Command {
   return command
 }
 
-function keysTable({ keys }: KeysView): string[][] {
+function keysListing({ keys }: KeysView): Listing {
   const rows = keys.map((key) => [key.id, key.algorithm, key.state, timeCell(key.signsFrom), timeCell(key.endsAt)])
-  return [['ID', 'ALGORITHM', 'STATE', 'SIGNS FROM', 'TRUSTED UNTIL'], ...rows]
+  return {
+    titles: ['ID', 'ALGORITHM', 'STATE', 'SIGNS FROM', 'TRUSTED UNTIL'],
+    ...{ rows, keep: ['ID'], empty: 'There are no keys.' },
+  }
 }

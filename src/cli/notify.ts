@@ -7,11 +7,21 @@ import type {
   RedeliveredView,
   TestedView,
 } from '../http/api/notification-schemas.ts'
-import { type AdminContext, type AdminFlags, adminOptions, ofProcess, segment, withApi } from './control.ts'
+import { emptyText, type ListFlags, show, showList, tell } from './answer.ts'
+import {
+  type AdminContext,
+  type AdminFlags,
+  adminOptions,
+  listOptions,
+  ofProcess,
+  segment,
+  withApi,
+} from './control.ts'
 import { CommandError } from './error.ts'
-import { printableJson, show, tell, timeCell } from './table.ts'
+import type { Listing } from './listing.ts'
+import { printableJson, timeCell } from './table.ts'
 
-interface ListFlags extends AdminFlags {
+interface EventFlags extends ListFlags {
   endpoint?: string
   state?: string
   limit: string
@@ -21,24 +31,25 @@ interface ListFlags extends AdminFlags {
 export function notifyCommand(context: AdminContext = ofProcess): Command {
   const command = new Command('notify').description('look at notifications (webhooks), and send them again')
 
-  adminOptions(command.command('endpoints').description('list endpoints, and what waits for them')).action(
-    async (flags: AdminFlags) => {
+  listOptions(command.command('endpoints').description('list endpoints, and what waits for them')).action(
+    async (flags: ListFlags) => {
       await withApi(context, flags, async (ask) => {
-        show(context, flags, await ask<EndpointsView>('GET', '/notifications/endpoints'), endpointsTable)
+        showList(context, flags, await ask<EndpointsView>('GET', '/notifications/endpoints'), endpointsListing)
       })
     },
   )
 
-  adminOptions(command.command('list').alias('ls').description('list events for endpoints, the newest first'))
+  listOptions(command.command('list').alias('ls').description('list events for endpoints, the newest first'))
     .option('--endpoint <name>', 'for this endpoint alone')
     .addOption(new Option('--state <state>', 'in this state alone').choices(['waiting', 'delivered', 'dead']))
     .option('--limit <n>', 'rows at most, up to 1000', '100')
     .option('--before <id>', 'only what came before this one')
-    .action(async (flags: ListFlags) => {
+    .action(async (flags: EventFlags) => {
       const { endpoint, state, limit, before } = flags
       await withApi(context, flags, async (ask) => {
         const query = { endpoint, state, limit, before }
-        show(context, flags, await ask<EventsView>('GET', '/notifications/events', { query }), eventsTable)
+        const answer = await ask<EventsView>('GET', '/notifications/events', { query })
+        showList(context, flags, answer, (json) => eventsListing(json, [endpoint, state, before]))
       })
     })
 
@@ -92,7 +103,7 @@ export function notifyCommand(context: AdminContext = ofProcess): Command {
   return command
 }
 
-function endpointsTable({ endpoints }: EndpointsView): string[][] {
+function endpointsListing({ endpoints }: EndpointsView): Listing {
   const rows = endpoints.map((one) => [
     one.name,
     one.origin || '-',
@@ -102,7 +113,10 @@ function endpointsTable({ endpoints }: EndpointsView): string[][] {
     String(one.dead),
     timeCell(one.retryAt),
   ])
-  return [['NAME', 'WHERE', 'STATE', 'WAITING', 'DELIVERED', 'DEAD', 'NEXT TRY'], ...rows]
+  return {
+    titles: ['NAME', 'WHERE', 'STATE', 'WAITING', 'DELIVERED', 'DEAD', 'NEXT TRY'],
+    ...{ rows, keep: ['NAME'], empty: 'There are no endpoints: notifications.endpoints in config.yml names them.' },
+  }
 }
 
 function stateOf({ disabled, failures }: EndpointsView['endpoints'][number]): string {
@@ -111,7 +125,7 @@ function stateOf({ disabled, failures }: EndpointsView['endpoints'][number]): st
   return failures === 0 ? 'ok' : `${failures} failures`
 }
 
-function eventsTable({ events }: EventsView): string[][] {
+function eventsListing({ events }: EventsView, conditions: readonly unknown[]): Listing {
   const rows = events.map((one) => [
     String(one.id),
     timeCell(one.at),
@@ -122,7 +136,11 @@ function eventsTable({ events }: EventsView): string[][] {
     String(one.attempts),
     one.result || '-',
   ])
-  return [['ID', 'TIME', 'ENDPOINT', 'ACTION', 'TARGET', 'STATE', 'ATTEMPTS', 'RESULT'], ...rows]
+  return {
+    titles: ['ID', 'TIME', 'ENDPOINT', 'ACTION', 'TARGET', 'STATE', 'ATTEMPTS', 'RESULT'],
+    ...{ rows, keep: ['ID'], spare: ['ATTEMPTS', 'RESULT'] },
+    empty: emptyText('There are no events.', conditions),
+  }
 }
 
 /** `team/app:v1`, `team/app@sha256:…`, `team/app` */

@@ -7,6 +7,7 @@ import { CommandError } from './error.ts'
 import { berthWords } from './original-words.ts'
 
 const kindOf = (path: string) => (path.includes('auth') ? 'token server' : 'registry')
+const isCommand = (word: string) => ['ls', 'user'].includes(word)
 const A = '/config/auth_config.yml'
 
 const rows: [sentence: string, args: string, words: string, notes: RegExp[]][] = [
@@ -28,20 +29,34 @@ const rows: [sentence: string, args: string, words: string, notes: RegExp[]][] =
   ['-v alone is the version', '-v', '-v', []],
   ['a value that glog would refuse makes no flag of glog', '-v serve', '-v serve', []],
   ['nor does a flag of nobody', `--v=2 --verbose ${A}`, `--v=2 --verbose ${A}`, []],
+  ['after the word auth they mean the same', `auth --v=2 -alsologtostderr ${A}`, `auth ${A}`, []],
+  ['and before it', `--v=2 auth ${A} --addr :1`, `auth ${A} --addr :1`, []],
+  ['auth has flags of its own', `auth --addr :1 ${A}`, `auth --addr :1 ${A}`, []],
   ['nothing is nothing', '', '', []],
 ]
 test.each(rows)('%s', (_, args, words, notes) => {
   const split = (text: string) => text.split(' ').filter((word) => word !== '')
-  const made = berthWords(split(args), kindOf)
+  const made = berthWords(split(args), isCommand, kindOf)
   expect(made.args).toEqual(split(words))
   expect(made.notes).toEqual(notes.map((note) => expect.stringMatching(note)))
 })
 
 test.each([['--v=2'], ['--alsologtostderr --']])('flags of glog without a file are wrong usage: %s', (args) => {
-  expect(() => berthWords(args.split(' '), kindOf)).toThrow(
+  expect(() => berthWords(args.split(' '), isCommand, kindOf)).toThrow(
     new CommandError('Config file not specified; name an auth_config.yml', 2),
   )
 })
+
+test.each([['-v=5 ls host/app'], ['--v 2 user list'], ['--logtostderr ls']])(
+  'a command of Berth is no configuration file: %s',
+  (args) => {
+    const words = args.split(' ')
+    const verb = words.find(isCommand) ?? ''
+    expect(() => berthWords(words, isCommand, kindOf)).toThrow(
+      new CommandError(`${words[0]} is a flag of docker_auth's server, and berth ${verb} has none such`, 2),
+    )
+  },
+)
 
 const files: [sentence: string, text: string | undefined, kind: ReturnType<typeof fileKind>][] = [
   ['a version is distribution’s', 'version: 0.1\nhttp: {addr: ":5000"}\n', 'registry'],

@@ -10,16 +10,27 @@ export interface Words {
 /**
  * The habits of the originals' images, in Berth's words: a configuration file alone asks to serve it (`registry:2
  * /etc/.../config.yml`, `docker_auth /config/auth_config.yml`), with glog's flags before it for docker_auth's.
- * @throws CommandError where there are such flags and no file
+ * Before or after the word `auth` they mean the same. `isCommand`: whether a word is one of Berth's, and no file.
+ * @throws CommandError where there are such flags and no file, or a command that has none
  */
-export function berthWords(args: readonly string[], kindOf: typeof fileKind = fileKind): Words {
-  const glog = readGlog(args)
-  if (glog !== undefined) {
-    const [file] = glog.rest
-    if (file === undefined) throw new CommandError('Config file not specified; name an auth_config.yml', 2)
-    return { args: ['auth', ...glog.rest], notes: glog.notes }
-  }
+export function berthWords(
+  args: readonly string[],
+  isCommand: (word: string) => boolean,
+  kindOf: typeof fileKind = fileKind,
+): Words {
   const [first = ''] = args
+  const glog = readGlog(first === 'auth' ? args.slice(1) : args)
+  if (glog !== undefined) {
+    const words = glog.rest[0] === 'auth' ? glog.rest.slice(1) : glog.rest
+    const [file] = words
+    if (file === undefined) throw new CommandError('Config file not specified; name an auth_config.yml', 2)
+    if (first !== 'auth' && glog.rest[0] !== 'auth' && isCommand(file)) {
+      throw new CommandError(`${first} is a flag of docker_auth's server, and berth ${file} has none such`, 2, {
+        hint: `berth ${file} --help lists its flags; a file of that name is ./${file}`,
+      })
+    }
+    return { args: ['auth', ...words], notes: glog.notes }
+  }
   if (!isYaml(first)) return { args: [...args], notes: [] }
   return { args: [kindOf(first) === 'token server' ? 'auth' : 'serve', ...args], notes: [] }
 }

@@ -1,9 +1,11 @@
 import { Command } from 'commander'
 import type { QuotaCheckedView, QuotaDetailView, QuotasView, QuotaView } from '../http/api/limit-schemas.ts'
-import { type AdminContext, type AdminFlags, adminOptions, ofProcess, withApi } from './control.ts'
+import { type ListFlags, roomOf, showList, tell } from './answer.ts'
+import { type AdminContext, type AdminFlags, adminOptions, listOptions, ofProcess, withApi } from './control.ts'
 import { CommandError } from './error.ts'
+import { type Listing, writeListing } from './listing.ts'
 import { bytesText } from './progress.ts'
-import { formatTable, printableJson, show, tell, timeCell } from './table.ts'
+import { printableJson, timeCell } from './table.ts'
 import { parseBytes } from './values.ts'
 
 interface SetFlags extends AdminFlags {
@@ -15,10 +17,10 @@ interface SetFlags extends AdminFlags {
 export function quotaCommand(context: AdminContext = ofProcess): Command {
   const command = new Command('quota').description('limit what repositories below a prefix may hold')
 
-  adminOptions(command.command('list').alias('ls').description('list the quotas, with what is used of each')).action(
-    async (flags: AdminFlags) => {
+  listOptions(command.command('list').alias('ls').description('list the quotas, with what is used of each')).action(
+    async (flags: ListFlags) => {
       await withApi(context, flags, async (ask) => {
-        show(context, flags, await ask<QuotasView>('GET', '/quotas'), ({ quotas }) => quotasTable(quotas))
+        showList(context, flags, await ask<QuotasView>('GET', '/quotas'), ({ quotas }) => quotasListing(quotas))
       })
     },
   )
@@ -59,26 +61,27 @@ export function quotaCommand(context: AdminContext = ofProcess): Command {
     },
   )
 
-  adminOptions(
+  listOptions(
     command
       .command('show')
       .description('show what is used of a quota, and the repositories that hold most')
       .argument('<prefix>'),
-  ).action(async (prefix: string, flags: AdminFlags) => {
+  ).action(async (prefix: string, flags: ListFlags) => {
     await withApi(context, flags, async (ask) => {
       const { text, json } = await ask<QuotaDetailView>('GET', '/quotas/usage', { query: { prefix } })
-      context.out(flags.format === 'json' ? printableJson(text) : detail(json))
+      if (flags.format === 'json') context.out(printableJson(text))
+      else showDetail(context, flags, json)
     })
   })
 
-  adminOptions(
+  listOptions(
     command.command('check').description('compare what was counted with what there is; exits with 1 where they differ'),
   )
     .option('--repair', 'count anew what is wrong')
-    .action(async ({ repair, ...flags }: AdminFlags & { repair?: true }) => {
+    .action(async ({ repair, ...flags }: ListFlags & { repair?: true }) => {
       await withApi(context, flags, async (ask) => {
         const answer = await ask<QuotaCheckedView>('POST', '/quotas/check', { body: { repair } })
-        show(context, flags, answer, checkedTable)
+        showList(context, flags, answer, checkedListing)
         if (answer.json.quotas.some(({ right }) => !right)) context.setExitCode(1)
       })
     })
@@ -108,13 +111,17 @@ function isOver(used: number, limit: number | null): boolean {
   return limit !== null && used > limit
 }
 
-function quotasTable(quotas: readonly QuotaView[]): string[][] {
+function quotasListing(quotas: readonly QuotaView[]): Listing {
   const rows = quotas.map(({ prefix, source, limits, used, waitingBytes, state, updatedAt }) => [
     ...[prefix, share(used.bytes, limits.bytes, bytesText), share(used.tags, limits.tags, String)],
     ...[share(used.repositories, limits.repositories, String), bytesText(waitingBytes), state],
     ...[source === 'config' ? 'configuration' : 'berth quota', timeCell(updatedAt)],
   ])
-  return [['PREFIX', 'BYTES', 'TAGS', 'REPOSITORIES', 'WAITING', 'STATE', 'FROM', 'UPDATED'], ...rows]
+  return {
+    titles: ['PREFIX', 'BYTES', 'TAGS', 'REPOSITORIES', 'WAITING', 'STATE', 'FROM', 'UPDATED'],
+    ...{ rows, keep: ['PREFIX'], spare: ['STATE', 'WAITING', 'FROM', 'UPDATED'] },
+    empty: 'There are no quotas: berth quota set PREFIX --bytes 50GiB',
+  }
 }
 
 /** `9.8 GiB of 10 GiB (98%)` */
@@ -124,17 +131,19 @@ function share(used: number, limit: number | null, text: (amount: number) => str
   return `${text(used)} of ${text(limit)} (${percent}%)`
 }
 
-function detail({ quotas, largest }: QuotaDetailView): string {
+function showDetail(context: AdminContext, flags: ListFlags, { quotas, largest }: QuotaDetailView): void {
   const rows = largest.map(({ repository, bytes, tags }) => [repository, bytesText(bytes), String(tags)])
-  const repositories = [['REPOSITORY', 'HOLDS', 'TAGS'], ...rows]
-  return `${formatTable(quotasTable(quotas))}${rows.length === 0 ? '' : `\n${formatTable(repositories)}`}`
+  writeListing(context, quotasListing(quotas), roomOf(context, flags))
+  if (rows.length > 0) context.out('\n')
+  const listing = { titles: ['REPOSITORY', 'HOLDS', 'TAGS'], rows, empty: 'No repository below it holds anything.' }
+  writeListing(context, listing, roomOf(context, flags))
 }
 
-function checkedTable({ quotas }: QuotaCheckedView): string[][] {
+function checkedListing({ quotas }: QuotaCheckedView): Listing {
   const amounts = ({ bytes, tags, repositories }: QuotaView['used']) =>
     `${bytes} bytes, ${tags} tags, ${repositories} repositories`
   const rows = quotas.map(({ prefix, counted, found, right }) => [
     ...[prefix, amounts(counted), right ? 'right' : `wrong: there are ${amounts(found)}`],
   ])
-  return [['PREFIX', 'COUNTED', 'CHECK'], ...rows]
+  return { titles: ['PREFIX', 'COUNTED', 'CHECK'], rows, keep: ['PREFIX'], empty: 'There are no quotas to check.' }
 }

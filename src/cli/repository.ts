@@ -1,11 +1,21 @@
 import { Command } from 'commander'
 import type { RepositoriesView, RepositoryDeletedView, RepositoryTagsView } from '../http/api/repository-schemas.ts'
-import { type AdminContext, type AdminFlags, adminOptions, ofProcess, segment, withApi } from './control.ts'
+import { emptyText, type ListFlags, showList, tell } from './answer.ts'
+import {
+  type AdminContext,
+  type AdminFlags,
+  adminOptions,
+  listOptions,
+  ofProcess,
+  segment,
+  withApi,
+} from './control.ts'
 import { CommandError } from './error.ts'
+import type { Listing } from './listing.ts'
 import { bytesText, counted } from './progress.ts'
-import { show, tell, timeCell } from './table.ts'
+import { timeCell } from './table.ts'
 
-interface PageFlags extends AdminFlags {
+interface PageFlags extends ListFlags {
   limit: string
   last?: string
 }
@@ -27,7 +37,8 @@ export function repositoryCommand(context: AdminContext = ofProcess): Command {
   ).action(async (flags: PageFlags) => {
     await withApi(context, flags, async (ask) => {
       const { limit, last } = flags
-      show(context, flags, await ask<RepositoriesView>('GET', '/repositories', { query: { limit, last } }), table)
+      const answer = await ask<RepositoriesView>('GET', '/repositories', { query: { limit, last } })
+      showList(context, flags, answer, (json) => listing(json, last))
     })
   })
 
@@ -41,7 +52,8 @@ export function repositoryCommand(context: AdminContext = ofProcess): Command {
     await withApi(context, flags, async (ask) => {
       const { limit, last } = flags
       const path = `/repositories/${segment(name)}/tags`
-      show(context, flags, await ask<RepositoryTagsView>('GET', path, { query: { limit, last } }), tagsTable)
+      const answer = await ask<RepositoryTagsView>('GET', path, { query: { limit, last } })
+      showList(context, flags, answer, (json) => tagsListing(json, last))
     })
   })
 
@@ -84,12 +96,12 @@ export function repositoryCommand(context: AdminContext = ofProcess): Command {
 }
 
 function pageOptions(command: Command, most: string): Command {
-  return adminOptions(command)
+  return listOptions(command)
     .option('--limit <n>', `rows at most, up to ${most}`, '100')
     .option('--last <name>', 'only what comes after this one')
 }
 
-function table({ repositories }: RepositoriesView): string[][] {
+function listing({ repositories }: RepositoriesView, last: string | undefined): Listing {
   const rows = repositories.map(({ name, tags, size, complete, updatedAt, pulls, lastPullAt }) => {
     const least = complete ? '' : '>'
     return [
@@ -97,15 +109,25 @@ function table({ repositories }: RepositoriesView): string[][] {
       ...[timeCell(updatedAt), String(pulls), timeCell(lastPullAt)],
     ]
   })
-  return [['REPOSITORY', 'TAGS', 'SIZE', 'UPDATED', 'PULLS', 'LAST PULL'], ...rows]
+  return {
+    titles: ['REPOSITORY', 'TAGS', 'SIZE', 'UPDATED', 'PULLS', 'LAST PULL'],
+    ...{
+      rows,
+      spare: ['PULLS', 'LAST PULL'],
+      empty: emptyText('There are no repositories: nothing was pushed yet.', [last]),
+    },
+  }
 }
 
-function tagsTable({ tags }: RepositoryTagsView): string[][] {
+function tagsListing({ tags }: RepositoryTagsView, last: string | undefined): Listing {
   const rows = tags.map(({ name, digest, size, pushedAt, pushedBy, pulls, lastPullAt }) => [
     ...[name, digest, bytesText(size), timeCell(pushedAt), pushedBy === '' ? '(anonymous)' : (pushedBy ?? '-')],
     ...[String(pulls), timeCell(lastPullAt)],
   ])
-  return [['TAG', 'DIGEST', 'SIZE', 'PUSHED', 'BY', 'PULLS', 'LAST PULL'], ...rows]
+  return {
+    titles: ['TAG', 'DIGEST', 'SIZE', 'PUSHED', 'BY', 'PULLS', 'LAST PULL'],
+    ...{ rows, spare: ['BY', 'PULLS', 'LAST PULL'], empty: emptyText('The repository has no tags.', [last]) },
+  }
 }
 
 /** Who deletes a whole repository types its name. @throws CommandError */

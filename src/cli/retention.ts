@@ -7,12 +7,23 @@ import type {
   RetentionView,
   RetentionWishView,
 } from '../http/api/retention-schemas.ts'
-import { type AdminContext, type AdminFlags, type Ask, adminOptions, ofProcess, segment, withApi } from './control.ts'
+import { emptyText, type ListFlags, showList, tell } from './answer.ts'
+import {
+  type AdminContext,
+  type AdminFlags,
+  type Ask,
+  adminOptions,
+  listOptions,
+  ofProcess,
+  segment,
+  withApi,
+} from './control.ts'
 import { CommandError } from './error.ts'
 import { spanText } from './gc.ts'
+import type { Listing } from './listing.ts'
 import { bytesText } from './progress.ts'
 import { type PlanFormat, showPlan } from './retention-plan.ts'
-import { printableJson, show, tell, timeCell } from './table.ts'
+import { printableJson, timeCell } from './table.ts'
 import { collect, parsePosition } from './values.ts'
 
 interface RuleFlags extends AdminFlags {
@@ -50,11 +61,11 @@ export function retentionCommand(context: AdminContext = ofProcess): Command {
     'delete tags and images by rules; the first that matches decides',
   )
 
-  adminOptions(
+  listOptions(
     command.command('list').alias('ls').description("list the rules in order; the configuration's come first"),
-  ).action(async (flags: AdminFlags) => {
+  ).action(async (flags: ListFlags) => {
     await withApi(context, flags, async (ask) => {
-      show(context, flags, await ask<RetentionView>('GET', '/retention'), rulesTable)
+      showList(context, flags, await ask<RetentionView>('GET', '/retention'), rulesListing)
     })
   })
 
@@ -119,21 +130,17 @@ export function retentionCommand(context: AdminContext = ofProcess): Command {
       })
     })
 
-  adminOptions(command.command('status').description('show when it ran, what it deleted, and when it runs next'))
+  listOptions(command.command('status').description('show when it ran, what it deleted, and when it runs next'))
     .option('--limit <n>', 'runs at most, up to 1000', '20')
     .option('--before <id>', 'only runs before this one')
-    .action(async (flags: AdminFlags & { limit: string; before?: string }) => {
+    .action(async (flags: ListFlags & { limit: string; before?: string }) => {
       const { limit, before } = flags
       await withApi(context, flags, async (ask) => {
         if (flags.format !== 'json' && before === undefined) {
           context.out(`${stateText((await ask<RetentionView>('GET', '/retention')).json)}\n`)
         }
-        show(
-          context,
-          flags,
-          await ask<RetentionRunsView>('GET', '/retention/runs', { query: { limit, before } }),
-          runsTable,
-        )
+        const answer = await ask<RetentionRunsView>('GET', '/retention/runs', { query: { limit, before } })
+        showList(context, flags, answer, (json) => runsListing(json, before))
       })
     })
   return command
@@ -193,12 +200,16 @@ function runText({ tags, manifests, bytes, skipped }: RetentionRunView): string 
   return `${tags} tags are deleted; ${manifests} manifests with ${bytesText(bytes)} are in the trash${left}`
 }
 
-function rulesTable({ rules, expiry }: RetentionView): string[][] {
+function rulesListing({ rules, expiry }: RetentionView): Listing {
   const rows = rules.map(({ source, rule: { name, action, ...conditions } }, index) => [
-    ...[String(index + 1), name, action, conditionsText(conditions), source],
+    ...[String(index + 1), name, action, source, conditionsText(conditions)],
   ])
-  const own = ['', 'expiry', 'delete', `what has expired by its own word (${expiry.names.join(', ')})`, 'config']
-  return [['#', 'NAME', 'ACTION', 'WHAT', 'SOURCE'], ...rows, ...(expiry.enabled ? [own] : [])]
+  const own = ['', 'expiry', 'delete', 'config', `what has expired by its own word (${expiry.names.join(', ')})`]
+  return {
+    titles: ['#', 'NAME', 'ACTION', 'SOURCE', 'WHAT'],
+    ...{ rows: [...rows, ...(expiry.enabled ? [own] : [])], keep: ['NAME'], spare: ['SOURCE'], wraps: true },
+    empty: 'There are no rules: berth retention set NAME --action delete',
+  }
 }
 
 function conditionsText(conditions: Omit<RetentionRuleView, 'name' | 'action'>): string {
@@ -216,12 +227,15 @@ function stateText({ enabled, intervalMs, last, rules }: RetentionView): string 
   return `${rules.length} ${rules.length === 1 ? 'rule' : 'rules'}, carried out every ${spanText(intervalMs)}; the next time ${when}.`
 }
 
-function runsTable({ runs }: RetentionRunsView): string[][] {
+function runsListing({ runs }: RetentionRunsView, before: string | undefined): Listing {
   const rows = runs.map((run) => [
     ...[String(run.id), timeCell(run.startedAt), timeCell(run.endedAt), run.state, run.cause, run.actor || '-'],
     ...[String(run.repositories), String(run.tags), String(run.manifests), bytesText(run.bytes), String(run.skipped)],
     run.error ?? '-',
   ])
-  const head = ['ID', 'BEGAN', 'ENDED', 'STATE', 'CAUSE', 'BY', 'REPOSITORIES', 'TAGS', 'MANIFESTS', 'BYTES', 'SKIPPED']
-  return [[...head, 'ERROR'], ...rows]
+  return {
+    titles: ['ID', 'BEGAN', 'ENDED', 'STATE', 'CAUSE', 'BY', 'REPOS', 'TAGS', 'MANIFESTS', 'BYTES', 'SKIPPED', 'ERROR'],
+    ...{ rows, spare: ['SKIPPED', 'REPOS', 'BY', 'MANIFESTS', 'ENDED'], wraps: true },
+    empty: emptyText('It did not run yet.', [before]),
+  }
 }

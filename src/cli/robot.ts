@@ -1,5 +1,6 @@
 import { Command } from 'commander'
 import type { RobotMadeView, RobotsView, RobotView } from '../http/api/schemas.ts'
+import { emptyText, type ListFlags, show, showList, tell } from './answer.ts'
 import {
   type AdminContext,
   type AdminFlags,
@@ -10,7 +11,8 @@ import {
   withApi,
 } from './control.ts'
 import { CommandError } from './error.ts'
-import { show, tell, timeCell } from './table.ts'
+import type { Listing } from './listing.ts'
+import { timeCell } from './table.ts'
 import { disabledOf } from './user.ts'
 import { collect, parseExpiry } from './values.ts'
 
@@ -30,10 +32,11 @@ export function robotCommand(context: AdminContext = ofProcess): Command {
   )
 
   pageOptions(command.command('list').alias('ls').description('list robots')).action(
-    async (flags: AdminFlags & { limit: string; last?: string }) => {
+    async (flags: ListFlags & { limit: string; last?: string }) => {
       const query = { limit: flags.limit, last: flags.last }
       await withApi(context, flags, async (ask) => {
-        show(context, flags, await ask<RobotsView>('GET', '/robots', { query }), robotsTable)
+        const answer = await ask<RobotsView>('GET', '/robots', { query })
+        showList(context, flags, answer, (json) => robotsListing(json, flags.last))
       })
     },
   )
@@ -98,14 +101,17 @@ export function robotCommand(context: AdminContext = ofProcess): Command {
   return command
 }
 
-function robotsTable({ robots }: RobotsView): string[][] {
+function robotsListing({ robots }: RobotsView, last: string | undefined): Listing {
   const rows = robots.map(({ name, disabled, grants, description }) => [
     name,
     disabled ? 'disabled' : 'enabled',
     grants.join(' '),
     description,
   ])
-  return [['NAME', 'STATE', 'RIGHTS', 'DESCRIPTION'], ...rows]
+  return {
+    titles: ['NAME', 'STATE', 'RIGHTS', 'DESCRIPTION'],
+    ...{ rows, keep: ['NAME'], empty: emptyText('There are no robots: berth robot add NAME --grant …', [last]) },
+  }
 }
 
 function robotTable(robot: RobotView): string[][] {

@@ -52,7 +52,7 @@ export function serverOf(command: readonly string[], kindOf: typeof fileKind = f
 
 function wordsOf(args: readonly string[], kindOf: typeof fileKind): string[] {
   try {
-    return berthWords(args, kindOf).args
+    return berthWords(args, () => false, kindOf).args
   } catch {
     // No server came of it.
     return []

@@ -1,5 +1,3 @@
-import type { AdminContext, AdminFlags, Answer } from './control.ts'
-
 /** What a terminal would obey, or show as something else: control characters, and those that turn the direction of text. */
 const HIDDEN = /[\p{Cc}\p{Cf}\u2028\u2029]/gu
 
@@ -34,28 +32,9 @@ export function printableJson(text: string): string {
   return safe.endsWith('\n') ? safe : `${safe}\n`
 }
 
-/** Shows an answer as `--format` wants it. */
-export function show<T>(
-  context: AdminContext,
-  flags: AdminFlags,
-  answer: Answer<T>,
-  rows: (json: T) => readonly (readonly string[])[],
-): void {
-  context.out(flags.format === 'json' ? printableJson(answer.text) : formatTable(rows(answer.json)))
-  const [name, value] =
-    answer.next?.get('before') == null ? ['last', answer.next?.get('last')] : ['before', answer.next.get('before')]
-  if (value != null) context.error(`There is more: add --${name} ${shellWord(printable(value))}\n`)
-}
-
-/** What has happened: for people on standard error; a program reads the answer. */
-export function tell<T>(context: AdminContext, flags: AdminFlags, answer: Answer<T>, message: string): void {
-  if (flags.format === 'json' && answer.text !== '') context.out(printableJson(answer.text))
-  context.error(`${printable(message)}\n`)
-}
-
-/** `2026-01-02T03:04:05.678Z` without the fraction. */
+/** `2026-01-02T03:04:05.678Z` without the fraction, also in another zone. */
 export function timeCell(iso: string | null, none = '-'): string {
-  return iso === null ? none : iso.replace(/\.\d+Z$/, 'Z')
+  return iso === null ? none : iso.replace(/\.\d+(?=Z$|[+-]\d\d:\d\d$)/, '')
 }
 
 /** `team=a,b role=x` */

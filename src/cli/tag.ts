@@ -1,16 +1,18 @@
 import { Command } from 'commander'
 import type { TagHistoryView, TagRestoredView } from '../http/api/collection-schemas.ts'
-import { type AdminContext, type AdminFlags, adminOptions, ofProcess, withApi } from './control.ts'
+import { emptyText, type ListFlags, showList, tell } from './answer.ts'
+import { type AdminContext, type AdminFlags, adminOptions, listOptions, ofProcess, withApi } from './control.ts'
 import { CommandError } from './error.ts'
+import type { Listing } from './listing.ts'
 import { parseReference } from './reference.ts'
-import { show, tell, timeCell } from './table.ts'
+import { timeCell } from './table.ts'
 
 export function tagCommand(context: AdminContext = ofProcess): Command {
   const command = new Command('tag')
     .description('give an image further tags, see where tags pointed, point them there again')
     .addHelpText('after', '\nberth tag IMAGE TAG... gives an image of any registry further tags: docs/cli.md, "tag"')
 
-  adminOptions(
+  listOptions(
     command
       .command('history')
       .description('show who moved a tag from which manifest to which, the newest first')
@@ -18,11 +20,12 @@ export function tagCommand(context: AdminContext = ofProcess): Command {
   )
     .option('--limit <n>', 'rows at most, up to 1000', '100')
     .option('--before <id>', 'only what came before this one')
-    .action(async (reference: string, flags: AdminFlags & { limit: string; before?: string }) => {
+    .action(async (reference: string, flags: ListFlags & { limit: string; before?: string }) => {
       const { repository, tag } = parseReference(reference)
       const query = { repository, tag, limit: flags.limit, before: flags.before }
       await withApi(context, flags, async (ask) => {
-        show(context, flags, await ask<TagHistoryView>('GET', '/tags/history', { query }), historyTable)
+        const answer = await ask<TagHistoryView>('GET', '/tags/history', { query })
+        showList(context, flags, answer, (json) => historyListing(json, reference, flags.before))
       })
     })
 
@@ -47,9 +50,12 @@ export function tagCommand(context: AdminContext = ofProcess): Command {
   return command
 }
 
-function historyTable({ moves }: TagHistoryView): string[][] {
+function historyListing({ moves }: TagHistoryView, reference: string, before: string | undefined): Listing {
   const rows = moves.map(({ id, at, tag, from, to, actor }) => [
     ...[String(id), timeCell(at), tag, from ?? '-', to ?? '(deleted)', actor === '' ? '(anonymous)' : actor],
   ])
-  return [['ID', 'TIME', 'TAG', 'FROM', 'TO', 'BY'], ...rows]
+  return {
+    titles: ['ID', 'TIME', 'TAG', 'FROM', 'TO', 'BY'],
+    ...{ rows, keep: ['ID'], spare: ['BY'], empty: emptyText(`No move of ${reference} is known.`, [before]) },
+  }
 }

@@ -1,5 +1,6 @@
 import { Command, Option } from 'commander'
 import type { RevokedView, TokenMadeView, TokensView } from '../http/api/schemas.ts'
+import { emptyText, type ListFlags, showList, tell } from './answer.ts'
 import {
   type AdminContext,
   type AdminFlags,
@@ -10,10 +11,11 @@ import {
   withApi,
 } from './control.ts'
 import { CommandError } from './error.ts'
-import { show, tell, timeCell } from './table.ts'
+import type { Listing } from './listing.ts'
+import { timeCell } from './table.ts'
 import { collect, parseExpiry } from './values.ts'
 
-interface ListFlags extends AdminFlags {
+interface TokensFlags extends ListFlags {
   limit: string
   last?: string
   account?: string
@@ -33,11 +35,11 @@ export function tokenCommand(context: AdminContext = ofProcess): Command {
   pageOptions(command.command('list').alias('ls').description('list tokens'))
     .option('--account <account>', 'of this account alone')
     .addOption(new Option('--kind <kind>', 'of this kind alone').choices(['personal', 'refresh']))
-    .action(async (flags: ListFlags) => {
+    .action(async (flags: TokensFlags) => {
       const { limit, last, account, kind } = flags
       await withApi(context, flags, async (ask) => {
         const answer = await ask<TokensView>('GET', '/tokens', { query: { limit, last, account, kind } })
-        show(context, flags, answer, tokensTable)
+        showList(context, flags, answer, (json) => tokensListing(json, [last, account, kind]))
       })
     })
 
@@ -83,7 +85,7 @@ export function tokenCommand(context: AdminContext = ofProcess): Command {
   return command
 }
 
-function tokensTable({ tokens }: TokensView): string[][] {
+function tokensListing({ tokens }: TokensView, conditions: readonly unknown[]): Listing {
   const rows = tokens.map((token) => [
     token.id,
     token.account,
@@ -95,5 +97,9 @@ function tokensTable({ tokens }: TokensView): string[][] {
     timeCell(token.lastUsedAt, 'never'),
     token.lastUsedFrom ?? '',
   ])
-  return [['ID', 'ACCOUNT', 'SOURCE', 'KIND', 'NAME', 'LIMITS', 'ENDS', 'LAST USED', 'FROM'], ...rows]
+  return {
+    titles: ['ID', 'ACCOUNT', 'SOURCE', 'KIND', 'NAME', 'LIMITS', 'ENDS', 'LAST USED', 'FROM'],
+    ...{ rows, keep: ['ID'], spare: ['LAST USED', 'LIMITS', 'SOURCE', 'FROM'] },
+    empty: emptyText('There are no tokens: berth token create ACCOUNT', conditions),
+  }
 }

@@ -1,26 +1,32 @@
 import { Command } from 'commander'
 import type { RestoredView, TrashView } from '../http/api/collection-schemas.ts'
-import { type AdminContext, type AdminFlags, adminOptions, ofProcess, segment, withApi } from './control.ts'
+import { emptyText, type ListFlags, showList, tell } from './answer.ts'
+import {
+  type AdminContext,
+  type AdminFlags,
+  adminOptions,
+  listOptions,
+  ofProcess,
+  segment,
+  withApi,
+} from './control.ts'
 import { CommandError } from './error.ts'
+import type { Listing } from './listing.ts'
 import { bytesText, counted } from './progress.ts'
-import { show, tell, timeCell } from './table.ts'
+import { timeCell } from './table.ts'
 
 export function trashCommand(context: AdminContext = ofProcess): Command {
   const command = new Command('trash').description('see what was deleted, and bring it back')
 
-  adminOptions(command.command('list').alias('ls').description('list manifests that can be restored, the last first'))
+  listOptions(command.command('list').alias('ls').description('list manifests that can be restored, the last first'))
     .option('--repository <name>', 'of this repository alone')
     .option('--limit <n>', 'rows at most, up to 1000', '100')
     .option('--before <id>', 'only what came before this one')
-    .action(async (flags: AdminFlags & { repository?: string; limit: string; before?: string }) => {
+    .action(async (flags: ListFlags & { repository?: string; limit: string; before?: string }) => {
       const { repository, limit, before } = flags
       await withApi(context, flags, async (ask) => {
-        show(
-          context,
-          flags,
-          await ask<TrashView>('GET', '/trash', { query: { repository, limit, before } }),
-          trashTable,
-        )
+        const answer = await ask<TrashView>('GET', '/trash', { query: { repository, limit, before } })
+        showList(context, flags, answer, (json) => trashListing(json, [repository, before]))
       })
     })
 
@@ -61,11 +67,15 @@ export function trashCommand(context: AdminContext = ofProcess): Command {
   return command
 }
 
-function trashTable({ manifests }: TrashView): string[][] {
+function trashListing({ manifests }: TrashView, conditions: readonly unknown[]): Listing {
   const rows = manifests.map((row) => [
     ...[String(row.id), `${row.repository}@${row.digest}`, row.tags.join(',') || '-', bytesText(row.size)],
     ...[row.reason, row.actor === '' ? '(anonymous)' : row.actor, timeCell(row.deletedAt), timeCell(row.endsAt)],
     row.batch ?? '-',
   ])
-  return [['ID', 'MANIFEST', 'TAGS', 'SIZE', 'REASON', 'BY', 'DELETED', 'UNTIL', 'BATCH'], ...rows]
+  return {
+    titles: ['ID', 'MANIFEST', 'TAGS', 'SIZE', 'REASON', 'BY', 'DELETED', 'UNTIL', 'BATCH'],
+    ...{ rows, keep: ['ID', 'BATCH'], spare: ['DELETED', 'BY', 'SIZE', 'REASON'] },
+    empty: emptyText('The trash is empty.', conditions),
+  }
 }

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { Command } from 'commander'
 import type { UserDetailView, UsersView, UserView } from '../http/api/schemas.ts'
+import { emptyText, type ListFlags, show, showList, tell } from './answer.ts'
 import {
   type AdminContext,
   type AdminFlags,
@@ -11,7 +12,8 @@ import {
   withApi,
 } from './control.ts'
 import { CommandError } from './error.ts'
-import { labelsCell, show, tell, timeCell } from './table.ts'
+import type { Listing } from './listing.ts'
+import { labelsCell, timeCell } from './table.ts'
 import { collect, parseLabels } from './values.ts'
 
 interface PasswordFlags extends AdminFlags {
@@ -36,10 +38,11 @@ export function userCommand(context: AdminContext = ofProcess): Command {
   const command = new Command('user').description('manage users')
 
   pageOptions(command.command('list').alias('ls').description('list users')).action(
-    async (flags: AdminFlags & { limit: string; last?: string }) => {
+    async (flags: ListFlags & { limit: string; last?: string }) => {
       const query = { limit: flags.limit, last: flags.last }
       await withApi(context, flags, async (ask) => {
-        show(context, flags, await ask<UsersView>('GET', '/users', { query }), usersTable)
+        const answer = await ask<UsersView>('GET', '/users', { query })
+        showList(context, flags, answer, (json) => usersListing(json, flags.last))
       })
     },
   )
@@ -141,7 +144,7 @@ export function disabledOf({ enable, disable }: { enable?: true; disable?: true 
   return disable === true ? true : enable === true ? false : undefined
 }
 
-function usersTable({ users }: UsersView): string[][] {
+function usersListing({ users }: UsersView, last: string | undefined): Listing {
   const rows = users.map(({ name, admin, disabled, hasPassword, source, labels, description }) => [
     name,
     admin ? 'admin' : 'user',
@@ -151,7 +154,15 @@ function usersTable({ users }: UsersView): string[][] {
     labelsCell(labels),
     description,
   ])
-  return [['NAME', 'ROLE', 'STATE', 'PASSWORD', 'SOURCE', 'LABELS', 'DESCRIPTION'], ...rows]
+  return {
+    titles: ['NAME', 'ROLE', 'STATE', 'PASSWORD', 'SOURCE', 'LABELS', 'DESCRIPTION'],
+    ...{
+      rows,
+      keep: ['NAME'],
+      spare: ['DESCRIPTION', 'SOURCE', 'PASSWORD'],
+      empty: emptyText('There are no users: berth user add NAME', [last]),
+    },
+  }
 }
 
 function userTable(user: UserDetailView): string[][] {

@@ -6,10 +6,11 @@ import type {
   VerifyRunView,
   VerifyStatusView,
 } from '../http/api/verification-schemas.ts'
+import { show, tell } from './answer.ts'
 import { type AdminContext, type AdminFlags, type Ask, adminOptions, ofProcess, withApi } from './control.ts'
 import { CommandError } from './error.ts'
 import { createProgressBar, type Terminal } from './progress.ts'
-import { printable, printableJson, show, tell } from './table.ts'
+import { printable, printableJson } from './table.ts'
 import { findingText, progressText, sumText, verifyStatusRows } from './verify-report.ts'
 
 interface VerifyFlags extends Omit<AdminFlags, 'format'> {

@@ -59,6 +59,7 @@ describe('retention', () => {
       readPassword: async () => '',
       ask: async () => '',
       now: () => time,
+      columns: undefined,
     }
     try {
       await make(context).exitOverride().parseAsync(args, { from: 'user' })
@@ -160,10 +161,10 @@ describe('retention', () => {
     )
     expect(await retention('set', '--file', file)).toBe('The list has 2 rules now.\n')
     expect(lines(await retention('ls'))).toEqual([
-      '#  NAME     ACTION  WHAT                                                    SOURCE',
-      '1  nightly  delete  tags=nightly-* beyondnewest=10                          api',
-      '2  rule-2   keep    tags=v*                                                 api',
-      '   expiry   delete  what has expired by its own word (berth.expires-after)  config',
+      '#  NAME     ACTION  SOURCE  WHAT',
+      '1  nightly  delete  api     tags=nightly-* beyondnewest=10',
+      '2  rule-2   keep    api     tags=v*',
+      '   expiry   delete  config  what has expired by its own word (berth.expires-after)',
     ])
     writeFileSync(
       file,
@@ -346,7 +347,7 @@ describe('retention', () => {
     })
 
     test('rules of the configuration are shown as such, and changed there alone', async () => {
-      expect(await retention('ls')).toContain('old     delete  tags=** olderthan=30d')
+      expect(await retention('ls')).toContain('old     delete  config  tags=** olderthan=30d')
       expect(await retention('rm', 'old')).toContain("the rule old is in the server's configuration")
       expect(await retention('set', 'old', '--tag', 'x', '--action', 'keep')).toContain('there are two rules old')
     })

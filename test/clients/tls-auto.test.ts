@@ -77,7 +77,7 @@ describeWith(['curl', 'openssl'], 'berth serve --tls auto', () => {
     expect(await cert('ca')).toBe(handedOut)
     const shown = await must(['openssl', 'x509', '-in', authority, '-noout', '-fingerprint', '-sha256'])
     const fingerprint = shown.trim().split('=')[1] ?? ''
-    expect(berth.log()).toContain(`TLS by an authority of its own, SHA-256 ${fingerprint}\n`)
+    expect(berth.log()).toContain(`TLS by an authority of its own, with the SHA-256 fingerprint\n  ${fingerprint}\n`)
     expect(await cert('show')).toContain(`  SHA-256  ${fingerprint}\n`)
 
     const trust = ['trust', '--from', `https://localhost:${port}`, '--install', '--for', 'podman']

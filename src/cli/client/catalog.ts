@@ -1,13 +1,13 @@
 import { Command } from 'commander'
 import { parseRegistry } from '../../upstream/reference.ts'
 import { bytesText } from '../progress.ts'
-import { formatTable, timeCell } from '../table.ts'
+import { timeCell } from '../table.ts'
 import { type ConnectionFlags, connect, connectionOptions, parseCount } from './connection.ts'
 import type { ClientContext } from './context.ts'
-import { formatOption, lines, parseFormat, show } from './output.ts'
+import { formatOption, lines, parseFormat, show, type TableFlags, tableOption } from './output.ts'
 import { PULL_TITLES, pullCells, type Usage, usageOf } from './overview.ts'
 
-interface CatalogFlags extends ConnectionFlags {
+interface CatalogFlags extends ConnectionFlags, TableFlags {
   long?: true
   fullRef?: true
   limit?: number
@@ -17,7 +17,8 @@ interface CatalogFlags extends ConnectionFlags {
 }
 
 export function catalogCommand(context: ClientContext): Command {
-  return formatOption(connectionOptions(new Command('catalog').argument('<registry>', 'HOST or HOST:PORT')))
+  const command = new Command('catalog').argument('<registry>', 'HOST or HOST:PORT')
+  return tableOption(formatOption(connectionOptions(command)))
     .option('-l, --long', 'with tags, size, changes and pulls, where the registry tells of them')
     .option('--full-ref', 'with the registry before each name')
     .option('-n, --limit <n>', 'at most so many', parseCount)
@@ -41,11 +42,12 @@ export function catalogCommand(context: ClientContext): Command {
         ...usageOf(usage?.get(name)),
       }))
       const shown = rows.map(({ name }) => name)
-      show(context, format, {
-        whole: { registry, repositories: flags.long ? rows : shown },
-        list: { name: 'repositories', rows },
-        text: usage === undefined ? lines(shown) : formatTable([TITLES, ...rows.map(cellsOf)]),
-      })
+      const isPart = last !== undefined || prefix !== ''
+      const empty = isPart ? 'No repository fits what was asked for.' : `${registry} has no repositories.`
+      const table = { titles: TITLES, rows: rows.map(cellsOf), spare: PULL_TITLES, empty }
+      const text = usage === undefined ? lines(shown) : table
+      const whole = { registry, repositories: flags.long ? rows : shown }
+      show(context, format, { whole, list: { name: 'repositories', rows }, text, empty }, flags)
     })
 }
 

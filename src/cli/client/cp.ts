@@ -16,12 +16,12 @@ import type { Upstream } from '../../upstream/upstream.ts'
 import { connectionOptions } from './connection.ts'
 import type { ClientContext } from './context.ts'
 import { fetchImage, parsePlatform } from './image.ts'
-import { connectMover, type MoverFlags, moverOptions, stepTable, summaryOf } from './mover.ts'
-import { formatOption, lines, parseFormat, show } from './output.ts'
+import { connectMover, type MoverFlags, moverOptions, stepListing, summaryOf } from './mover.ts'
+import { formatOption, lines, parseFormat, show, type TableFlags, tableOption } from './output.ts'
 import { type SideFlags, sideOptions, sidesOf } from './sides.ts'
 import { createMeter } from './transfer-meter.ts'
 
-interface CpFlags extends MoverFlags, SideFlags {
+interface CpFlags extends MoverFlags, SideFlags, TableFlags {
   allTags?: true
   clobber: boolean
   platform?: string
@@ -47,7 +47,7 @@ export function cpCommand(context: ClientContext): Command {
     .option('-p, --platform <os/arch>', 'of an index the image for this platform alone')
     .option('-r, --referrers', 'with signatures, SBOMs and whatever else refers to it')
     .option('--dry-run', 'say what would be copied, and write nothing')
-  return sideOptions(formatOption(moverOptions(connectionOptions(command)))).action(
+  return tableOption(sideOptions(formatOption(moverOptions(connectionOptions(command))))).action(
     async (from: string, to: string, flags: CpFlags) => {
       const format = parseFormat(flags.format)
       const platform = flags.platform === undefined ? undefined : parsePlatform(flags.platform)
@@ -80,7 +80,7 @@ export function cpCommand(context: ClientContext): Command {
       show(context, format, {
         whole: { images: done },
         list: { name: 'images', rows: done },
-        text: flags.dryRun ? stepTable(uniqueSteps(steps)) : lines(done.map(({ destination: name }) => name)),
+        text: flags.dryRun ? stepListing(uniqueSteps(steps)) : lines(done.map(({ destination: name }) => name)),
       })
     },
   )

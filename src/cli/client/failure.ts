@@ -32,15 +32,20 @@ const CODES: Record<UpstreamFault, number> = {
 /** What was compared is not the same, which was asked to be an exit code. */
 export class Differs extends Error {}
 
+function codeOf(error: UpstreamError | ArchiveError | CommandError): number {
+  if (error instanceof UpstreamError) return CODES[error.fault]
+  // A verb of the server says 2 for wrong usage, which is "not found" here.
+  if (error instanceof CommandError) return error.exitCode === 2 ? EXIT.usage : error.exitCode
+  return EXIT.failed
+}
+
 /** An error as its user sees it: one line, a second with what to do, and the exit code. */
 export function describeFailure(error: unknown): { text: string; code: number } {
   const message = error instanceof Error ? error.message : String(error)
   const text = `berth: ${printable(message)}\n`
-  if (error instanceof UpstreamError || error instanceof ArchiveError) {
-    const hint = error.hint === undefined ? '' : `Hint: ${printable(error.hint)}\n`
-    return { text: text + hint, code: error instanceof UpstreamError ? CODES[error.fault] : EXIT.failed }
+  if (!(error instanceof UpstreamError || error instanceof ArchiveError || error instanceof CommandError)) {
+    return { text, code: EXIT.failed }
   }
-  // A verb of the server says 2 for wrong usage, which is "not found" here.
-  if (error instanceof CommandError) return { text, code: error.exitCode === 2 ? EXIT.usage : error.exitCode }
-  return { text, code: EXIT.failed }
+  const hint = error.hint === undefined ? '' : `Hint: ${printable(error.hint)}\n`
+  return { text: text + hint, code: codeOf(error) }
 }

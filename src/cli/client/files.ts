@@ -4,15 +4,14 @@ import { safeName } from '../../rootfs/name.ts'
 import { createTree, type TreeFile } from '../../rootfs/tree.ts'
 import { UpstreamError } from '../../upstream/error.ts'
 import { formatImage, type ImageReference, parseImage } from '../../upstream/reference.ts'
-import { formatTable } from '../table.ts'
 import { type ConnectionFlags, connect, connectionOptions } from './connection.ts'
 import type { ClientContext } from './context.ts'
 import { type FileRow, LONG_TITLES, longCells, rowOf } from './file-row.ts'
 import { budgetOf, chooseLayer, type LayerFlags, layerOptions, openImage, warnOfOddities } from './image-layers.ts'
 import { noFile } from './no-file.ts'
-import { formatOption, lines, parseFormat, show } from './output.ts'
+import { formatOption, lines, parseFormat, show, type TableFlags, tableOption } from './output.ts'
 
-interface FilesFlags extends ConnectionFlags, LayerFlags {
+interface FilesFlags extends ConnectionFlags, LayerFlags, TableFlags {
   long?: true
   layer?: string
   format: string
@@ -22,7 +21,7 @@ export function filesCommand(context: ClientContext): Command {
   return layerOptions(
     formatOption(
       connectionOptions(
-        new Command('files')
+        tableOption(new Command('files'))
           .argument('<image>', 'REPOSITORY[:TAG][@DIGEST]')
           .argument('[path]', 'of a directory or a file there; the root unless told'),
       ),
@@ -60,13 +59,20 @@ export function filesCommand(context: ClientContext): Command {
         if (rows.length === 0 && wanted !== '') throw notInLayer(image, wanted, flags.layer)
       }
       warnOfOddities(context, image, odd)
-      show(context, format, {
-        whole: { digest: fetched.digest, files: rows },
-        list: { name: 'files', rows },
-        text: flags.long
-          ? formatTable([LONG_TITLES, ...rows.map(longCells)])
-          : lines(rows.map((row) => (row.type === 'directory' ? `${row.path.replace(/\/$/, '')}/` : row.path))),
-      })
+      const empty = 'There are no files.'
+      show(
+        context,
+        format,
+        {
+          whole: { digest: fetched.digest, files: rows },
+          list: { name: 'files', rows },
+          text: flags.long
+            ? { titles: LONG_TITLES, rows: rows.map(longCells), wraps: true, empty }
+            : lines(rows.map((row) => (row.type === 'directory' ? `${row.path.replace(/\/$/, '')}/` : row.path))),
+          empty,
+        },
+        flags,
+      )
     })
 }
 

@@ -3,22 +3,20 @@ import { readManifest } from '../../transfer/tree.ts'
 import { UpstreamError } from '../../upstream/error.ts'
 import { formatImage, parseImage } from '../../upstream/reference.ts'
 import { bytesText } from '../progress.ts'
-import { formatTable } from '../table.ts'
+import { timeCell } from '../table.ts'
 import { type ConnectionFlags, connect, connectionOptions } from './connection.ts'
 import type { ClientContext } from './context.ts'
 import { fetchSingle, parsePlatform, readConfig } from './image.ts'
-import { formatOption, parseFormat, show } from './output.ts'
+import { formatOption, parseFormat, show, type TableFlags, tableOption } from './output.ts'
 
-interface HistoryFlags extends ConnectionFlags {
+interface HistoryFlags extends ConnectionFlags, TableFlags {
   platform?: string
   format: string
 }
 
-/** Signs of a command that a table shows. */
-const SHOWN = 80
-
 export function historyCommand(context: ClientContext): Command {
-  return formatOption(connectionOptions(new Command('history').argument('<image>', 'REPOSITORY[:TAG][@DIGEST]')))
+  const command = new Command('history').argument('<image>', 'REPOSITORY[:TAG][@DIGEST]')
+  return tableOption(formatOption(connectionOptions(command)))
     .option('-p, --platform <os/arch>', 'of the image for this platform')
     .action(async (name: string, flags: HistoryFlags) => {
       const format = parseFormat(flags.format)
@@ -43,16 +41,15 @@ export function historyCommand(context: ClientContext): Command {
       })
       // The newest first, as docker has it.
       rows.reverse()
-      const table = rows.map(({ created, command, size }) => [created || '-', bytesText(size), cut(command)])
-      show(context, format, {
-        whole: { history: rows },
-        list: { name: 'history', rows },
-        text: formatTable([['CREATED', 'SIZE', 'CREATED BY'], ...table]),
-      })
+      const table = rows.map(({ created, command: by, size }) => [timeCell(created || null), bytesText(size), line(by)])
+      const text = {
+        titles: ['CREATED', 'SIZE', 'CREATED BY'],
+        ...{ rows: table, empty: `The history of ${formatImage(image)} has no steps.` },
+      }
+      show(context, format, { whole: { history: rows }, list: { name: 'history', rows }, text }, flags)
     })
 }
 
-function cut(text: string): string {
-  const line = text.replace(/\s+/g, ' ').trim()
-  return line.length > SHOWN ? `${line.slice(0, SHOWN - 1)}…` : line
+function line(text: string): string {
+  return text.replace(/\s+/g, ' ').trim()
 }

@@ -30,8 +30,11 @@ export function emptyIndex(kind: 'oci' | 'docker'): IndexJson {
   return { schemaVersion: 2, mediaType: kind === 'oci' ? MEDIA_TYPES.ociIndex : MEDIA_TYPES.dockerList, manifests: [] }
 }
 
-/** @throws UpstreamError `invalid` for what is no index */
-export async function fetchIndex(upstream: Upstream, image: ImageReference): Promise<IndexJson> {
+/** As it is, and what it says. @throws UpstreamError `invalid` for what is no index */
+export async function fetchIndex(
+  upstream: Upstream,
+  image: ImageReference,
+): Promise<{ bytes: Uint8Array; index: IndexJson }> {
   const fetched = await upstream.manifest(image, referenceOf(image))
   const what = formatImage(image)
   const { mediaType } = readManifest(what, fetched)
@@ -42,7 +45,7 @@ export async function fetchIndex(upstream: Upstream, image: ImageReference): Pro
   }
   const json = JSON.parse(new TextDecoder().decode(fetched.bytes)) as Record<string, unknown>
   const manifests = Array.isArray(json.manifests) ? (json.manifests as Descriptor[]) : []
-  return { ...json, mediaType, manifests }
+  return { bytes: fetched.bytes, index: { ...json, mediaType, manifests } }
 }
 
 /** What images add to an index in `target`, where they are copied to. Of an index its images, of some platforms where they are named. */

@@ -2,22 +2,20 @@ import { Command } from 'commander'
 import { formatPlatform } from '../../oci/platform.ts'
 import { formatImage, parseImage } from '../../upstream/reference.ts'
 import { bytesText } from '../progress.ts'
-import { formatTable } from '../table.ts'
 import { type ConnectionFlags, connect, connectionOptions } from './connection.ts'
 import type { ClientContext } from './context.ts'
 import { fetchIndex } from './index-entries.ts'
-import { formatOption, parseFormat, show } from './output.ts'
+import { formatOption, parseFormat, show, type TableFlags, tableOption } from './output.ts'
 
 export function indexListCommand(context: ClientContext): Command {
-  return formatOption(
-    connectionOptions(new Command('list').alias('ls').argument('<index>', 'REPOSITORY[:TAG][@DIGEST]')),
-  )
+  const command = new Command('list').alias('ls').argument('<index>', 'REPOSITORY[:TAG][@DIGEST]')
+  return tableOption(formatOption(connectionOptions(command), 'raw'))
     .description('list the images of an index')
-    .action(async (name: string, flags: ConnectionFlags & { format: string }) => {
-      const format = parseFormat(flags.format)
+    .action(async (name: string, flags: ConnectionFlags & TableFlags & { format: string }) => {
+      const format = parseFormat(flags.format, 'raw')
       const image = parseImage(name)
-      const { manifests } = await fetchIndex(connect(context, flags), image)
-      const rows = manifests.map(({ digest, size, mediaType, platform, annotations }) => ({
+      const { bytes, index } = await fetchIndex(connect(context, flags), image)
+      const rows = index.manifests.map(({ digest, size, mediaType, platform, annotations }) => ({
         ...{ digest, platform: platform === undefined ? null : formatPlatform(platform), size, mediaType },
         annotations: annotations ?? {},
       }))
@@ -27,10 +25,11 @@ export function indexListCommand(context: ClientContext): Command {
         bytesText(size),
         mediaType,
       ])
-      show(context, format, {
-        whole: { name: formatImage(image), manifests: rows },
-        list: { name: 'manifests', rows },
-        text: formatTable([['DIGEST', 'PLATFORM', 'SIZE', 'TYPE'], ...table]),
-      })
+      const text = {
+        titles: ['DIGEST', 'PLATFORM', 'SIZE', 'TYPE'],
+        ...{ rows: table, spare: ['TYPE'], empty: `${formatImage(image)} names no images.` },
+      }
+      const whole = { name: formatImage(image), manifests: rows }
+      show(context, format, { whole, list: { name: 'manifests', rows }, text, raw: bytes }, flags)
     })
 }

@@ -134,7 +134,8 @@ async function change(
   const from = parseImage(name)
   const target = targetOf(from, flags)
   const upstream = connectMover(context, flags)
-  const index = await make(await fetchIndex(upstream, from), { upstream, from, target })
+  const { index: before } = await fetchIndex(upstream, from)
+  const index = await make(before, { upstream, from, target })
   await putIndex(context, upstream, target, index, flags)
 }
 

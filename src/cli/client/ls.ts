@@ -4,15 +4,15 @@ import { UpstreamError } from '../../upstream/error.ts'
 import { formatRepository, parseRepository, type RepositoryReference } from '../../upstream/reference.ts'
 import type { Upstream } from '../../upstream/upstream.ts'
 import { bytesText } from '../progress.ts'
-import { formatTable, timeCell } from '../table.ts'
+import { timeCell } from '../table.ts'
 import { type ConnectionFlags, connect, connectionOptions, parseCount } from './connection.ts'
 import type { ClientContext } from './context.ts'
-import { formatOption, lines, parseFormat, show, type View } from './output.ts'
+import { formatOption, lines, parseFormat, show, type TableFlags, tableOption, type View } from './output.ts'
 import { PULL_TITLES, pullCells, type Usage, usageOf } from './overview.ts'
 import { type TagDetails, tagReader } from './tag-details.ts'
 import { SORT_KEYS, type SortKey, sortTags } from './tag-order.ts'
 
-interface LsFlags extends ConnectionFlags {
+interface LsFlags extends ConnectionFlags, TableFlags {
   long?: true
   fullRef?: true
   omitDigestTags?: true
@@ -33,7 +33,8 @@ const READERS = 8
 const DIGEST_TAG = /^sha(?:256|512)-[0-9a-f]{64,128}(?:\.[a-z]+)?$/
 
 export function lsCommand(context: ClientContext): Command {
-  return formatOption(connectionOptions(new Command('ls').argument('<repository>', 'HOST[:PORT]/NAME')))
+  const command = new Command('ls').argument('<repository>', 'HOST[:PORT]/NAME')
+  return tableOption(formatOption(connectionOptions(command)))
     .option('-l, --long', 'with digest, platforms and size; with pushes and pulls where the registry tells of them')
     .option('--full-ref', 'with the repository before each tag')
     .option('-O, --omit-digest-tags', 'without tags that stand for a digest (sha256-…)')
@@ -61,7 +62,7 @@ export function lsCommand(context: ClientContext): Command {
       const found: Row[] = details.map((row) => ({ ...usageOf(usage?.get(row.tag)), ...row }))
       const sorted = flags.sort === undefined ? found : sortTags(found, flags.sort)
       const rows = (flags.desc ? sorted.toReversed() : sorted).slice(0, flags.limit)
-      show(context, format, viewOf(repository, rows, flags, usage !== undefined))
+      show(context, format, viewOf(repository, rows, flags, usage !== undefined), flags)
     })
 }
 
@@ -103,7 +104,7 @@ function rangeOf({ last }: LsFlags, tags: readonly string[]): { last: string | u
 function viewOf(
   repository: RepositoryReference,
   rows: readonly Row[],
-  { long, fullRef }: LsFlags,
+  { long, fullRef, include, exclude, last, omitDigestTags }: LsFlags,
   hasUsage: boolean,
 ): View {
   const nameOf = (tag: string) => (fullRef ? `${formatRepository(repository)}:${tag}` : tag)
@@ -116,9 +117,12 @@ function viewOf(
     ...(hasUsage ? [timeCell(usage.pushedAt ?? null), ...pullCells(usage)] : []),
   ])
   const titles = ['TAG', 'DIGEST', 'PLATFORMS', 'SIZE', ...(hasUsage ? ['PUSHED', ...PULL_TITLES] : [])]
+  const isPart = [include, exclude, last, omitDigestTags].some((condition) => condition !== undefined)
+  const empty = isPart ? 'No tag fits what was asked for.' : `${formatRepository(repository)} has no tags.`
   return {
     whole: { ...repository, tags: long ? shown : shown.map(({ tag }) => tag) },
     list: { name: 'tags', rows: shown },
-    text: long ? formatTable([titles, ...table]) : lines(shown.map(({ tag }) => tag)),
+    text: long ? { titles, rows: table, spare: PULL_TITLES, empty } : lines(shown.map(({ tag }) => tag)),
+    empty,
   }
 }

@@ -1,8 +1,8 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import type { Step } from '../../transfer/copy.ts'
 import { createUpstream, type Upstream } from '../../upstream/upstream.ts'
+import type { Listing } from '../listing.ts'
 import { bytesText, counted } from '../progress.ts'
-import { formatTable } from '../table.ts'
 import { type ConnectionFlags, upstreamOptions } from './connection.ts'
 import type { ClientContext } from './context.ts'
 import { type MeterFlags, meterOptions } from './transfer-meter.ts'
@@ -44,7 +44,7 @@ export function summaryOf(steps: readonly Step[]): string {
 }
 
 /** What is done with each part; of a dry run. */
-export function stepTable(steps: readonly Step[]): string {
+export function stepListing(steps: readonly Step[]): Listing {
   const words = { copied: 'copy', mounted: 'mount', skipped: 'skip' }
   const rows = steps.map(({ kind, digest, size, action, platform, tag }) => [
     words[action],
@@ -53,7 +53,7 @@ export function stepTable(steps: readonly Step[]): string {
     kind === 'tag' ? '-' : bytesText(size),
     platform ?? '-',
   ])
-  return formatTable([['ACTION', 'KIND', 'WHAT', 'SIZE', 'PLATFORM'], ...rows])
+  return { titles: ['ACTION', 'KIND', 'WHAT', 'SIZE', 'PLATFORM'], rows, empty: 'There is nothing to do.' }
 }
 
 function parseJobs(text: string): number {

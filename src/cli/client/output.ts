@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import { UpstreamError } from '../../upstream/error.ts'
+import { type Listing, writeListing } from '../listing.ts'
 import { formatTable, printable, printableJson } from '../table.ts'
 import type { ClientContext } from './context.ts'
 import { namesField, parseTemplate, renderTemplate, type Template } from './template.ts'
@@ -10,8 +11,10 @@ export interface View {
   whole: Record<string, unknown>
   /** The list of which `ndjson` and templates show one after the other, and its name in `whole`. */
   list?: { name: string; rows: readonly unknown[] }
-  /** For people; a table, or lines. */
-  text: string
+  /** For people: lines, or a table that fits the terminal. */
+  text: string | Listing
+  /** A sentence for people where `text` is nothing. */
+  empty?: string
   /** Bytes of the registry, for `raw`. */
   raw?: Uint8Array
 }
@@ -35,9 +38,28 @@ export function parseFormat(text: string, raw: 'raw' | 'no raw' = 'no raw'): For
   })
 }
 
-export function show(context: ClientContext, format: Format, view: View): void {
-  if (format === 'table') context.out(view.text)
-  else if (format === 'raw') context.out(view.raw ?? new Uint8Array())
+/** Of the verbs that show a table. */
+export interface TableFlags {
+  /** False with `--no-trunc`. */
+  trunc?: boolean
+}
+
+export function tableOption(command: Command): Command {
+  return command.option('--no-trunc', 'whole digests and cells, however wide the terminal is')
+}
+
+/** As a table; see `writeListing`. */
+export function showTable(context: ClientContext, listing: Listing, { trunc }: TableFlags): void {
+  const room = context.outIsTerminal ? (context.columns ?? Number.POSITIVE_INFINITY) : undefined
+  writeListing(context, listing, trunc === false ? undefined : room)
+}
+
+export function show(context: ClientContext, format: Format, view: View, flags: TableFlags = {}): void {
+  if (format === 'table') {
+    if (typeof view.text !== 'string') showTable(context, view.text, flags)
+    else if (view.text === '' && view.empty !== undefined) context.error(lines([view.empty]))
+    else context.out(view.text)
+  } else if (format === 'raw') context.out(view.raw ?? new Uint8Array())
   else if (format === 'json') context.out(printableJson(JSON.stringify(view.whole, undefined, 2)))
   else if (format === 'ndjson') {
     for (const row of view.list?.rows ?? [view.whole]) context.out(printableJson(JSON.stringify(row)))

@@ -10,12 +10,12 @@ import { formatImage, parseImage } from '../../upstream/reference.ts'
 import { connectionOptions } from './connection.ts'
 import type { ClientContext } from './context.ts'
 import { parsePlatform } from './image.ts'
-import { connectMover, type MoverFlags, moverOptions, stepTable, summaryOf } from './mover.ts'
-import { lines } from './output.ts'
+import { connectMover, type MoverFlags, moverOptions, stepListing, summaryOf } from './mover.ts'
+import { lines, showTable, type TableFlags, tableOption } from './output.ts'
 import { saveFile } from './save-file.ts'
 import { createMeter } from './transfer-meter.ts'
 
-interface PushFlags extends MoverFlags {
+interface PushFlags extends MoverFlags, TableFlags {
   format: LocalFormat
   image?: string
   platform?: string
@@ -34,35 +34,37 @@ export function pushCommand(context: ClientContext): Command {
     .option('-r, --referrers', 'with what refers to it in the layout')
     .option('--digestfile <file>', 'write the digest to a file')
     .option('--dry-run', 'say what would be sent, and send nothing')
-  return moverOptions(connectionOptions(command)).action(async (path: string, name: string, flags: PushFlags) => {
-    const image = parseImage(name)
-    const platform = flags.platform === undefined ? undefined : parsePlatform(flags.platform)
-    const temporary = mkdtempSync(join(context.env.TMPDIR || tmpdir(), 'berth-push-'))
-    const meter = createMeter(context, flags)
-    try {
-      const local = await openLocal({
-        ...(path === '-' ? { path: 'standard input', input: context.input() } : { path }),
-        ...{ format: flags.format, temporary },
-      })
-      const { source, root } = await local.choose(flags.image, image.tag)
-      const wanted = platform === undefined ? root : await childFor(source, root, platform)
-      const target = registryTarget(connectMover(context, flags), image)
-      const { referrers = false, dryRun: isDry = false, jobs } = flags
-      const copier = createCopier({ source, target, jobs, meter, referrers, isDry })
-      const tag = image.tag ?? (image.digest === undefined ? 'latest' : undefined)
-      const steps = await copier.copy(wanted, image.digest ?? tag ?? wanted.digest)
-      if (flags.dryRun) {
-        context.error('Nothing is sent: this is what would be.\n')
-        context.out(stepTable(steps))
-        return
+  return tableOption(moverOptions(connectionOptions(command))).action(
+    async (path: string, name: string, flags: PushFlags) => {
+      const image = parseImage(name)
+      const platform = flags.platform === undefined ? undefined : parsePlatform(flags.platform)
+      const temporary = mkdtempSync(join(context.env.TMPDIR || tmpdir(), 'berth-push-'))
+      const meter = createMeter(context, flags)
+      try {
+        const local = await openLocal({
+          ...(path === '-' ? { path: 'standard input', input: context.input() } : { path }),
+          ...{ format: flags.format, temporary },
+        })
+        const { source, root } = await local.choose(flags.image, image.tag)
+        const wanted = platform === undefined ? root : await childFor(source, root, platform)
+        const target = registryTarget(connectMover(context, flags), image)
+        const { referrers = false, dryRun: isDry = false, jobs } = flags
+        const copier = createCopier({ source, target, jobs, meter, referrers, isDry })
+        const tag = image.tag ?? (image.digest === undefined ? 'latest' : undefined)
+        const steps = await copier.copy(wanted, image.digest ?? tag ?? wanted.digest)
+        if (flags.dryRun) {
+          context.error('Nothing is sent: this is what would be.\n')
+          showTable(context, stepListing(steps), flags)
+          return
+        }
+        meter.clear()
+        if (!flags.quiet && flags.progress !== 'none') context.error(`${summaryOf(steps)}\n`)
+        if (flags.digestfile !== undefined) saveFile(flags.digestfile, wanted.digest)
+        context.out(lines([formatImage({ ...image, tag, digest: wanted.digest })]))
+      } finally {
+        meter.clear()
+        rmSync(temporary, { recursive: true, force: true })
       }
-      meter.clear()
-      if (!flags.quiet && flags.progress !== 'none') context.error(`${summaryOf(steps)}\n`)
-      if (flags.digestfile !== undefined) saveFile(flags.digestfile, wanted.digest)
-      context.out(lines([formatImage({ ...image, tag, digest: wanted.digest })]))
-    } finally {
-      meter.clear()
-      rmSync(temporary, { recursive: true, force: true })
-    }
-  })
+    },
+  )
 }

@@ -12,16 +12,16 @@ import { UpstreamError } from '../../upstream/error.ts'
 import { formatImage, parseImage } from '../../upstream/reference.ts'
 import type { FetchedManifest } from '../../upstream/registry.ts'
 import { CommandError } from '../error.ts'
+import type { Listing } from '../listing.ts'
 import { bytesText, counted } from '../progress.ts'
-import { formatTable } from '../table.ts'
 import { connect, connectionOptions } from './connection.ts'
 import type { ClientContext } from './context.ts'
 import { fetchImage, parsePlatform } from './image.ts'
 import { type MoverFlags, moverOptions } from './mover.ts'
-import { formatOption, parseFormat, show } from './output.ts'
+import { formatOption, parseFormat, show, type TableFlags, tableOption } from './output.ts'
 import { createMeter } from './transfer-meter.ts'
 
-interface ValidateFlags extends MoverFlags {
+interface ValidateFlags extends MoverFlags, TableFlags {
   fast?: true
   referrers?: true
   platform?: string
@@ -44,36 +44,43 @@ export function validateCommand(context: ClientContext): Command {
     .option('-p, --platform <os/arch>', 'of an index the image for this platform alone')
     .option('--image <name>', 'which one of a layout or an archive, where there are several')
     .option('--limit <name=value>', 'read layers that expand to more: layer=64GiB, ratio=1000', collectLimit)
-  return formatOption(moverOptions(connectionOptions(command))).action(async (name: string, flags: ValidateFlags) => {
-    const format = parseFormat(flags.format)
-    const limits: Limits = Object.assign({ ...DEFAULT_LIMITS }, ...(flags.limit ?? []).map(limitOf))
-    const temporary = mkdtempSync(join(context.env.TMPDIR || tmpdir(), 'berth-validate-'))
-    const meter = createMeter(
-      context,
-      flags.progress === 'auto' && context.terminal.isTTY !== true ? { progress: 'none' } : flags,
-    )
-    try {
-      const subject = await subjectOf(context, name, flags, temporary)
-      const result = await validate(subject.root, {
-        ...{ source: subject.source, meter, limits, jobs: flags.jobs, referrers: flags.referrers === true },
-        isFast: flags.fast === true,
-      })
-      meter.clear()
-      const { digest } = subject.root
-      show(context, format, {
-        whole: { name: subject.name, digest, ok: result.problems.length === 0, ...result },
-        list: { name: 'problems', rows: result.problems },
-        text: result.problems.length === 0 ? fine(subject.name, result) : tableOf(result),
-      })
-      if (result.problems.length > 0) {
-        const count = result.problems.length === 1 ? 'a problem' : `${result.problems.length} problems`
-        throw new CommandError(`${subject.name} has ${count}`)
+  return tableOption(formatOption(moverOptions(connectionOptions(command)))).action(
+    async (name: string, flags: ValidateFlags) => {
+      const format = parseFormat(flags.format)
+      const limits: Limits = Object.assign({ ...DEFAULT_LIMITS }, ...(flags.limit ?? []).map(limitOf))
+      const temporary = mkdtempSync(join(context.env.TMPDIR || tmpdir(), 'berth-validate-'))
+      const meter = createMeter(
+        context,
+        flags.progress === 'auto' && context.terminal.isTTY !== true ? { progress: 'none' } : flags,
+      )
+      try {
+        const subject = await subjectOf(context, name, flags, temporary)
+        const result = await validate(subject.root, {
+          ...{ source: subject.source, meter, limits, jobs: flags.jobs, referrers: flags.referrers === true },
+          isFast: flags.fast === true,
+        })
+        meter.clear()
+        const { digest } = subject.root
+        show(
+          context,
+          format,
+          {
+            whole: { name: subject.name, digest, ok: result.problems.length === 0, ...result },
+            list: { name: 'problems', rows: result.problems },
+            text: result.problems.length === 0 ? fine(subject.name, result) : tableOf(result),
+          },
+          flags,
+        )
+        if (result.problems.length > 0) {
+          const count = result.problems.length === 1 ? 'a problem' : `${result.problems.length} problems`
+          throw new CommandError(`${subject.name} has ${count}`)
+        }
+      } finally {
+        meter.clear()
+        rmSync(temporary, { recursive: true, force: true })
       }
-    } finally {
-      meter.clear()
-      rmSync(temporary, { recursive: true, force: true })
-    }
-  })
+    },
+  )
 }
 
 async function subjectOf(
@@ -106,8 +113,9 @@ function fine(name: string, { manifests, blobs, bytes }: Validation): string {
   return `${name} is whole: ${of}, ${bytesText(bytes)} read\n`
 }
 
-function tableOf({ problems }: Validation): string {
-  return formatTable([['DIGEST', 'PROBLEM'], ...problems.map(({ digest, problem }) => [digest, problem])])
+function tableOf({ problems }: Validation): Listing {
+  const rows = problems.map(({ digest, problem }) => [digest, problem])
+  return { titles: ['DIGEST', 'PROBLEM'], rows, wraps: true, empty: 'There are no problems.' }
 }
 
 function collectLimit(text: string, before: string[] | undefined): string[] {
