@@ -10,7 +10,7 @@ import type { Storage } from '../storage/storage.ts'
 import { createBlobs } from './blobs.ts'
 import { type CollectionTerms, createCollector } from './collect.ts'
 import { createManifests } from './manifests.ts'
-import { createTraffic } from './pace.ts'
+import { createTraffic, type PaceClock } from './pace.ts'
 import { createSweep } from './sweep.ts'
 import { createTurns } from './turns.ts'
 import { createUploads } from './uploads.ts'
@@ -44,6 +44,7 @@ describe('the collector', () => {
     change: (deps: { metadata: Metadata; storage: Storage }) => void = () => {},
     terms = {},
     traffic = createTraffic(),
+    clock: PaceClock | undefined = undefined,
   ) {
     const wanted: CollectionTerms = { delay: HOUR, untagged: 24 * HOUR, window: 48 * HOUR, workers: 2, ...terms }
     const now = () => time
@@ -60,7 +61,14 @@ describe('the collector', () => {
       ...{ ...deps, policy: () => policy },
       onFreed: (digests: readonly Digest[]) => digests.forEach(blobs.forget),
     })
-    const collector = createCollector({ ...deps, blobs, manifests, terms: () => wanted, traffic })
+    const collector = createCollector({
+      ...deps,
+      blobs,
+      manifests,
+      terms: () => wanted,
+      traffic,
+      ...(clock && { clock }),
+    })
     const sweep = createSweep({ ...deps, blobs, uploads })
 
     async function push(repository = 'app'): Promise<void> {
@@ -308,6 +316,46 @@ describe('the collector', () => {
       expect(content.objects.size).toBe(0)
     },
   )
+
+  test.each([
+    ['takes more of the time the longer it lasts', false, [38, 18, 6]],
+    ['that somebody waits for does not', true, [6, 6, 6]],
+  ])('a cycle beside clients %s', async (_, immediately, expected) => {
+    let elapsed = 0
+    const rests: number[] = []
+    const traffic = createTraffic()
+    const clock: PaceClock = {
+      elapsed: () => elapsed,
+      async sleep(ms) {
+        const isAfterFile = ms > 2
+        if (isAfterFile) rests.push(ms)
+        elapsed += isAfterFile ? 31 * 60_000 : ms
+        traffic.arrivals++
+      },
+    }
+    const registry = open(
+      ({ storage }) => {
+        const remove = storage.delete
+        storage.delete = async (key) => {
+          elapsed += 2
+          traffic.arrivals++
+          return await remove(key)
+        }
+      },
+      { workers: 1 },
+      traffic,
+      clock,
+    )
+    traffic.arrivals++
+    for (let index = 0; index < 3; index++) {
+      const stray = digestOf(new TextEncoder().encode(`stray ${index}`))
+      const key = stray.replace(':', '/')
+      content.objects.set(key, { bytes: new Uint8Array(5), modified: new Date(time) })
+      await metadata.collection.claim({ key, digest: stray, size: 5 }, time)
+    }
+    await registry.collector.cycle({ immediately, untagged: false })
+    expect(rests).toEqual(expected)
+  })
 
   test('untagged manifests are kept where the terms say so, unless a cycle is told otherwise', async () => {
     const registry = open(() => {}, { untagged: 'keep' })

@@ -15,7 +15,7 @@ import type { Storage } from '../storage/storage.ts'
 import type { Blobs } from './blobs.ts'
 import { createTotals, type Totals } from './collect-totals.ts'
 import type { Manifests } from './manifests.ts'
-import { createPace, createTraffic, GENTLE, HURRIED, type Pace, type Traffic } from './pace.ts'
+import { createPaces, createTraffic, GROWING, HURRIED, type Pace, type PaceClock, type Traffic } from './pace.ts'
 
 /** How long things wait for the collector. Milliseconds. */
 export interface CollectionTerms {
@@ -84,7 +84,7 @@ const NO_HURRY: CollectionMode = { immediately: false, untagged: false }
  * Online garbage collection. Each candidate is decided in one short transaction of the database, where pushes and mounts
  * meet it; nothing else is held meanwhile. Blobs go in three steps: a mark that makes them invisible, the unlinking, the
  * removal of the row; a crash between any two leaves a mark that the next cycle finds. Marks are synced once for all that are
- * unlinked together. Between two turns, clients have the disk and the database for themselves (see `createPace`).
+ * unlinked together. Between two turns, clients have the disk and the database for themselves (see `createPaces`).
  */
 export function createCollector(deps: {
   metadata: Metadata
@@ -99,12 +99,12 @@ export function createCollector(deps: {
   isHeld?: () => boolean
   /** Clients that are served meanwhile, who must not notice. */
   traffic?: Traffic
+  clock?: PaceClock
 }): Collector {
   const { metadata, storage, blobs, manifests, terms, now, isStopping = () => false, isHeld = () => false } = deps
-  const { traffic = createTraffic() } = deps
+  const { traffic = createTraffic(), clock } = deps
   const { collection } = metadata
-  const gently = createPace(traffic, GENTLE)
-  const hurriedly = createPace(traffic, HURRIED)
+  const paceOf = createPaces(traffic, clock)
 
   function plan({ immediately, untagged }: CollectionMode): RehearsalPlan {
     const { delay, untagged: age, window } = terms()
@@ -207,7 +207,7 @@ export function createCollector(deps: {
 
     async cycle(mode = NO_HURRY, given = {}) {
       const { totals, events } = createTotals(given)
-      const cycle: Cycle = { events, pace: mode.immediately ? hurriedly : gently }
+      const cycle: Cycle = { events, pace: paceOf(mode.immediately ? HURRIED : GROWING) }
       // Of a cycle that a crash ended.
       await unlinkAll(cycle)
       const { trashBefore, manifests: untagged, links } = plan(mode)
@@ -257,13 +257,13 @@ export function createCollector(deps: {
       if (kind !== 'taken') return kind === 'busy' ? 'held' : 'unknown'
       const due: Due = { now: now(), before: -1, causes: ['deleted'] }
       for (const link of found.links) await blobs.collecting(link.digest, () => collection.takeLink(link, due))
-      await unlinkAll({ events, pace: hurriedly })
+      await unlinkAll({ events, pace: paceOf(HURRIED) })
       return 'purged'
     },
 
     async relieve(isShort, given = {}) {
       const { events } = createTotals(given)
-      const cycle: Cycle = { events, pace: hurriedly }
+      const cycle: Cycle = { events, pace: paceOf(HURRIED) }
       let purged = 0
       while (!isStopping() && !isHeld() && (await isShort())) {
         const found = await collection.trash(Number.MAX_SAFE_INTEGER, now(), RELIEF)

@@ -1,5 +1,15 @@
 import { beforeEach, describe, expect, test } from 'bun:test'
-import { createPace, createTraffic, type Effort, GENTLE, HURRIED, type Traffic } from './pace.ts'
+import {
+  createPaces,
+  createTraffic,
+  type Effort,
+  GENTLE,
+  type Gear,
+  GROWING,
+  HURRIED,
+  type Pace,
+  type Traffic,
+} from './pace.ts'
 
 describe('work beside clients', () => {
   let time: number
@@ -20,8 +30,12 @@ describe('work beside clients', () => {
   })
 
   /** Turns that take so many milliseconds. */
-  async function turns(effort: Effort, took: readonly number[], meanwhile: () => void = () => {}): Promise<number[]> {
-    const pace = createPace(traffic, effort, clock)
+  async function turns(
+    effort: Effort | readonly Gear[],
+    took: readonly number[],
+    meanwhile: () => void = () => {},
+  ): Promise<number[]> {
+    const pace = createPaces(traffic, clock)(effort)
     for (const ms of took) {
       const done = await pace.turn(async () => {
         time += ms
@@ -68,7 +82,7 @@ describe('work beside clients', () => {
   })
 
   test('a client that was served since the last turn is known of', async () => {
-    const pace = createPace(traffic, GENTLE, clock)
+    const pace = createPaces(traffic, clock)(GENTLE)
     serving()
     time += 60_000
     await pace.turn(async () => {
@@ -78,7 +92,7 @@ describe('work beside clients', () => {
   })
 
   test('it is quiet a second after the last request, and never while one is pending', () => {
-    const pace = createPace(traffic, GENTLE, clock)
+    const pace = createPaces(traffic, clock)(GENTLE)
     const heard: boolean[] = [pace.isQuiet()]
     const later = (ms: number) => () => {
       time += ms
@@ -93,8 +107,69 @@ describe('work beside clients', () => {
     expect(heard).toEqual([true, false, false, true, false, true, false])
   })
 
+  test('a work that lasts takes more of the time, and its next one begins gently again', async () => {
+    const paceOf = createPaces(traffic, clock)
+    const after = async (pace: Pace, ms: number, begunAt: number) => {
+      time = begunAt + ms
+      serving()
+      rests.length = 0
+      await pace.turn(async () => {
+        time += 4
+      })
+      return rests[0]
+    }
+    const begunAt = time
+    const first = paceOf(GROWING)
+    const minute = 60_000
+    const found: [number, number | undefined][] = []
+    for (const at of [0, 9 * minute, 10 * minute, 59 * minute, 60 * minute, 24 * 60 * minute]) {
+      found.push([at / minute, await after(first, at, begunAt)])
+    }
+    expect(found).toEqual([
+      [0, 76],
+      [9, 76],
+      [10, 36],
+      [59, 36],
+      [60, 12],
+      [24 * 60, 12],
+    ])
+    expect(await after(paceOf(GROWING), 0, time)).toBe(76)
+  })
+
+  describe('where garbage is made faster than a gentle cycle takes it', () => {
+    /** Minutes of each of the cycles of four hours: a turn takes 4 pieces and 10 ms, and 30 are made each second. */
+    async function cycles(effort: Effort | readonly Gear[]): Promise<number[]> {
+      const paceOf = createPaces(traffic, clock)
+      const begunAt = time
+      const minutes: number[] = []
+      for (let madeAt = time - 60_000; time - begunAt < 4 * 3_600_000; ) {
+        const now = time
+        const pace = paceOf(effort)
+        // A cycle takes what was due when it began.
+        for (let left = Math.floor(((now - madeAt) * 30) / 1000); left > 0; left -= 4) {
+          await pace.turn(async () => {
+            serving()
+            time += 10
+          })
+          rests.length = 0
+        }
+        madeAt = now
+        minutes.push(Math.round((time - now) / 60_000))
+      }
+      return minutes
+    }
+
+    test('each cycle would be longer than the one before', async () => {
+      expect(await cycles(GENTLE)).toEqual([2, 2, 3, 5, 8, 11, 17, 26, 38, 58, 87])
+    })
+
+    test('each is as long as it needs to be to take what comes', async () => {
+      expect(await cycles(GROWING)).toEqual([2, 2, 3, 5, 8, 11, 13, 15, 16, 17, 18, 18, 19, 19, 19, 19, 20, 20])
+    })
+  })
+
   test('a turn that fails is followed by its rest, too', async () => {
-    const pace = createPace(traffic, HURRIED, clock)
+    const pace = createPaces(traffic, clock)(HURRIED)
     const failing = pace.turn(async () => {
       serving()
       time += 10

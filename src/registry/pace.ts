@@ -23,6 +23,22 @@ export const GENTLE: Effort = { share: 0.05, longestRest: 250 }
 /** Somebody waits for it, or the disk is filling up: 25 % of the time, and at least 20 turns a second. */
 export const HURRIED: Effort = { share: 0.25, longestRest: 50 }
 
+/** What a work may take once it has gone on for so many milliseconds. */
+export interface Gear {
+  after: number
+  effort: Effort
+}
+
+/**
+ * Gently, at first. Garbage that is made faster than that is taken makes each cycle longer than the one before: one that lasts takes
+ * more of the time, so that what waits stays bounded while clients never pause.
+ */
+export const GROWING: readonly Gear[] = [
+  { after: 0, effort: GENTLE },
+  { after: 10 * 60_000, effort: { share: 0.1, longestRest: 125 } },
+  { after: 60 * 60_000, effort: HURRIED },
+]
+
 /** Milliseconds without a request after which nobody is being served. A push makes its next request sooner than that. */
 const QUIET = 1000
 /** Milliseconds of a rest at least: what waits has its turn, and a clock that stood still does not make a turn free. */
@@ -38,8 +54,10 @@ export interface Pace {
 /**
  * Work that clients must not notice is done in short turns. How long one takes says how busy disk and database are: it waits
  * there behind the clients, and so the rests grow with the load. While nobody is served there are none.
+ *
+ * Each call begins a work: with one effort, or with gears, the least `after` first, by the time since then.
  */
-export function createPace(traffic: Traffic, effort: Effort, clock: PaceClock = CLOCK): Pace {
+export function createPaces(traffic: Traffic, clock: PaceClock = CLOCK): (effort: Effort | readonly Gear[]) => Pace {
   let seen = traffic.arrivals
   let servedAt = Number.NEGATIVE_INFINITY
 
@@ -51,20 +69,28 @@ export function createPace(traffic: Traffic, effort: Effort, clock: PaceClock = 
     return now - servedAt < QUIET
   }
 
-  return {
-    isQuiet: () => !isServing(clock.elapsed()),
-    async turn(work) {
-      const begun = clock.elapsed()
-      try {
-        return await work()
-      } finally {
-        const ended = clock.elapsed()
-        if (isServing(ended)) {
-          const rest = (ended - begun) * (1 / effort.share - 1)
-          await clock.sleep(Math.min(Math.max(rest, SHORTEST_REST), effort.longestRest))
+  return (effort) => {
+    const begunAt = clock.elapsed()
+    const effortAt = (now: number): Effort => {
+      if ('share' in effort) return effort
+      return effort.findLast(({ after }) => now - begunAt >= after)?.effort ?? GENTLE
+    }
+    return {
+      isQuiet: () => !isServing(clock.elapsed()),
+      async turn(work) {
+        const begun = clock.elapsed()
+        try {
+          return await work()
+        } finally {
+          const ended = clock.elapsed()
+          if (isServing(ended)) {
+            const { share, longestRest } = effortAt(ended)
+            const rest = (ended - begun) * (1 / share - 1)
+            await clock.sleep(Math.min(Math.max(rest, SHORTEST_REST), longestRest))
+          }
         }
-      }
-    },
+      },
+    }
   }
 }
 
