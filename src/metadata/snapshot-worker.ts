@@ -1,3 +1,4 @@
+import { giveWay } from '../threads/give-way.ts'
 import { checkDatabaseFile, writeSnapshotFile } from './snapshot-file.ts'
 import { type Fault, toFault } from './sqlite-calls.ts'
 import { metadataError } from './sqlite-connection.ts'
@@ -12,6 +13,8 @@ export interface SnapshotRequest {
 }
 
 export type SnapshotAnswer = { ok: true } | { ok: false; error: Fault }
+
+giveWay()
 
 self.onmessage = ({ data }: MessageEvent<SnapshotRequest>) => {
   self.postMessage(answer(data))

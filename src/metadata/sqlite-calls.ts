@@ -43,3 +43,14 @@ export function toFault({ fault, message, cause, denial }: MetadataError): Fault
 export function fromFault({ fault, message, cause, denial }: Fault): MetadataError {
   return new MetadataError(fault, message, cause === '' ? undefined : new Error(cause), denial)
 }
+
+/** Runs what a call names. */
+export function invoke(
+  target: Nouns,
+  { noun, method, args }: Pick<Call, 'noun' | 'method' | 'args'>,
+): Promise<unknown> {
+  const methods = target[noun] as unknown as Record<string, (...args: unknown[]) => Promise<unknown>>
+  const body = Object.hasOwn(methods, method) ? methods[method] : undefined
+  if (body === undefined) throw new Error(`there is no ${noun}.${method}`)
+  return body(...args)
+}

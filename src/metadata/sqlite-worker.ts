@@ -1,5 +1,5 @@
 import { type Nouns, nouns } from './nouns.ts'
-import { type Call, type FromWorker, type Result, type ToWorker, toFault } from './sqlite-calls.ts'
+import { type Call, type FromWorker, invoke, type Result, type ToWorker, toFault } from './sqlite-calls.ts'
 import { CACHE_KIB, metadataError } from './sqlite-connection.ts'
 import { openReader, type Reader } from './sqlite-reader.ts'
 import { type Outcome, openWriter, type Writer } from './sqlite-writer.ts'
@@ -56,13 +56,6 @@ async function runRead(read: Nouns, call: Call): Promise<Result> {
   } catch (error) {
     return { id: call.id, ok: false, error: toFault(metadataError('the database could not be read', error)) }
   }
-}
-
-function invoke(target: Nouns, { noun, method, args }: Call): Promise<unknown> {
-  const methods = target[noun] as unknown as Record<string, (...args: unknown[]) => Promise<unknown>>
-  const body = Object.hasOwn(methods, method) ? methods[method] : undefined
-  if (body === undefined) throw new Error(`there is no ${noun}.${method}`)
-  return body(...args)
 }
 
 function result({ id }: Call, outcome: Outcome | undefined): Result {

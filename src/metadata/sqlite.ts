@@ -2,6 +2,7 @@ import { resolve } from 'node:path'
 import type { Audit, Metadata, Page } from './metadata.ts'
 import { nouns } from './nouns.ts'
 import { type ClientOptions, startClient } from './sqlite-client.ts'
+import { createLooks } from './sqlite-looks.ts'
 import { openReader } from './sqlite-reader.ts'
 
 /** Rows that a list may have on the thread that answers requests; a longer one is read by the worker. */
@@ -9,7 +10,8 @@ const SHORT_PAGE = 1000
 
 /**
  * Metadata in one SQLite file, made when there is none. The caller owns the file: nobody else may write to it (see
- * `owner-lock.ts`). Short reads run here, on a connection that only reads; all else runs in one worker.
+ * `owner-lock.ts`). Short reads run here, on a connection that only reads; all else runs in one worker, but for looks at all that
+ * there is, which have a thread to themselves (`sqlite-looks.ts`).
  * `now` is milliseconds since the epoch.
  * @throws MetadataError when the file cannot be opened, or was made by a newer program.
  */
@@ -23,6 +25,7 @@ export async function openSqlite({
   const { method } = client
   const reader = await openReaderOrClose()
   const { hot } = reader
+  const looks = createLooks(file, options.damage?.report)
   const here = nouns(reader.database)
 
   async function openReaderOrClose() {
@@ -179,7 +182,7 @@ export async function openSqlite({
       count: method('relaxed', 'quotas', 'count'),
       isBehind: here.quotas.isBehind,
       over: here.quotas.over,
-      recount: method('read', 'quotas', 'recount'),
+      recount: looks.method('quotas', 'recount'),
       restart: method('durable', 'quotas', 'restart'),
     },
     users: {
@@ -262,6 +265,7 @@ export async function openSqlite({
     async close() {
       // The connection that writes is the last to go: it empties and removes the write-ahead log.
       reader.close()
+      await looks.close()
       await client.close()
     },
   }

@@ -1,6 +1,7 @@
 /** Files that run as Workers, below `src`, without their ending: entry points of their own wherever the program is put together. */
 export const WORKER_PROGRAMS = [
   'auth/password-worker',
+  'metadata/look-worker',
   'metadata/snapshot-worker',
   'metadata/sqlite-worker',
   'storage/write-worker',
