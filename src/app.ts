@@ -190,6 +190,7 @@ export async function createApp(
     owned.closers.push(() => upkeep.stop())
     const repositories = createRepositories({
       ...{ metadata, manifests, blobs, uploads, pulls, immutable, events, onFreed, now, newId },
+      onRenamed: () => void quotas.tend(),
     })
     const retaining = openRetention({
       ...{ metadata, storage, manifests, immutable, events, onFreed, log, now, newId },

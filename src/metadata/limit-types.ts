@@ -72,15 +72,20 @@ export interface Quotas {
   /** Those of the configuration are these from now on. */
   configure(quotas: readonly { prefix: string; limits: QuotaLimits }[], now: number): Promise<void>
   /**
-   * Counts a portion of what was there before a quota, or forgets a portion of what one had counted. Resolves to whether
-   * there is more to do. Of manifests, that are at most `most` (100 unless told). Relaxed.
+   * Counts a portion of what was there before a quota, or forgets a portion of what one had counted, or of a repository that has another
+   * name by now. Resolves to whether there is more to do. Of manifests, that are at most `most` (100 unless told). Relaxed.
    */
   count(most?: number): Promise<boolean>
   /** Whether `count` has anything to do. */
   isBehind(): Promise<boolean>
+  /** Renames that wait for their next portion are given up: a program that begins has none under way. */
+  giveUpRenames(): Promise<void>
   /** Quotas that are over a repository, and whether what they count has the blob. */
   over(repository: string, digest: Digest | undefined): Promise<(QuotaRow & { hasBlob: boolean })[]>
-  /** What was counted, and what the tables hold, at one moment. Undefined when there is no such quota. */
+  /**
+   * What was counted, and what the tables hold, at one moment. Undefined when there is no such quota, or it counts a repository that is
+   * about to get another name, or has got one. It is one long look, which holds nobody up.
+   */
   recount(id: number): Promise<{ stored: Amounts; counted: Amounts } | undefined>
   /** Counts anew. Whether there was one. */
   restart(id: number, now: number): Promise<boolean>

@@ -84,8 +84,17 @@ export interface Repositories {
    * Gives the repository another name: manifests, tags, links, trash, history and pulls follow; uploads under way go on under the
    * old name. Changes nothing where that name is taken: by a repository (`exists`), one that was deleted and lies in the
    * trash (`in-trash`), or blobs that wait for a manifest or the collector (`in-use`).
+   *
+   * Where quotas are over the new name that were not over the old one, they count the repository first, in portions of `most`
+   * manifests (100 unless told), and have the room from then on: as long as that goes on, the answer is `counting`, and the same call
+   * goes on. What quotas of the old name alone counted is taken back by `Quotas.count`. One that is refused leaves no more than
+   * that. @throws MetadataError `denied` where a quota has no room, or a tag is protected
    */
-  rename(from: string, to: string, change: RepositoryChange): Promise<Renamed>
+  rename(
+    from: string,
+    to: string,
+    change: RepositoryChange & { most?: number | undefined },
+  ): Promise<Renamed | 'counting'>
 }
 
 /**

@@ -1,20 +1,19 @@
-import type { Digest } from '../oci/digest.ts'
 import type { Handle } from './database.ts'
-import { need } from './quota-counts.ts'
-import { COUNTED, change, type Over, quotasOver } from './quota-over.ts'
+import { COMING, COUNTED, GOING, overMore, quotasOver, wayOf } from './quota-over.ts'
+import { countDown, countUp } from './quota-walk.ts'
 
-/** Names of repositories that one portion takes over, and repositories, manifests, tags that it counts. */
+/** Names of repositories that one portion takes over, and repositories and manifests that it counts. */
 const NAMES = 500
 const REPOSITORIES = 20
 const MANIFESTS = 100
-const TAGS = 2000
 /** Rows that it forgets. */
 const FORGOTTEN = 2000
 
 /**
  * One portion of the work that a new quota means for what was there before, or an old one for what it has counted. First every
  * repository below the prefix gets its row, then each is counted under its lock; changes meanwhile are counted by those who
- * make them where this has been, and by this where it comes later. Resolves to whether there is more to do.
+ * make them where this has been, and by this where it comes later. Then what repositories leave behind that have another name
+ * by now. Resolves to whether there is more to do.
  */
 export async function countPortion(trx: Handle, most = MANIFESTS): Promise<boolean> {
   const quota = await trx
@@ -24,7 +23,7 @@ export async function countPortion(trx: Handle, most = MANIFESTS): Promise<boole
     .orderBy('id')
     .limit(1)
     .executeTakeFirst()
-  if (quota === undefined) return false
+  if (quota === undefined) return await goOn(trx, most)
   if (quota.state === 'removed') await forget(trx, quota.id)
   else if (quota.taken_to !== null) await takeOver(trx, quota.id, quota.prefix, quota.taken_to)
   else await countRepositories(trx, quota.id, most)
@@ -55,13 +54,7 @@ async function takeOver(trx: Handle, quotaId: number, prefix: string, after: str
     .limit(NAMES)
     .execute()
   const rows = found.map(({ id }) => ({ repository_id: id, quota_id: quotaId, step: COUNTED.manifests, cursor: '' }))
-  if (rows.length > 0) {
-    await trx
-      .insertInto('quota_repositories')
-      .values(rows)
-      .onConflict((conflict) => conflict.columns(['repository_id', 'quota_id']).doNothing())
-      .execute()
-  }
+  await overMore(trx, rows)
   const last = rows.length < NAMES ? null : (found.at(-1)?.name ?? null)
   await trx.updateTable('quotas').set({ taken_to: last }).where('id', '=', quotaId).execute()
 }
@@ -71,6 +64,7 @@ async function countRepositories(trx: Handle, quotaId: number, most: number): Pr
     .selectFrom('quota_repositories')
     .select('repository_id')
     .where('quota_id', '=', quotaId)
+    .where('step', '>=', COUNTED.manifests)
     .where('step', '<', COUNTED.all)
     .limit(REPOSITORIES)
     .execute()
@@ -85,80 +79,85 @@ async function countRepositories(trx: Handle, quotaId: number, most: number): Pr
   }
   let left = most
   for (const { repository_id: repositoryId } of waiting) {
-    // Whoever has it may wait for the quota, which this holds from the first repository on.
-    const locked = await trx
-      .selectFrom('repositories')
-      .select('listed')
-      .where('id', '=', repositoryId)
-      .forUpdate()
-      .skipLocked()
-      .executeTakeFirst()
-    if (locked === undefined) continue
+    if (!(await lockNow(trx, repositoryId))) continue
     const over = (await quotasOver(trx, repositoryId)).find((each) => each.quota_id === quotaId)
     if (over === undefined || over.step === COUNTED.all) continue
-    left -= await countOne(trx, repositoryId, over, locked.listed, left)
+    left -= (await countUp(trx, repositoryId, over, left)).manifests
     if (left <= 0) return
   }
 }
 
-/** Counts `most` manifests at most. Resolves to how many it counted. */
-async function countOne(trx: Handle, repositoryId: number, over: Over, listed: number, most: number): Promise<number> {
-  const advance = async (step: number, cursor: string) => {
-    await trx
-      .updateTable('quota_repositories')
-      .set({ step, cursor })
-      .where('quota_id', '=', over.quota_id)
-      .where('repository_id', '=', repositoryId)
-      .execute()
-  }
-  if (over.step === COUNTED.manifests) {
-    const manifests = await trx
-      .selectFrom('manifests')
-      .select(['id', 'digest', 'size'])
-      .where('repository_id', '=', repositoryId)
-      .where('digest', '>', over.cursor as Digest)
-      .orderBy('digest')
-      .limit(most)
-      .execute()
-    const bytes = manifests.reduce((sum, { size }) => sum + size, 0)
-    const needed = await need(
-      trx,
-      over,
-      await timesNeeded(
-        trx,
-        manifests.map(({ id }) => id),
-      ),
-    )
-    await change(trx, over, { ...needed, bytes: needed.bytes + bytes }, false)
-    if (manifests.length < most) await advance(COUNTED.tags, '')
-    else await advance(COUNTED.manifests, manifests.at(-1)?.digest ?? '')
-    return manifests.length + 1
-  }
-  const tags = await trx
-    .selectFrom('tags')
-    .select('name')
-    .where('repository_id', '=', repositoryId)
-    .where('name', '>', over.cursor)
-    .orderBy('name')
-    .limit(TAGS)
-    .execute()
-  const isLast = tags.length < TAGS
-  await change(trx, over, { tags: tags.length, repositories: isLast ? listed : 0 }, false)
-  if (isLast) await advance(COUNTED.all, '')
-  else await advance(COUNTED.tags, tags.at(-1)?.name ?? '')
-  return Math.ceil(tags.length / REPOSITORIES) + 1
+/** Whoever has it may wait for a quota that this holds. */
+async function lockNow(trx: Handle, repositoryId: number): Promise<boolean> {
+  const row = await trx
+    .selectFrom('repositories')
+    .select('id')
+    .where('id', '=', repositoryId)
+    .forUpdate()
+    .skipLocked()
+    .executeTakeFirst()
+  return row !== undefined
 }
 
-async function timesNeeded(trx: Handle, manifestIds: readonly number[]): Promise<[Digest, number][]> {
-  if (manifestIds.length === 0) return []
-  const rows = await trx
-    .selectFrom('manifest_blobs')
-    .select(({ fn }) => ['digest', fn.countAll<number>().as('times')])
-    .where('manifest_id', 'in', manifestIds)
-    .groupBy('digest')
-    .orderBy('digest')
+/** Quotas that still count a repository whose name they are not over any more. */
+function left(read: Handle) {
+  return read
+    .selectFrom('quotas')
+    .innerJoin('quota_repositories', 'quota_repositories.quota_id', 'quotas.id')
+    .select(['quota_id', 'repository_id'])
+    .where('state', '=', 'exact')
+    .where('step', '>=', GOING + COUNTED.nothing)
+    .where('step', '<', 0)
+}
+
+/** Whether a portion would have anything to do. */
+export async function isBehind(read: Handle): Promise<boolean> {
+  const unsettled = await read.selectFrom('quotas').select('id').where('state', '!=', 'exact').limit(1).execute()
+  return unsettled.length > 0 || (await left(read).limit(1).execute()).length > 0
+}
+
+async function goOn(trx: Handle, most: number): Promise<boolean> {
+  const waiting = await left(trx).limit(REPOSITORIES).execute()
+  let budget = most
+  for (const { quota_id, repository_id } of waiting) {
+    if (budget <= 0) break
+    if (await lockNow(trx, repository_id)) budget -= await takeBack(trx, repository_id, budget, quota_id)
+  }
+  return waiting.length > 0
+}
+
+/**
+ * Takes back what quotas (or one) count of a repository that they are not over any more, which the caller holds. Resolves to how many
+ * manifests that came to.
+ */
+export async function takeBack(trx: Handle, repositoryId: number, most: number, quotaId?: number): Promise<number> {
+  let taken = 0
+  while (taken < most) {
+    const over = (await quotasOver(trx, repositoryId)).find(
+      ({ quota_id, step }) => wayOf(step) === GOING && (quotaId === undefined || quota_id === quotaId),
+    )
+    if (over === undefined) break
+    taken += await countDown(trx, repositoryId, over, most - taken)
+  }
+  return taken
+}
+
+/**
+ * Renames that did not come to their end leave quotas that count repositories in advance: of one that the caller holds, or of all.
+ * From now on that is taken back.
+ */
+export async function giveUp(trx: Handle, repositoryId?: number): Promise<void> {
+  await trx
+    .updateTable('quota_repositories')
+    .set(({ eb, ref }) => ({ step: eb(ref('step'), '+', GOING - COMING) }))
+    .where('step', '<', GOING + COUNTED.nothing)
+    // An index leads to either.
+    .where(({ eb, selectFrom }) =>
+      repositoryId === undefined
+        ? eb('quota_id', 'in', selectFrom('quotas').select('quotas.id'))
+        : eb('repository_id', '=', repositoryId),
+    )
     .execute()
-  return rows.map(({ digest, times }) => [digest, Number(times)])
 }
 
 /** A quota that was removed goes when nothing speaks of it any more. */

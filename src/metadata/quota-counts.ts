@@ -1,7 +1,18 @@
 import type { Expression, ExpressionBuilder, SqlBool } from 'kysely'
 import type { Digest } from '../oci/digest.ts'
 import { type Handle, inChunks, type Tables } from './database.ts'
-import { COUNTED, change, check, isCounted, type Over, prefixesOf, quotasOver } from './quota-over.ts'
+import {
+  COUNTED,
+  change,
+  check,
+  isCounted,
+  type Over,
+  overMore,
+  prefixesOf,
+  quotasOver,
+  stepOf,
+  wayOf,
+} from './quota-over.ts'
 
 /**
  * What quotas count, kept by every transaction that changes it. The caller holds the lock of the repository. `bound`: the
@@ -21,15 +32,16 @@ export async function countRepository(trx: Handle, repositoryId: number, name: s
     .where('prefix', 'in', prefixesOf(name))
     .where('state', '!=', 'removed')
     .execute()
-  if (quotas.length === 0) return
-  const rows = quotas.map(({ id }) => ({ repository_id: repositoryId, quota_id: id, step: COUNTED.all, cursor: '' }))
-  await trx.insertInto('quota_repositories').values(rows).execute()
+  await overMore(
+    trx,
+    quotas.map(({ id }) => ({ repository_id: repositoryId, quota_id: id, step: COUNTED.all, cursor: '' })),
+  )
 }
 
 /** The repository has a manifest from now on, or has none any more. */
 export async function countListed(trx: Handle, repositoryId: number, by: 1 | -1, bound: boolean): Promise<void> {
   for (const over of await quotasOver(trx, repositoryId)) {
-    if (over.step === COUNTED.all) await change(trx, over, { repositories: by }, bound)
+    if (stepOf(over) === COUNTED.all) await change(trx, over, { repositories: by }, bound)
   }
 }
 
@@ -53,6 +65,7 @@ export async function countArrival(trx: Handle, repositoryId: number, digest: Di
   if (quotas.length === 0) return
   const blob = await trx.selectFrom('blobs').select('size').where('digest', '=', digest).executeTakeFirstOrThrow()
   for (const over of quotas) {
+    if (wayOf(over.step) !== 0) continue
     const added = await trx
       .insertInto('quota_blobs')
       .values({ quota_id: over.quota_id, digest, size: blob.size, needed: 0 })
@@ -81,7 +94,7 @@ export async function countDeparture(trx: Handle, repositoryId: number, digest: 
   }
 }
 
-/** Of a blob that a quota counts: no repository below it has it. */
+/** Of a blob that a quota counts: no repository below it has it (those that come or go aside). */
 export function linkedNowhere(
   { not, exists, selectFrom }: ExpressionBuilder<Tables, 'quota_blobs'>,
   quotaId: number,
@@ -92,7 +105,8 @@ export function linkedNowhere(
         .innerJoin('quota_repositories', 'quota_repositories.repository_id', 'repository_blobs.repository_id')
         .select('repository_blobs.digest')
         .whereRef('repository_blobs.digest', '=', 'quota_blobs.digest')
-        .where('quota_repositories.quota_id', '=', quotaId),
+        .where('quota_repositories.quota_id', '=', quotaId)
+        .where('quota_repositories.step', '>=', 0),
     ),
   )
 }

@@ -1,100 +1,121 @@
-import { sql } from 'kysely'
-import type { Digest } from '../oci/digest.ts'
 import type { Handle } from './database.ts'
-import { linkedNowhere, need, needNoMore } from './quota-counts.ts'
-import { COUNTED, change, isCounted, type Over, prefixesOf, quotasOver } from './quota-over.ts'
+import { MetadataError, type QuotaDenial } from './metadata.ts'
+import { takeBack } from './quota-building.ts'
+import {
+  COMING,
+  COUNTED,
+  GOING,
+  type Over,
+  overMore,
+  placeOf,
+  prefixesOf,
+  quotasOver,
+  stepOf,
+  wayOf,
+} from './quota-over.ts'
+import { countUp } from './quota-walk.ts'
 
 /**
- * A repository gets another name: quotas that are over the old one alone count it no more, and those over the new one alone
- * from now on, wholly. The caller holds its lock. @throws MetadataError `denied` where one of these has no room for it
+ * A repository is to get another name. Quotas that are over the new one alone count it in advance, in portions of `most` manifests
+ * between which anything may change there, so that the room is theirs before the name is; quotas over the old one alone count it
+ * until that is taken back (`countPortion`). The name itself changes in one moment, which is when this resolves to true: there
+ * is as much room as it needs. The caller holds the repository.
+ * @throws MetadataError `denied` where a quota has no room for it
  */
-export async function countRename(trx: Handle, repositoryId: number, to: string): Promise<void> {
+export async function countRename(trx: Handle, repositoryId: number, to: string, most: number): Promise<boolean> {
   // As for a repository that is made: whoever makes a quota meanwhile sees the new name, or is seen here.
   await trx.selectFrom('quota_list').select('id').where('id', '=', 1).forShare().execute()
-  const prefixes = prefixesOf(to)
-  const before = await quotasOver(trx, repositoryId)
-  const kept = new Set(before.flatMap((over) => (prefixes.includes(over.prefix) ? [over.quota_id] : [])))
-  for (const over of before) if (!kept.has(over.quota_id)) await leave(trx, repositoryId, over)
   const wanted = await trx
     .selectFrom('quotas')
     .select('id')
-    .where('prefix', 'in', prefixes)
+    .where('prefix', 'in', prefixesOf(to))
     .where('state', '!=', 'removed')
     .execute()
-  const joined = wanted.map(({ id }) => id).filter((id) => !kept.has(id))
-  if (joined.length === 0) return
-  const rows = joined.map((id) => ({ repository_id: repositoryId, quota_id: id, step: COUNTED.all, cursor: '' }))
-  await trx.insertInto('quota_repositories').values(rows).execute()
-  const held = await contentsOf(trx, repositoryId, () => true)
-  for (const over of await quotasOver(trx, repositoryId)) {
-    if (!joined.includes(over.quota_id)) continue
-    const needed = await need(trx, over, held.blobs)
-    const { tags, repositories } = held
-    await change(trx, over, { ...needed, bytes: needed.bytes + held.bytes, tags, repositories }, true)
+  const wantedIds = new Set(wanted.map(({ id }) => id))
+  await join(trx, repositoryId, [...wantedIds])
+  let left = most
+  for (;;) {
+    const quotas = await quotasOver(trx, repositoryId)
+    const coming = quotas.filter(({ quota_id, step }) => wantedIds.has(quota_id) && wayOf(step) === COMING)
+    for (const over of coming) refuse(over)
+    const unfinished = coming.find((over) => stepOf(over) !== COUNTED.all)
+    if (unfinished === undefined) {
+      for (const over of coming) await turn(trx, repositoryId, over, 0)
+      for (const over of quotas) {
+        // One that comes is of another rename, which does not find the old name any more.
+        if (!wantedIds.has(over.quota_id) && wayOf(over.step) !== GOING) await turn(trx, repositoryId, over, GOING)
+      }
+      await takeBack(trx, repositoryId, left)
+      return true
+    }
+    if (left <= 0) return false
+    left -= await bring(trx, repositoryId, unfinished, left)
   }
 }
 
-async function leave(trx: Handle, repositoryId: number, over: Over): Promise<void> {
-  const { quota_id } = over
-  const held = await contentsOf(trx, repositoryId, (kind, place) => isCounted(over, kind, place))
-  const freed = await needNoMore(trx, over, held.blobs)
-  await trx
-    .deleteFrom('quota_repositories')
-    .where('quota_id', '=', quota_id)
-    .where('repository_id', '=', repositoryId)
-    .execute()
-  const gone = await trx
-    .deleteFrom('quota_blobs')
-    .where('quota_id', '=', quota_id)
-    .where('needed', '=', 0)
-    .where('digest', 'in', (from) =>
-      from.selectFrom('repository_blobs').select('digest').where('repository_id', '=', repositoryId),
-    )
-    .where((expression) => linkedNowhere(expression, quota_id))
-    .returning('size')
-    .execute()
-  const waiting = gone.reduce((sum, { size }) => sum + size, 0)
-  const repositories = over.step === COUNTED.all ? held.repositories : 0
-  const by = { bytes: -freed - held.bytes, waiting: -waiting, tags: -held.tags, repositories: -repositories }
-  await change(trx, over, by, false)
+/** Rows for quotas that know nothing of the repository; what they still count of it, after another rename, need not be counted again. */
+async function join(trx: Handle, repositoryId: number, quotaIds: readonly number[]): Promise<void> {
+  const known = await quotasOver(trx, repositoryId)
+  const fresh = quotaIds.filter((id) => known.every(({ quota_id }) => quota_id !== id))
+  const step = COMING + COUNTED.manifests
+  await overMore(
+    trx,
+    fresh.map((id) => ({ repository_id: repositoryId, quota_id: id, step, cursor: '' })),
+  )
+  for (const over of known) {
+    if (!quotaIds.includes(over.quota_id) || wayOf(over.step) !== GOING) continue
+    const isNone = stepOf(over) === COUNTED.nothing
+    await turn(trx, repositoryId, isNone ? { ...over, step: GOING + COUNTED.manifests, cursor: '' } : over, COMING)
+  }
 }
 
-/** What of the repository is counted: bytes of its manifests, and how many of them need each blob. */
-async function contentsOf(
-  trx: Handle,
-  repositoryId: number,
-  isIn: (kind: 'manifests' | 'tags', place: string) => boolean,
-): Promise<{ bytes: number; blobs: [Digest, number][]; tags: number; repositories: number }> {
-  const manifests = await trx
-    .selectFrom('manifests')
-    .select(['digest', 'size'])
+/** What is counted stays as it is; from now on it goes another way (COMING, GOING), or belongs there (0). */
+async function turn(trx: Handle, repositoryId: number, over: Over, way: number): Promise<void> {
+  await trx
+    .updateTable('quota_repositories')
+    .set({ step: stepOf(over) + way, cursor: placeOf(over) })
     .where('repository_id', '=', repositoryId)
+    .where('quota_id', '=', over.quota_id)
     .execute()
-  const counted = manifests.filter(({ digest }) => isIn('manifests', digest))
-  const last =
-    counted
-      .map(({ digest }) => digest)
-      .sort()
-      .at(-1) ?? ''
-  const rows = await trx
-    .selectFrom('manifest_blobs')
-    .innerJoin('manifests', 'manifests.id', 'manifest_blobs.manifest_id')
-    .select(['manifest_blobs.digest', sql<number>`count(*)`.as('times')])
-    .where('manifest_blobs.repository_id', '=', repositoryId)
-    .where('manifests.digest', '<=', last as Digest)
-    .groupBy('manifest_blobs.digest')
-    .orderBy('manifest_blobs.digest')
+}
+
+/** Counts a portion in advance, and notes what all of them brought. Resolves to how many manifests it came to. */
+async function bring(trx: Handle, repositoryId: number, over: Over, most: number): Promise<number> {
+  const brought = broughtOf(over)
+  const { manifests, by, cursor } = await countUp(trx, repositoryId, over, most)
+  const sums = RESOURCES.map((resource) => brought[resource] + (by[resource] ?? 0))
+  await trx
+    .updateTable('quota_repositories')
+    .set({ cursor: [cursor, ...sums].join(' ') })
+    .where('repository_id', '=', repositoryId)
+    .where('quota_id', '=', over.quota_id)
     .execute()
-  const tags = await trx.selectFrom('tags').select('name').where('repository_id', '=', repositoryId).execute()
-  const { listed } = await trx
-    .selectFrom('repositories')
-    .select('listed')
-    .where('id', '=', repositoryId)
-    .executeTakeFirstOrThrow()
-  return {
-    bytes: counted.reduce((sum, { size }) => sum + size, 0),
-    blobs: rows.map(({ digest, times }) => [digest, Number(times)]),
-    tags: tags.filter(({ name }) => isIn('tags', name)).length,
-    repositories: listed,
+  return manifests
+}
+
+const RESOURCES = ['bytes', 'tags', 'repositories'] as const
+
+function broughtOf({ cursor }: Over): Record<(typeof RESOURCES)[number], number> {
+  const [, bytes = 0, tags = 0, repositories = 0] = cursor.split(' ').map(Number)
+  return { bytes, tags, repositories }
+}
+
+/** @throws MetadataError `denied` where what it brought so far is more than there is room for */
+function refuse(over: Over): void {
+  if (over.state !== 'exact') return
+  const brought = broughtOf(over)
+  for (const resource of RESOURCES) {
+    const allowed = over[`max_${resource}`]
+    const asked = brought[resource]
+    if (allowed === null || asked <= 0 || over[resource] <= allowed) continue
+    const { prefix } = over
+    const used = Math.max(over[resource] - asked, 0)
+    const denial: QuotaDenial = { kind: 'quota', prefix, resource, used, asked, allowed }
+    throw new MetadataError(
+      'denied',
+      `the quota of ${prefix} has no room for ${asked} ${resource} more`,
+      undefined,
+      denial,
+    )
   }
 }

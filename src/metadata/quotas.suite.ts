@@ -56,7 +56,8 @@ export function quotasSuite(opened: () => Opened): void {
     async function expectTrue(): Promise<void> {
       for (const { id, prefix, state } of await metadata.quotas.list()) {
         const found = await metadata.quotas.recount(id)
-        expect([prefix, state, found?.stored]).toEqual([prefix, 'exact', found?.counted])
+        if (found === undefined) throw new Error(`the quota of ${prefix} counts what is on its way elsewhere`)
+        expect([prefix, state, found.stored]).toEqual([prefix, 'exact', found.counted])
       }
     }
     const denied = (denial: object) => ({
@@ -169,6 +170,114 @@ export function quotasSuite(opened: () => Opened): void {
         expect(await used('other')).toEqual({ bytes: 0, tags: 0, repositories: 0, waiting: 0 })
         await push('three', ['f'], 'other/app')
         await expectTrue()
+      })
+
+      describe('a repository that gets another name in portions, between which everything may change,', () => {
+        const rename = (from: string, to: string, most = 1) =>
+          metadata.repositories.rename(from, to, { ...by(9), most })
+        const texts = ['one', 'two', 'three', 'four', 'five']
+        /** Calls until its answer is another one, with something after each. */
+        async function renamed(from: string, to: string, meanwhile: (() => Promise<unknown>)[] = []) {
+          const answers: string[] = []
+          for (;;) {
+            const answer = await rename(from, to)
+            answers.push(answer)
+            if (answer !== 'counting') return answers
+            await meanwhile.shift()?.()
+          }
+        }
+
+        beforeEach(async () => {
+          for (const text of texts) await push(text, [text, 'base'], 'team/app', [text, `also-${text}`])
+          await commit('late')
+        })
+
+        test('where it comes before it has the name, and where it was afterwards', async () => {
+          await set('other', { bytes: 11 * KIB, tags: 20, repositories: 2 })
+          await commit('there', 'other/x')
+          await commit('there, too', 'other/x')
+          const answers = await renamed('team/app', 'other/app', [
+            () => push('six', ['six', 'base'], 'team/app', ['six']),
+            () => remove('two'),
+            async () => {
+              await push('seven', ['one'], 'team/app', ['seven'])
+              await metadata.tags.delete('team/app', 'also-one', by(9))
+            },
+            () => put('there', ['there'], { repository: 'other/x' }),
+          ])
+          expect(answers.length).toBeGreaterThan(5)
+          expect(new Set(answers.slice(0, -1))).toEqual(new Set(['counting']))
+          expect(answers.at(-1)).toBe('renamed')
+          const there = { bytes: 29 + 7 * KIB, tags: 9, repositories: 2, waiting: KIB }
+          expect(await used('other')).toEqual(there)
+          // There is no room for what the other has by now.
+          await commit('large', 'other/y', 3 * KIB)
+          expect(await refusal(put('large', ['large'], { repository: 'other/y' }))).toMatchObject(
+            denied({ prefix: 'other', resource: 'repositories' }),
+          )
+          expect(await metadata.quotas.isBehind()).toBe(true)
+          await metadata.quotas.count(1)
+          await push('eight', ['eight', 'base'], 'other/app')
+          await remove('one', 'other/app')
+          await metadata.quotas.count(1)
+          await remove('eight', 'other/app')
+          await push('nine', ['two'], 'team/app')
+          while (await metadata.quotas.count(1));
+          expect(await metadata.quotas.isBehind()).toBe(false)
+          expect(await used()).toEqual({ bytes: 4 + KIB, tags: 0, repositories: 1, waiting: 0 })
+          await expectTrue()
+        })
+
+        test('and back before the count has followed', async () => {
+          await set('other', {})
+          const before = await used()
+          for (const [from, to] of [
+            ['team/app', 'other/app'],
+            ['other/app', 'team/new'],
+            ['team/new', 'other/app'],
+            ['other/app', 'team/app'],
+          ] as const) {
+            await renamed(from, to)
+            await metadata.quotas.count(1)
+          }
+          await count()
+          // What waits is counted where it is pushed.
+          expect(await used()).toMatchObject({ ...before, waiting: expect.any(Number) })
+          expect(await used('other')).toEqual({ bytes: 0, tags: 0, repositories: 0, waiting: 0 })
+          await expectTrue()
+        })
+
+        test('leaves nothing where there is no room in the end, or a tag or the name is taken, or nobody goes on', async () => {
+          await set('other', { bytes: 4 * KIB })
+          const nothing = { bytes: 0, tags: 0, repositories: 0, waiting: 0 }
+          const before = await used()
+          const unchanged = async () => {
+            await metadata.quotas.count(1)
+            await count()
+            expect([await used('other'), await used()]).toEqual([nothing, before])
+            expect(await metadata.repositories.exists('team/app')).toBe(true)
+            await expectTrue()
+          }
+          expect(await refusal(renamed('team/app', 'other/app'))).toMatchObject(
+            denied({ prefix: 'other', resource: 'bytes', used: 0, allowed: 4 * KIB }),
+          )
+          await unchanged()
+          expect(await rename('team/app', 'other/app')).toBe('counting')
+          expect((await used('other'))?.bytes).toBeGreaterThan(0)
+          const protections = [{ rule: 'all', tags: ['*'] }]
+          expect(
+            await refusal(metadata.repositories.rename('team/app', 'other/app', { ...by(9), protections })),
+          ).toMatchObject({ denial: { kind: 'immutable' } })
+          await unchanged()
+          expect(await rename('team/app', 'other/app')).toBe('counting')
+          await put('taken', [], { repository: 'other/app' })
+          expect(await rename('team/app', 'other/app')).toBe('exists')
+          await remove('taken', 'other/app')
+          await unchanged()
+          expect(await rename('team/app', 'other/new')).toBe('counting')
+          await metadata.quotas.giveUpRenames()
+          await unchanged()
+        })
       })
 
       test('damaged bytes that are replaced with their new size', async () => {
@@ -407,16 +516,20 @@ export function quotasSuite(opened: () => Opened): void {
         () => metadata.quotas.set({ prefix: 'team/b', source: 'api', limits: limitsOf({ tags: 2 }), now: 2 }),
         () => metadata.quotas.remove('team/b', 'api'),
         () => metadata.quotas.count(),
+        () => metadata.repositories.rename(pick(repositories), pick(repositories), { ...by(9), most: 1 }),
+        () => metadata.repositories.rename('team/b', 'other', { ...by(9), most: 1 }),
+        () => metadata.quotas.giveUpRenames(),
       ]
       let accepted = 0
       for (let round = 0; round < 25; round++) {
         const batch = Array.from({ length: 6 }, () => pick(steps))
         await Promise.all(batch.map((step) => mayBeDenied(step().then(() => accepted++))))
+        await metadata.quotas.giveUpRenames()
+        await count()
         const team = await used()
         expect(team?.bytes).toBeLessThanOrEqual(limits.bytes)
         expect(team?.tags).toBeLessThanOrEqual(limits.tags)
         expect(team?.repositories).toBeLessThanOrEqual(limits.repositories)
-        await count()
         await expectTrue()
       }
       expect(accepted).toBeGreaterThan(50)

@@ -1,8 +1,8 @@
 import { sql } from 'kysely'
 import type { Database, Handle, QuotasTable } from './database.ts'
 import type { QuotaLimits, QuotaRow, QuotaSource, Quotas } from './metadata.ts'
-import { countPortion } from './quota-building.ts'
-import { prefixesOf } from './quota-over.ts'
+import { countPortion, giveUp, isBehind } from './quota-building.ts'
+import { COUNTED, prefixesOf } from './quota-over.ts'
 
 export function quotas(database: Database): Quotas {
   const durably = <T>(body: (trx: Handle) => Promise<T>) => database.transaction(body, { durable: true })
@@ -53,10 +53,9 @@ export function quotas(database: Database): Quotas {
 
     count: (most) => database.transaction((trx) => countPortion(trx, most), { durable: false }),
 
-    async isBehind() {
-      const quotas = database.read.selectFrom('quotas').select('id')
-      return (await quotas.where('state', '!=', 'exact').limit(1).executeTakeFirst()) !== undefined
-    },
+    isBehind: () => isBehind(database.read),
+
+    giveUpRenames: () => database.transaction((trx) => giveUp(trx), { durable: false }),
 
     async over(repository, digest) {
       const rows = await database.read
@@ -103,6 +102,16 @@ export function quotas(database: Database): Quotas {
         ])
         .where('id', '=', id)
         .where('state', '!=', 'removed')
+        .where(({ not, exists, selectFrom }) =>
+          not(
+            exists(
+              selectFrom('quota_repositories')
+                .select('repository_id')
+                .whereRef('quota_id', '=', 'quotas.id')
+                .where('step', '<', COUNTED.manifests),
+            ),
+          ),
+        )
         .executeTakeFirst()
       if (row === undefined) return undefined
       const { bytes, tags, repositories } = row

@@ -1,7 +1,7 @@
 import type { Database } from './database.ts'
-import type { Repositories } from './metadata.ts'
+import { MetadataError, type Repositories } from './metadata.ts'
 import { deletePortion } from './repository-deletion.ts'
-import { rename } from './repository-renaming.ts'
+import { giveUpRename, rename } from './repository-renaming.ts'
 
 export function repositoryChanges(database: Database): Pick<Repositories, 'delete' | 'rename'> {
   return {
@@ -9,8 +9,15 @@ export function repositoryChanges(database: Database): Pick<Repositories, 'delet
       return database.transaction((trx) => deletePortion(trx, name, deletion), { durable: true })
     },
 
-    rename(from, to, change) {
-      return database.transaction((trx) => rename(trx, from, to, change), { durable: true })
+    async rename(from, to, change) {
+      try {
+        return await database.transaction((trx) => rename(trx, from, to, change), { durable: true })
+      } catch (error) {
+        if (error instanceof MetadataError && error.fault === 'denied') {
+          await database.transaction((trx) => giveUpRename(trx, from), { durable: true })
+        }
+        throw error
+      }
     },
   }
 }

@@ -2,7 +2,7 @@ import { type SQLQueryBindings, Database as Sqlite } from 'bun:sqlite'
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import type { CompiledQuery, QueryResult } from 'kysely'
 import type { Database } from './database.ts'
-import { blobReference, digest, pushBlob, putManifest, REPOSITORY } from './examples.suite.ts'
+import { blobReference, digest, pushBlob, putManifest, REPOSITORY, refusal } from './examples.suite.ts'
 import type { DeletionProgress, Due, Metadata } from './metadata.ts'
 import { type MigrationTables, migrate } from './migrations/migrate.ts'
 import { type Nouns, nouns } from './nouns.ts'
@@ -84,6 +84,25 @@ describe('no plan of SQLite walks over a large table for', () => {
     expect(walksOf(seen)).toEqual([])
   })
 
+  test('quotas are not asked for where there were none a moment ago', async () => {
+    const push = async (name: string) => {
+      seen.length = 0
+      await pushBlob(metadata as Metadata, `layer of ${name}`, 'unlimited')
+      await putManifest(metadata as Metadata, name, {
+        ...{ repository: 'unlimited', tags: ['v1'], references: [blobReference(digest(`layer of ${name}`))] },
+      })
+      return seen.filter((plan) => plan.includes('quota_repositories')).length
+    }
+    expect([await push('first'), await push('second')]).toEqual([1, 0])
+    const limits = { bytes: 1, tags: undefined, repositories: undefined }
+    await metadata.quotas.set({ prefix: 'unlimited', source: 'api', limits, now: 1 })
+    while (await metadata.quotas.count());
+    expect(await refusal(push('third'))).toMatchObject({ denial: { prefix: 'unlimited' } })
+    await metadata.quotas.remove('unlimited', 'api')
+    while (await metadata.quotas.count());
+    expect([await push('fourth'), await push('fifth')]).toEqual([1, 0])
+  })
+
   test('a query that does is seen', async () => {
     seen.length = 0
     await metadata.status.totals()
@@ -157,9 +176,14 @@ function explained(sqlite: Sqlite, seen: string[]): Database & { read: Query } {
     read: handle,
     async transaction(body) {
       sqlite.run('BEGIN')
-      const value = await body(handle)
-      sqlite.run('COMMIT')
-      return value
+      try {
+        return await body(handle)
+      } catch (error) {
+        sqlite.run('ROLLBACK')
+        throw error
+      } finally {
+        if (sqlite.inTransaction) sqlite.run('COMMIT')
+      }
     },
   }
 }

@@ -6,6 +6,7 @@ import { type Kysely, sql } from 'kysely'
 import type { Handle, Tables } from './database.ts'
 import { digest, refusal, upload } from './examples.suite.ts'
 import { nouns } from './nouns.ts'
+import { quotasOver } from './quota-over.ts'
 import { openReader, type Reader } from './sqlite-reader.ts'
 import { type Outcome, openWriter, type Writer } from './sqlite-writer.ts'
 
@@ -54,6 +55,35 @@ describe('the writer', () => {
     expect(outcomes.map(({ ok }) => ok)).toEqual([true, true, true])
     expect(during).toEqual([[]])
     expect(await names()).toEqual(['a', 'b'])
+  })
+
+  test.each(['body', 'group'])('forgets what an undone %s learnt of quotas', async (what) => {
+    const { quotas, blobs } = nouns(writer.database)
+    const limits = { bytes: 9, tags: undefined, repositories: undefined }
+    const blob = { digest: digest('a'), size: 1, key: 'a', upload: 'a', now: 1 }
+    const isOver = async () => {
+      const [outcome] = await writer.group(
+        [() => writer.database.transaction((trx) => quotasOver(trx, 1), durable)],
+        durable,
+      )
+      return outcome?.ok === true && (outcome.value as unknown[]).length > 0
+    }
+    await writer.group([() => blobs.commit({ ...blob, repository: 'team/app' })], durable)
+    expect(await isOver()).toBe(false)
+    await writer.group([() => quotas.set({ prefix: 'team', source: 'api', limits, now: 1 })], durable)
+    await writer.group([() => quotas.count(), () => quotas.count(), () => quotas.count()], durable)
+    expect(await isOver()).toBe(true)
+    const learning = () =>
+      writer.database.transaction(async (trx) => {
+        await trx.deleteFrom('quota_repositories').execute()
+        expect(await quotasOver(trx, 1)).toEqual([])
+        if (what === 'body') throw new Error('no')
+        // Found out when the group commits.
+        await sql.raw('PRAGMA defer_foreign_keys = ON').execute(trx as Kysely<Tables>)
+        await trx.deleteFrom('repositories').execute()
+      }, durable)
+    expect((await writer.group([learning], durable)).map(({ ok }) => ok)).toEqual([false])
+    expect(await isOver()).toBe(true)
   })
 
   test('undoes a body that fails, all of it and nothing else', async () => {

@@ -153,6 +153,8 @@ function createWriter(connection: SqliteConnection, limit: number, clock: () => 
         step('ROLLBACK TO body')
         step('RELEASE body')
       }
+      // What was learnt from a handle is forgotten with it.
+      session = newSession()
       throw error
     } finally {
       running = undefined
@@ -212,7 +214,10 @@ function createWriter(connection: SqliteConnection, limit: number, clock: () => 
       return outcomes
     } finally {
       group = undefined
-      if (connection.isInTransaction()) step('ROLLBACK')
+      if (connection.isInTransaction()) {
+        step('ROLLBACK')
+        session = newSession()
+      }
     }
   }
 

@@ -181,6 +181,7 @@ export async function openSqlite({
       configure: method('durable', 'quotas', 'configure'),
       count: method('relaxed', 'quotas', 'count'),
       isBehind: here.quotas.isBehind,
+      giveUpRenames: method('relaxed', 'quotas', 'giveUpRenames'),
       over: here.quotas.over,
       recount: looks.method('quotas', 'recount'),
       restart: method('durable', 'quotas', 'restart'),

@@ -128,7 +128,7 @@ export function startProgram(
   const collector = createCollector({ ...deps, blobs, manifests, terms: () => TERMS })
   const sweep = createSweep({ ...deps, blobs, uploads })
   const repositories = createRepositories({
-    ...{ metadata, manifests, blobs, uploads, onFreed, now, newId },
+    ...{ metadata, manifests, blobs, uploads, onFreed, onRenamed() {}, now, newId },
     ...{ immutable: NOTHING_IMMUTABLE, events: NO_EVENTS, pulls: { flush: async () => {}, moved() {} } },
   })
   const trash = createTrash({ metadata, manifests, now })

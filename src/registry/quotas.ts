@@ -69,6 +69,7 @@ export function createQuotas(deps: {
   let stopping = false
   let tending: Promise<void> | undefined
   let isAsked = false
+  let hasBegun = false
   let portion = FIRST_PORTION
 
   /** One process owns the database: what was read once is so until it is changed here. */
@@ -112,6 +113,8 @@ export function createQuotas(deps: {
       try {
         while (isAsked && !stopping) {
           isAsked = false
+          if (!hasBegun && (await load()).size > 0) await quotas.giveUpRenames()
+          hasBegun = true
           if (await quotas.isBehind()) await portions(Number.POSITIVE_INFINITY)
         }
       } catch (error) {

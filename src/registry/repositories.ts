@@ -55,6 +55,8 @@ export function createRepositories(deps: {
   events: Events
   /** Called before the end of a deletion: no manifest of the repository needs these blobs any more. */
   onFreed: (digests: readonly Digest[]) => void
+  /** Quotas may have to take back what they counted by the old name, or (it was refused) in advance. */
+  onRenamed: () => void
   now: () => number
   /** Milliseconds of a clock that is never set back. */
   clock?: () => number
@@ -69,6 +71,7 @@ export function createRepositories(deps: {
     immutable,
     events,
     onFreed,
+    onRenamed,
     now,
     newId,
     clock = () => performance.now(),
@@ -111,9 +114,18 @@ export function createRepositories(deps: {
       // distribution has no event of a new name: whoever keeps a list hears that the old one is gone.
       const told = events.of('delete', { repository: from }, cause)
       await pulls.flush()
-      const renamed = await withFaults(() =>
-        repositories.rename(from, to, { now: now(), actor, protections, events: told }),
-      )
+      let most: number = FIRST_PORTION
+      let renamed: Renamed | 'counting' = 'counting'
+      try {
+        while (renamed === 'counting') {
+          const began = clock()
+          const change = { now: now(), actor, protections, events: told, most }
+          renamed = await withFaults(() => repositories.rename(from, to, change))
+          most = nextPortion(most, clock() - began)
+        }
+      } finally {
+        onRenamed()
+      }
       if (renamed !== 'renamed') return renamed
       manifests.forgetRepository(from)
       blobs.forgetRepository(from)
