@@ -1,8 +1,8 @@
-import { sql } from 'kysely'
 import type { Database, Handle, QuotasTable } from './database.ts'
 import type { QuotaLimits, QuotaRow, QuotaSource, Quotas } from './metadata.ts'
 import { countPortion, giveUp, isBehind } from './quota-building.ts'
-import { COUNTED, prefixesOf } from './quota-over.ts'
+import { prefixesOf } from './quota-over.ts'
+import { recount } from './quota-recount.ts'
 
 export function quotas(database: Database): Quotas {
   const durably = <T>(body: (trx: Handle) => Promise<T>) => database.transaction(body, { durable: true })
@@ -72,58 +72,7 @@ export function quotas(database: Database): Quotas {
       return rows.map((row) => ({ ...quotaRow(row), hasBlob: row.digest !== null }))
     },
 
-    async recount(id) {
-      const { read } = database
-      const below = read.selectFrom('quota_repositories').select('repository_id').where('quota_id', '=', id)
-      // One statement, hence one moment.
-      const row = await read
-        .selectFrom('quotas')
-        .select(({ selectFrom }) => [
-          ...(['bytes', 'tags', 'repositories'] as const),
-          selectFrom('blobs')
-            .select(sql<number>`coalesce(sum(size), 0)`.as('sum'))
-            .where('digest', 'in', (from) =>
-              from.selectFrom('manifest_blobs').select('manifest_blobs.digest').where('repository_id', 'in', below),
-            )
-            .as('blob_bytes'),
-          selectFrom('manifests')
-            .select(sql<number>`coalesce(sum(size), 0)`.as('sum'))
-            .where('repository_id', 'in', below)
-            .as('manifest_bytes'),
-          selectFrom('tags')
-            .select(sql<number>`count(*)`.as('count'))
-            .where('repository_id', 'in', below)
-            .as('all_tags'),
-          selectFrom('repositories')
-            .select(sql<number>`count(*)`.as('count'))
-            .where('id', 'in', below)
-            .where('listed', '=', 1)
-            .as('all_repositories'),
-        ])
-        .where('id', '=', id)
-        .where('state', '!=', 'removed')
-        .where(({ not, exists, selectFrom }) =>
-          not(
-            exists(
-              selectFrom('quota_repositories')
-                .select('repository_id')
-                .whereRef('quota_id', '=', 'quotas.id')
-                .where('step', '<', COUNTED.manifests),
-            ),
-          ),
-        )
-        .executeTakeFirst()
-      if (row === undefined) return undefined
-      const { bytes, tags, repositories } = row
-      return {
-        stored: { bytes, tags, repositories },
-        counted: {
-          bytes: Number(row.blob_bytes) + Number(row.manifest_bytes),
-          tags: Number(row.all_tags),
-          repositories: Number(row.all_repositories),
-        },
-      }
-    },
+    recount: (id) => recount(database.read, id),
 
     restart: (id, now) =>
       durably(async (trx) => {

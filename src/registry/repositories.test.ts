@@ -70,7 +70,8 @@ describe('another name of a repository that has more than quotas count at once',
   const limits = (tags: number | undefined) => ({ bytes: undefined, tags, repositories: undefined })
   const counted = async (what: 'tags' | 'bytes') => {
     await quotas.tend()
-    return Object.fromEntries((await quotas.list()).map(({ prefix, used }) => [prefix, used[what]]))
+    const rows = (await quotas.list()).map(({ prefix, used }): [string, number] => [prefix, used[what]])
+    return Object.fromEntries(rows)
   }
   const tags = () => counted('tags')
 
@@ -95,7 +96,7 @@ describe('another name of a repository that has more than quotas count at once',
   test('that a crash cut off is given up by the next program', async () => {
     await quotas.set('other', limits(MANIFESTS))
     const change = { now: 9, actor: 'ann', most: MANIFESTS }
-    const { team: bytes } = await counted('bytes')
+    const { team: bytes = 0 } = await counted('bytes')
     expect(await metadata.repositories.rename('team/app', 'other/app', change)).toBe('counting')
     expect(await counted('bytes')).toEqual({ team: bytes, other: bytes })
     await quotas.stop()
