@@ -17,6 +17,8 @@ export interface Limits {
   name: number
   /** What stands before one file and describes it. */
   header: number
+  /** Parts of names that are gone through because links lead there: a million files behind a few links have many. */
+  links: number
 }
 
 const GIB = 2 ** 30
@@ -25,13 +27,13 @@ const MIB = 2 ** 20
 /** Far above what images have; a name is what Linux takes (PATH_MAX). */
 export const DEFAULT_LIMITS: Readonly<Limits> = {
   ...{ layer: 32 * GIB, total: 64 * GIB, ratio: 200 },
-  ...{ entries: 1_000_000, names: 128 * MIB, name: 4096, header: MIB },
+  ...{ entries: 1_000_000, names: 128 * MIB, name: 4096, header: MIB, links: 20_000_000 },
 }
 
 /** Bytes to which anything may expand: a file of zeros is no bomb yet. */
 const FREE = 256 * MIB
 
-const COUNTS: readonly string[] = ['ratio', 'entries']
+const COUNTS: readonly string[] = ['ratio', 'entries', 'links']
 
 /** `layer=64GiB`, `ratio=1000`. Undefined for what names no limit, or has no value of its kind. */
 export function parseLimit(text: string): Partial<Limits> | undefined {
@@ -46,6 +48,15 @@ export interface Budget {
   readonly limits: Readonly<Limits>
   /** Begins to count for one archive; `what` names it in errors. */
   archive(what: string): Account
+  /** Begins to count for one image, whose archives are laid over each other. */
+  image(): ImageAccount
+}
+
+export interface ImageAccount {
+  /** An entry of one of them; one that is read once may be laid several times. @throws ArchiveError `limit` */
+  entry(): void
+  /** Parts of a name that a link leads through. @throws ArchiveError `limit` */
+  links(parts: number): void
 }
 
 export interface Account {
@@ -65,17 +76,12 @@ export function createBudget(limits: Readonly<Limits> = DEFAULT_LIMITS): Budget 
   let total = 0
   let entries = 0
   let names = 0
+  let links = 0
 
   function archive(what: string): Account {
     let read = 0
     let expanded = 0
-    const past = (limit: keyof Limits, message: string): ArchiveError => {
-      const { [limit]: value } = limits
-      const more = COUNTS.includes(limit) || value < MIB ? String(value * 4) : sizeText(value * 4).replace(' ', '')
-      return new ArchiveError('limit', `${what} ${message}`, {
-        hint: `to read it all the same add --limit ${limit}=${more}`,
-      })
-    }
+    const past = (limit: keyof Limits, message: string) => exceeded(limits, limit, `${what} ${message}`)
     return {
       what,
       limits,
@@ -107,5 +113,27 @@ export function createBudget(limits: Readonly<Limits> = DEFAULT_LIMITS): Budget 
     }
   }
 
-  return { limits, archive }
+  function image(): ImageAccount {
+    let laid = 0
+    return {
+      entry() {
+        if (++laid > limits.entries)
+          throw exceeded(limits, 'entries', `its layers have more than ${limits.entries} files`)
+      },
+      links(parts) {
+        links += parts
+        if (links > limits.links) {
+          throw exceeded(limits, 'links', `its links lead through more than ${limits.links} parts of names`)
+        }
+      },
+    }
+  }
+
+  return { limits, archive, image }
+}
+
+function exceeded(limits: Readonly<Limits>, limit: keyof Limits, message: string): ArchiveError {
+  const { [limit]: value } = limits
+  const more = COUNTS.includes(limit) || value < MIB ? String(value * 4) : sizeText(value * 4).replace(' ', '')
+  return new ArchiveError('limit', message, { hint: `to read it all the same add --limit ${limit}=${more}` })
 }

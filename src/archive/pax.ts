@@ -20,6 +20,14 @@ export function parsePax(bytes: Buffer): PaxRecords | undefined {
   return records
 }
 
+/** What a global header may say of all files that come after it; the rest of it is nothing that we show. */
+const GLOBAL: readonly string[] = ['path', 'linkpath', 'size', 'uid', 'gid', 'mtime']
+
+/** A stranger's global header has any number of records, and each file would carry them. */
+export function globalRecords(records: PaxRecords): PaxRecords {
+  return new Map([...records].filter(([keyword]) => GLOBAL.includes(keyword)))
+}
+
 /** A number of a record, whose fraction is left out; undefined where there is none, or none that can be. */
 export function paxNumber(records: PaxRecords, keyword: string): number | undefined {
   const text = records.get(keyword)

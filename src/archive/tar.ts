@@ -1,7 +1,7 @@
 import type { Account } from './budget.ts'
 import { type ByteReader, createByteReader } from './byte-reader.ts'
 import { ArchiveError } from './error.ts'
-import { type PaxRecords, parsePax, paxAttributes, paxNumber } from './pax.ts'
+import { globalRecords, type PaxRecords, parsePax, paxAttributes, paxNumber } from './pax.ts'
 import {
   BLOCK,
   type FileKind,
@@ -99,7 +99,7 @@ export async function* readTar(
       }
       isFirst = false
       const { flag, stored } = header
-      if (flag === 'g') global = new Map([...global, ...(await records(stored))])
+      if (flag === 'g') global = new Map([...global, ...globalRecords(await records(stored))])
       else if (flag === 'x' || flag === 'X') before = { ...before, records: await records(stored) }
       else if (flag === 'L') before = { ...before, name: longText(await described(stored)) }
       else if (flag === 'K') before = { ...before, link: longText(await described(stored)) }

@@ -1,3 +1,4 @@
+import { createBudget, type ImageAccount } from '../archive/budget.ts'
 import type { LayerEntry } from './layer.ts'
 import { baseOf, MAX_LINKS, parentOf } from './name.ts'
 
@@ -26,19 +27,27 @@ interface Known {
   implied: Set<string>
   gone: Set<string>
   opaque: Set<string>
-  /** Names below what no entry of this layer says to be a directory: there may be a link under it. */
-  loose: LayerEntry[]
+  /** Directories of which the layer itself says so, as of all that they are in. */
+  firm: Set<string>
+  /** Names below what no entry of this layer says to be a directory, for there may be a link under it: their paths by their last part. */
+  loose: Map<string, string | typeof SEVERAL>
+  hasLooseOpaque: boolean
   isWhole: boolean
 }
 
+const SEVERAL = Symbol('several paths')
+
 /** Layers that are read from the newest down, until they say what a name leads to. */
-export function createKnown(): { layer(index: number): KnownLayer; ask(path: string): Verdict } {
+export function createKnown(account: ImageAccount = createBudget().image()): {
+  layer(index: number): KnownLayer
+  ask(path: string): Verdict
+} {
   const layers: Known[] = []
 
   function ask(path: string): Verdict {
     let parts = path.split('/')
     for (let links = 0; links <= MAX_LINKS; links++) {
-      const verdict = askOnce(layers, parts)
+      const verdict = askOnce(layers, parts, account)
       if (!('next' in verdict)) return verdict
       parts = verdict.next
       if (parts.length === 0) return { kind: 'directory', path: '' }
@@ -56,7 +65,9 @@ export function createKnown(): { layer(index: number): KnownLayer; ask(path: str
           implied: new Set(),
           gone: new Set(),
           opaque: new Set(),
-          loose: [],
+          firm: new Set(),
+          loose: new Map(),
+          hasLooseOpaque: false,
           isWhole: false,
         },
       }
@@ -81,19 +92,37 @@ function note(known: Known, entry: LayerEntry): void {
   if (kind === 'whiteout') known.gone.add(path)
   else if (kind === 'opaque') known.opaque.add(path)
   else {
+    // Nothing that was below it is firm any longer.
+    if (kind !== 'directory' && known.firm.has(path)) known.firm.clear()
     known.byPath.set(path, entry)
     for (let at = parentOf(path); at !== '' && !known.implied.has(at); at = parentOf(at)) known.implied.add(at)
   }
-  if (!isFirm(known, kind === 'opaque' ? path : parentOf(path))) known.loose.push(entry)
+  if (isFirm(known, kind === 'opaque' ? path : parentOf(path))) return
+  if (kind === 'opaque') {
+    known.hasLooseOpaque = true
+    return
+  }
+  const base = baseOf(path)
+  const before = known.loose.get(base)
+  known.loose.set(base, before === undefined || before === path ? path : SEVERAL)
 }
 
 /** Whether the layer itself says of each part of a path that it is a directory, so that no link below changes its meaning. */
-function isFirm({ byPath }: Known, path: string): boolean {
-  for (let at = path; at !== ''; at = parentOf(at)) if (byPath.get(at)?.kind !== 'directory') return false
+function isFirm({ byPath, firm }: Known, path: string): boolean {
+  const way: string[] = []
+  for (let at = path; at !== '' && !firm.has(at); at = parentOf(at)) {
+    if (byPath.get(at)?.kind !== 'directory') return false
+    way.push(at)
+  }
+  for (const at of way) firm.add(at)
   return true
 }
 
-function askOnce(layers: readonly Known[], parts: readonly string[]): Verdict | { next: string[] } {
+function askOnce(
+  layers: readonly Known[],
+  parts: readonly string[],
+  account: ImageAccount,
+): Verdict | { next: string[] } {
   const paths = pathsOf(parts)
   const last = paths.length - 1
   const directories = new Set<string>()
@@ -109,6 +138,8 @@ function askOnce(layers: readonly Known[], parts: readonly string[]): Verdict | 
 
   for (const layer of layers) {
     asked.push(layer)
+    // A layer may give the same names again and again.
+    account.links(paths.length)
     for (const [index, path] of paths.entries()) {
       const entry = layer.byPath.get(path)
       if (entry === undefined) {
@@ -190,10 +221,14 @@ function pathsOf(parts: readonly string[]): string[] {
 }
 
 /** Whether an entry may come to lie somewhere else on this path than its name says, through a link of a lower layer. */
-function mayBeMeant({ loose }: Known, parts: readonly string[], paths: readonly string[]): boolean {
-  return loose.some(({ kind, path }) => {
-    if (kind === 'opaque') return true
-    const places = parts.filter((part) => part === baseOf(path)).length
+function mayBeMeant({ loose, hasLooseOpaque }: Known, parts: readonly string[], paths: readonly string[]): boolean {
+  if (hasLooseOpaque) return true
+  return parts.some((part) => {
+    const path = loose.get(part)
+    if (path === undefined) return false
+    // Of several with this last part, one is not on the way.
+    if (path === SEVERAL) return true
+    const places = parts.filter((other) => other === part).length
     return places > (paths.includes(path) ? 1 : 0)
   })
 }

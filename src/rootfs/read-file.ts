@@ -22,7 +22,7 @@ export async function readFile(
 ): Promise<ReadOutcome> {
   const wanted = safeName(path).path
   if (wanted === '') return { kind: 'directory', path: '' }
-  const known = createKnown()
+  const known = createKnown(budget.image())
   const read: LayerEntry[][] = []
 
   for (let index = layers.length - 1; index >= 0; index--) {
@@ -57,7 +57,7 @@ export async function readFile(
 
   /** The names of all layers, laid over each other as a runtime does. */
   async function throughTree(): Promise<ReadOutcome> {
-    const tree = createTree()
+    const tree = createTree(budget)
     for (const [index, source] of layers.entries()) tree.apply(read[index] ?? (await indexLayer(source, budget)))
     const found: Found = tree.find(wanted)
     if (found.kind !== 'found') return found

@@ -1,4 +1,4 @@
-import { ArchiveError } from '../archive/error.ts'
+import { type Budget, createBudget } from '../archive/budget.ts'
 import type { FileKind } from '../archive/tar-header.ts'
 import type { LayerEntry } from './layer.ts'
 import { baseOf, join, MAX_LINKS, MAX_PATH, parentOf, safeName } from './name.ts'
@@ -33,16 +33,15 @@ interface Node {
   layer: number
   /** The layer that put it here; higher than `layer` for a hard link. */
   placed: number
+  /** The last layer that took away what layers below it put here. */
+  cleared: number | undefined
   children: Map<string, Node> | undefined
 }
 
-/** Parts of names that links lead through, of a whole image: what a million files behind a few links have. */
-const MOST_LINK_PARTS = 20_000_000
-
-export function createTree(): Tree {
+export function createTree(budget: Budget = createBudget()): Tree {
   const root: Node = directory(undefined, 0)
+  const account = budget.image()
   let layers = 0
-  let linkParts = 0
 
   /** Goes from directory to directory. Without `makeFor` (the layer that is laid) it stops where nothing is. */
   function walk(path: string, options: { followLast: boolean; makeFor?: number }): WalkEnd {
@@ -74,12 +73,7 @@ export function createTree(): Tree {
         const { link } = next.entry
         if (link.startsWith('/')) way.length = 1
         const further = link.split('/')
-        linkParts += further.length
-        if (linkParts > MOST_LINK_PARTS) {
-          throw new ArchiveError('limit', 'its links lead through more names than any image has', {
-            hint: 'this image is made to keep its readers busy; berth layers names its layers',
-          })
-        }
+        account.links(further.length)
         parts.unshift(...further)
       } else way.push({ node: next, path: at })
     }
@@ -113,8 +107,8 @@ export function createTree(): Tree {
       return
     }
     if (kind === 'directory') {
-      const kept = old?.children
-      children?.set(base, { ...directory(entry, layer), children: kept ?? new Map() })
+      const { children: kept = new Map(), cleared } = old ?? {}
+      children?.set(base, { ...directory(entry, layer), children: kept, cleared })
       return
     }
     const target = kind === 'link' ? walk(entry.link, { followLast: false }) : undefined
@@ -135,7 +129,10 @@ export function createTree(): Tree {
   return {
     apply(entries) {
       // A hidden file may be named before or after what hides it: only lower layers are hidden ("Whiteouts").
-      for (const entry of entries) lay(entry, layers)
+      for (const entry of entries) {
+        account.entry()
+        lay(entry, layers)
+      }
       layers++
     },
     find(path) {
@@ -164,11 +161,11 @@ function childrenOf(node: Node, path: string): { node: Node; path: string }[] {
 }
 
 function directory(entry: LayerEntry | undefined, layer: number): Node {
-  return { kind: 'directory', entry, layer, placed: layer, children: new Map() }
+  return { kind: 'directory', entry, layer, placed: layer, cleared: undefined, children: new Map() }
 }
 
 function leaf(kind: FileKind, entry: LayerEntry, layer: number): Node {
-  return { kind, entry, layer, placed: layer, children: undefined }
+  return { kind, entry, layer, placed: layer, cleared: undefined, children: undefined }
 }
 
 /** A file that something is put into makes way for a directory. */
@@ -180,10 +177,13 @@ function fileOf({ kind, entry, layer }: Node, path: string): TreeFile {
   return { path, kind, entry, layer }
 }
 
-/** Takes away what layers below `layer` put there. */
+/** Takes away what layers below `layer` put there. A layer may ask for it any number of times: the first does it. */
 function removeLower(node: Node, layer: number): 'nothing left' | 'something left' {
-  for (const [base, child] of node.children ?? []) {
-    if (removeLower(child, layer) === 'nothing left') node.children?.delete(base)
+  if (node.cleared !== layer) {
+    for (const [base, child] of node.children ?? []) {
+      if (removeLower(child, layer) === 'nothing left') node.children?.delete(base)
+    }
+    node.cleared = layer
   }
   const isEmpty = node.children === undefined || node.children.size === 0
   return node.placed !== layer && isEmpty ? 'nothing left' : 'something left'

@@ -5,7 +5,7 @@ import { UpstreamError } from '../upstream/error.ts'
 import type { FetchedManifest } from '../upstream/registry.ts'
 import { inParallel } from './parallel.ts'
 import type { Action, ImageSource, ImageTarget, Meter } from './transfer.ts'
-import { blobsOf, inOrder, type Node, readTree } from './tree.ts'
+import { blobsOf, guardManifests, inOrder, type ManifestGuard, type Node, readTree } from './tree.ts'
 
 export interface CopyOptions {
   source: ImageSource
@@ -75,7 +75,7 @@ export function createCopier(options: CopyOptions): Copier {
   }
 
   /** What refers to these, and what refers to that. */
-  async function referrersOf(of: readonly Wanted[], seen: Set<Digest>): Promise<Wanted[]> {
+  async function referrersOf(of: readonly Wanted[], seen: Set<Digest>, guard: ManifestGuard): Promise<Wanted[]> {
     const found: Wanted[] = []
     for (const { node } of of) {
       const { manifests, tags } = await source.referrers(node.fetched.digest)
@@ -86,8 +86,9 @@ export function createCopier(options: CopyOptions): Copier {
         const fetched = await source.manifest(reference)
         if (seen.has(fetched.digest)) continue
         seen.add(fetched.digest)
-        const own = await wantedOf(await readTree(source, fetched, isKnown), isTag ? [reference] : [])
-        found.push(...own.map((one) => ({ ...one, isReferrer: true as const })), ...(await referrersOf(own, seen)))
+        const own = await wantedOf(await readTree(source, fetched, isKnown, guard), isTag ? [reference] : [])
+        found.push(...own.map((one) => ({ ...one, isReferrer: true as const })))
+        found.push(...(await referrersOf(own, seen, guard)))
       }
     }
     return found
@@ -140,10 +141,10 @@ export function createCopier(options: CopyOptions): Copier {
         throw new UpstreamError('usage', `${source.name} is ${digest}: it cannot be ${reference} at ${target.name}`)
       }
       const tags = isDigest(reference) ? [] : [reference]
-      const own = await wantedOf(await readTree(source, root, isKnown), tags)
-      const others = options.referrers
-        ? await referrersOf(own, new Set(own.map(({ node }) => node.fetched.digest)))
-        : []
+      const guard = guardManifests(source.name)
+      const own = await wantedOf(await readTree(source, root, isKnown, guard), tags)
+      const seen = new Set(own.map(({ node }) => node.fetched.digest))
+      const others = options.referrers ? await referrersOf(own, seen, guard) : []
       const blobs = new Map<Digest, Descriptor>()
       for (const { node, isThere } of [...own, ...others]) {
         if (!isThere) for (const blob of blobsOf(node.parsed)) blobs.set(blob.digest, blob)

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { createWriteStream } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { createGzip } from 'node:zlib'
@@ -13,6 +13,7 @@ import { MEDIA_TYPES } from '../oci/media-type.ts'
 import { MAX_BODY } from '../upstream/body.ts'
 import { UpstreamError } from '../upstream/error.ts'
 import type { FetchedManifest } from '../upstream/registry.ts'
+import { reasonOf } from './draft-file.ts'
 import { type Folder, readJson, readSmall } from './folder.ts'
 import type { ImageSource } from './transfer.ts'
 
@@ -33,7 +34,8 @@ type Reader = (start: number) => AsyncIterable<Uint8Array>
 /** One's own files may expand to whatever they do. */
 export const NO_LIMITS = {
   ...{ layer: Number.MAX_SAFE_INTEGER, total: Number.MAX_SAFE_INTEGER, ratio: Number.MAX_SAFE_INTEGER },
-  ...{ entries: Number.MAX_SAFE_INTEGER, names: Number.MAX_SAFE_INTEGER, name: 4096, header: 1024 * 1024 },
+  ...{ entries: Number.MAX_SAFE_INTEGER, names: Number.MAX_SAFE_INTEGER, links: Number.MAX_SAFE_INTEGER },
+  ...{ name: 4096, header: 1024 * 1024 },
 }
 
 /** @throws UpstreamError `invalid` */
@@ -60,6 +62,7 @@ export async function archiveSource(
   folder: Folder,
   image: ArchivedImage,
   temporary: string,
+  signal?: AbortSignal | undefined,
 ): Promise<{ source: ImageSource; root: FetchedManifest }> {
   const config = await readSmall(folder, image.config, MAX_BODY)
   const diffIds = diffIdsIn(folder, config)
@@ -72,7 +75,9 @@ export async function archiveSource(
   const places = new Map<Digest, Reader>()
   const layers: { descriptor: Descriptor; compression: Compression }[] = []
   for (const [index, path] of image.layers.entries()) {
-    layers.push(await prepare(folder, path, diffIds[index] ?? '', join(temporary, String(index)), places))
+    const file = join(temporary, String(index))
+    signal?.throwIfAborted()
+    layers.push(await prepare(folder, path, diffIds[index] ?? '', file, places))
   }
   const isOci = layers.some(({ compression }) => compression === 'zstd')
   const types = isOci ? OCI : DOCKER
@@ -151,9 +156,18 @@ async function prepare(
     places.set(digest, (start) => (isPlain ? Bun.file(file).slice(start, size).stream() : folder.open(path, start)))
     return { descriptor: { mediaType: '', digest, size }, compression: opened.compression }
   } catch (error) {
-    if (error instanceof ArchiveError) throw new UpstreamError('invalid', error.message, { cause: error })
-    throw error
+    throw unpacking(dirname(file), error)
   }
+}
+
+/** What went wrong while something was unpacked into a folder, for its user. */
+export function unpacking(temporary: string, error: unknown): unknown {
+  if (error instanceof ArchiveError) return new UpstreamError('invalid', error.message, { cause: error })
+  if (!(error instanceof Error) || !('syscall' in error)) return error
+  return new UpstreamError('failed', `cannot unpack into ${temporary}: ${reasonOf(error)}`, {
+    hint: 'TMPDIR names another folder for it',
+    cause: error,
+  })
 }
 
 async function* hashed(

@@ -1,9 +1,10 @@
-import { closeSync, openSync, readSync, statSync } from 'node:fs'
+import { closeSync, openSync, readSync, realpathSync, statSync } from 'node:fs'
 import { join, posix } from 'node:path'
 import { parsePax, paxNumber } from '../archive/pax.ts'
 import { longText } from '../archive/tar.ts'
 import { BLOCK, isHeaderOnly, isZero, kindOf, parseHeader } from '../archive/tar-header.ts'
 import { UpstreamError } from '../upstream/error.ts'
+import { untilAborted } from './until-aborted.ts'
 
 /** Files below one place, which may be a directory or a tar archive of it. Paths are relative, with slashes. */
 export interface Folder {
@@ -15,18 +16,26 @@ export interface Folder {
   open(path: string, start?: number): AsyncIterable<Uint8Array>
 }
 
-export function directoryFolder(path: string): Folder {
-  const sizeOf = (file: string) => {
-    const stat = statSync(join(path, file), { throwIfNoEntry: false })
-    return stat?.isFile() === true ? stat.size : undefined
+/** Nothing outside of it is read: neither `../` nor a link leads there. `signal` ends the reading. */
+export function directoryFolder(path: string, signal?: AbortSignal | undefined): Folder {
+  const root = realpathSync(path)
+  function find(file: string): { place: string; size: number } | undefined {
+    try {
+      const place = realpathSync(join(root, file))
+      const stat = statSync(place)
+      return place.startsWith(join(root, '/')) && stat.isFile() ? { place, size: stat.size } : undefined
+    } catch {
+      return undefined
+    }
   }
   return {
     name: path,
-    size: sizeOf,
+    size: (file) => find(file)?.size,
     async *open(file, start = 0) {
-      const size = sizeOf(file)
-      if (size === undefined) throw new UpstreamError('not-found', `${path} has no ${file}`)
-      if (size > start) yield* Bun.file(join(path, file)).slice(start, size).stream()
+      const found = find(file)
+      if (found === undefined) throw new UpstreamError('not-found', `${path} has no ${file}`)
+      const { place, size } = found
+      if (size > start) yield* untilAborted(Bun.file(place).slice(start, size).stream(), signal)
     },
   }
 }
@@ -44,8 +53,8 @@ const MAX_LINKS = 10
 /** Bytes before a file that describe it. */
 const MAX_DESCRIPTION = 1024 * 1024
 
-/** Reads the headers, and nothing between. `name`: as errors name it. @throws UpstreamError `invalid` */
-export function tarFolder(path: string, name: string): Folder {
+/** Reads the headers, and nothing between. `name`: as errors name it; `signal` ends the reading. @throws UpstreamError `invalid` */
+export function tarFolder(path: string, name: string, signal?: AbortSignal | undefined): Folder {
   const places = placesIn(path, name)
 
   function find(file: string): Place | undefined {
@@ -65,10 +74,9 @@ export function tarFolder(path: string, name: string): Folder {
       const place = find(file)
       if (place === undefined) throw new UpstreamError('not-found', `${name} has no ${file}`)
       const { offset, size } = place
-      if (size > start)
-        yield* Bun.file(path)
-          .slice(offset + start, offset + size)
-          .stream()
+      if (size <= start) return
+      const part = Bun.file(path).slice(offset + start, offset + size)
+      yield* untilAborted(part.stream(), signal)
     },
   }
 }

@@ -1,17 +1,7 @@
-import {
-  closeSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeSync,
-} from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { UpstreamError } from '../upstream/error.ts'
+import { openDraft, orSay } from './draft-file.ts'
 import { INDEX_FILE, LAYOUT_FILE } from './layout.ts'
 import { createTarWriter } from './tar-writer.ts'
 
@@ -34,43 +24,28 @@ export interface LayoutStore {
 
 /** @throws UpstreamError where something else is */
 export function directoryStore(path: string): LayoutStore {
-  const drafts = new Set<string>()
   const stat = orSay(path, () => statSync(path, { throwIfNoEntry: false }))
   if (stat !== undefined && !stat.isDirectory()) {
     throw new UpstreamError('usage', `${path} is a file, and not the directory of a layout`, {
       hint: 'for an archive of a layout its name ends with .tar',
     })
   }
-  const others = stat === undefined ? [] : readdirSync(path).filter((name) => name !== 'blobs')
+  const names = stat === undefined ? [] : orSay(path, () => readdirSync(path), 'read')
+  const others = names.filter((name) => name !== 'blobs')
   if (others.length > 0 && !others.includes(LAYOUT_FILE) && !others.includes(INDEX_FILE)) {
     throw new UpstreamError('usage', `${path} is a directory with other things, and no layout`)
   }
 
-  const removeDrafts = () => {
-    for (const draft of drafts) rmSync(draft, { force: true })
-  }
-  const forget = atExit(removeDrafts)
-
   /** Whole under its name, or not there. */
   async function write(file: string, chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<void> {
     const target = join(path, file)
-    const draft = join(path, dirname(file), `.${file.slice(file.lastIndexOf('/') + 1)}.${process.pid}.part`)
-    drafts.add(draft)
-    const handle = orSay(path, () => {
-      mkdirSync(dirname(target), { recursive: true })
-      return openSync(draft, 'w')
-    })
+    orSay(path, () => mkdirSync(dirname(target), { recursive: true }))
+    const draft = openDraft(target, { called: path, isHidden: true })
     try {
-      for await (const chunk of chunks) writeAll(handle, chunk)
-      fsyncSync(handle)
-      closeSync(handle)
-      renameSync(draft, target)
-    } catch (error) {
-      closeQuietly(handle)
-      rmSync(draft, { force: true })
-      throw cannotWrite(path, error)
+      for await (const chunk of chunks) draft.write(chunk)
+      draft.keep()
     } finally {
-      drafts.delete(draft)
+      draft.discard()
     }
   }
 
@@ -80,19 +55,13 @@ export function directoryStore(path: string): LayoutStore {
     has: (file, size) => statSync(join(path, file), { throwIfNoEntry: false })?.size === size,
     put: (file, _size, chunks) => write(file, chunks),
     before(file) {
-      try {
-        return new Uint8Array(readFileSync(join(path, file)))
-      } catch {
-        return undefined
-      }
+      const isThere = statSync(join(path, file), { throwIfNoEntry: false }) !== undefined
+      return isThere ? orSay(path, () => new Uint8Array(readFileSync(join(path, file))), 'read') : undefined
     },
     async end(files) {
       for (const [file, bytes] of files) await write(file, [bytes])
     },
-    abandon() {
-      removeDrafts()
-      forget()
-    },
+    abandon() {},
   }
 }
 
@@ -130,58 +99,14 @@ export function archiveStore(path: string): LayoutStore {
   if (orSay(path, () => statSync(path, { throwIfNoEntry: false }))?.isDirectory() === true) {
     throw new UpstreamError('usage', `${path} is a directory`, { hint: '--format oci writes a layout into it' })
   }
-  const draft = `${path}.${process.pid}.part`
-  let handle: number | undefined = orSay(path, () => openSync(draft, 'wx'))
-  const forget = atExit(() => rmSync(draft, { force: true }))
-  const store = streamStore(path, (bytes) => orSay(path, () => writeAll(handle as number, bytes)))
+  const draft = openDraft(path)
+  const store = streamStore(path, draft.write)
   return {
     ...store,
     async end(files) {
       await store.end(files)
-      orSay(path, () => {
-        fsyncSync(handle as number)
-        closeSync(handle as number)
-        handle = undefined
-        renameSync(draft, path)
-      })
+      draft.keep()
     },
-    abandon() {
-      if (handle !== undefined) closeQuietly(handle)
-      rmSync(draft, { force: true })
-      forget()
-    },
+    abandon: draft.discard,
   }
-}
-
-/** For whoever interrupts twice, and does not wait. */
-function atExit(work: () => void): () => void {
-  process.on('exit', work)
-  return () => void process.off('exit', work)
-}
-
-function writeAll(handle: number, bytes: Uint8Array): void {
-  for (let at = 0; at < bytes.byteLength; ) at += writeSync(handle, bytes, at)
-}
-
-function closeQuietly(handle: number): void {
-  try {
-    closeSync(handle)
-  } catch {
-    // It is closed.
-  }
-}
-
-function orSay<T>(path: string, work: () => T): T {
-  try {
-    return work()
-  } catch (error) {
-    throw cannotWrite(path, error)
-  }
-}
-
-/** What the system says, in a line; any other error is what it was. */
-function cannotWrite(path: string, error: unknown): unknown {
-  if (!(error instanceof Error) || !('syscall' in error)) return error
-  const reason = error.message.replace(/^[A-Z]+: /, '').replace(/, \w+( '.*)?$/, '')
-  return new UpstreamError('failed', `cannot write ${path}: ${reason}`, { cause: error })
 }

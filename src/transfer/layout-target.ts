@@ -1,7 +1,7 @@
-import { createHash } from 'node:crypto'
 import type { Descriptor } from '../oci/descriptor.ts'
-import { algorithmOf, type Digest } from '../oci/digest.ts'
+import type { Digest } from '../oci/digest.ts'
 import { MEDIA_TYPES } from '../oci/media-type.ts'
+import { checkedBytes, type Mismatch } from '../upstream/content-check.ts'
 import { UpstreamError } from '../upstream/error.ts'
 import type { FetchedManifest } from '../upstream/registry.ts'
 import { MANIFEST_FILE } from './docker-archive.ts'
@@ -69,28 +69,17 @@ async function* once(bytes: Uint8Array): AsyncIterable<Uint8Array> {
 }
 
 /** @throws UpstreamError `invalid` at the end of other bytes than the descriptor says */
-async function* checked(
+function checked(
   name: string,
-  { digest, size }: Descriptor,
+  blob: Descriptor,
   chunks: AsyncIterable<Uint8Array>,
   onProgress: (bytes: number) => void,
 ): AsyncIterable<Uint8Array> {
-  const hash = createHash(algorithmOf(digest))
-  let at = 0
-  const wrong = (found: string) =>
-    new UpstreamError('invalid', `blob ${digest} of ${name}: ${found}`, {
+  const wrong = ({ found }: Mismatch) =>
+    new UpstreamError('invalid', `blob ${blob.digest} of ${name}: ${found}`, {
       hint: 'it is damaged there, or something in between changes it',
     })
-  for await (const chunk of chunks) {
-    at += chunk.byteLength
-    if (at > size) throw wrong(`it has more than the ${size} bytes that its manifest says`)
-    hash.update(chunk)
-    onProgress(at)
-    yield chunk
-  }
-  if (at < size) throw wrong(`it has ${at} bytes, and its manifest says ${size}`)
-  const actual = `${algorithmOf(digest)}:${hash.digest('hex')}`
-  if (actual !== digest) throw wrong(`its bytes have the digest ${actual}`)
+  return checkedBytes(blob, chunks, wrong, onProgress)
 }
 
 /** Entries that were there stay, unless their name is taken. */

@@ -1,18 +1,20 @@
-import { closeSync, createWriteStream, openSync, readSync, statSync } from 'node:fs'
+import { closeSync, createWriteStream, openSync, readSync, type Stats, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { createBudget } from '../archive/budget.ts'
-import { ArchiveError } from '../archive/error.ts'
 import { expand } from '../archive/expand.ts'
+import type { Descriptor } from '../oci/descriptor.ts'
 import { isIndexMediaType } from '../oci/media-type.ts'
 import { UpstreamError } from '../upstream/error.ts'
 import type { FetchedManifest } from '../upstream/registry.ts'
-import { archiveSource, MANIFEST_FILE, NO_LIMITS, readArchive } from './docker-archive.ts'
+import { archiveSource, MANIFEST_FILE, NO_LIMITS, readArchive, unpacking } from './docker-archive.ts'
+import { orSay } from './draft-file.ts'
 import { directoryFolder, type Folder, tarFolder } from './folder.ts'
 import { isLayout, type Layout, openLayout } from './layout.ts'
 import type { ImageSource } from './transfer.ts'
 import { readManifest } from './tree.ts'
+import { untilAborted } from './until-aborted.ts'
 
 export type LocalFormat = 'auto' | 'tarball' | 'oci'
 
@@ -24,6 +26,8 @@ export interface LocalOptions {
   format: LocalFormat
   /** An empty folder for what cannot be read where it lies. */
   temporary: string
+  /** Ends the reading. */
+  signal?: AbortSignal | undefined
 }
 
 /** Images of a layout, or of what `docker save` wrote. */
@@ -32,22 +36,26 @@ export interface LocalImages {
    * One of them: by its name or digest, or the only one, or the one that is called `preferred`.
    * @throws UpstreamError `usage` where it is not clear which
    */
-  choose(
-    name: string | undefined,
-    preferred: string | undefined,
-  ): Promise<{ source: ImageSource; root: FetchedManifest }>
+  choose(name: string | undefined, preferred: string | undefined): Promise<LocalImage>
+}
+
+export interface LocalImage {
+  source: ImageSource
+  root: FetchedManifest
+  /** What the layout says of it. */
+  named?: Descriptor
 }
 
 interface Candidate {
   names: readonly string[]
   /** What makes two of them the same. */
   id: string
-  open(): Promise<{ source: ImageSource; root: FetchedManifest }>
+  open(): Promise<LocalImage>
 }
 
 /** @throws UpstreamError */
 export async function openLocal(options: LocalOptions): Promise<LocalImages> {
-  const { format, temporary } = options
+  const { format, temporary, signal } = options
   const folder = await folderOf(options)
   const hasLayout = isLayout(folder)
   const hasArchive = folder.size(MANIFEST_FILE) !== undefined
@@ -60,7 +68,7 @@ export async function openLocal(options: LocalOptions): Promise<LocalImages> {
   const layout = hasLayout && format !== 'tarball' ? await openLayout(folder) : undefined
   // What docker keeps unpacked it saves unpacked; it would be pushed compressed.
   const isSaved = hasArchive && (layout === undefined || (format === 'auto' && (await isPlain(layout))))
-  const candidates = layout === undefined || isSaved ? await archived(folder, temporary) : laidOut(layout)
+  const candidates = layout === undefined || isSaved ? await archived(folder, temporary, signal) : laidOut(layout)
   return {
     async choose(name, preferred) {
       return await chosen(folder.name, candidates, name, preferred).open()
@@ -68,20 +76,38 @@ export async function openLocal(options: LocalOptions): Promise<LocalImages> {
   }
 }
 
-async function folderOf({ path, input, temporary }: LocalOptions): Promise<Folder> {
-  const stat = input === undefined ? statSync(path, { throwIfNoEntry: false }) : undefined
-  if (input === undefined && stat === undefined) throw new UpstreamError('not-found', `there is no ${path}`)
-  if (stat?.isDirectory() === true) return directoryFolder(path)
-  if (input === undefined && !isCompressed(path)) return tarFolder(path, path)
+async function folderOf({ path, input, temporary, signal }: LocalOptions): Promise<Folder> {
+  if (input === undefined) {
+    const stat = statOf(path)
+    if (stat.isDirectory()) return directoryFolder(path, signal)
+    if (!stat.isFile()) {
+      throw new UpstreamError('usage', `${path} is neither a file nor a directory`, {
+        hint: 'what comes from a pipe: berth push - IMAGE',
+      })
+    }
+    if (!orSay(path, () => isCompressed(path), 'read')) return tarFolder(path, path, signal)
+  }
   const file = join(temporary, 'archive.tar')
+  const source = untilAborted(input ?? Bun.file(path).stream(), signal)
   try {
-    const { bytes } = await expand(input ?? Bun.file(path).stream(), createBudget(NO_LIMITS).archive(path))
+    const { bytes } = await expand(source, createBudget(NO_LIMITS).archive(path))
     await pipeline(Readable.from(bytes), createWriteStream(file))
   } catch (error) {
-    if (error instanceof ArchiveError) throw new UpstreamError('invalid', error.message, { cause: error })
-    throw error
+    throw unpacking(temporary, error)
   }
-  return tarFolder(file, path)
+  return tarFolder(file, path, signal)
+}
+
+/** @throws UpstreamError for a path that leads nowhere */
+function statOf(path: string): Stats {
+  try {
+    const stat = statSync(path, { throwIfNoEntry: false })
+    if (stat !== undefined) return stat
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : undefined
+    if (code !== 'ENOTDIR') return orSay(path, () => statSync(path), 'read')
+  }
+  throw new UpstreamError('not-found', `there is no ${path}`)
 }
 
 /** gzip or zstd; what is neither is a tar archive, or nothing at all. */
@@ -106,18 +132,18 @@ async function isPlain({ source, entries }: Layout): Promise<boolean> {
 }
 
 function laidOut({ source, entries }: Layout): Candidate[] {
-  return entries.map(({ descriptor: { digest }, names }) => ({
+  return entries.map(({ descriptor, names }) => ({
     names,
-    id: digest,
-    open: async () => ({ source, root: await source.manifest(digest) }),
+    id: descriptor.digest,
+    open: async () => ({ source, root: await source.manifest(descriptor.digest), named: descriptor }),
   }))
 }
 
-async function archived(folder: Folder, temporary: string): Promise<Candidate[]> {
+async function archived(folder: Folder, temporary: string, signal: AbortSignal | undefined): Promise<Candidate[]> {
   return (await readArchive(folder)).map((image) => ({
     names: image.names,
     id: image.config,
-    open: () => archiveSource(folder, image, temporary),
+    open: () => archiveSource(folder, image, temporary, signal),
   }))
 }
 

@@ -18,6 +18,27 @@ export interface Node {
 
 /** Indexes within indexes; real ones have one or two levels. */
 const MAX_DEPTH = 8
+/** Manifests that one image leads to, and their bytes, which are kept in memory. */
+const MOST_MANIFESTS = 10_000
+const MOST_BYTES = 256 * 1024 * 1024
+
+/** Counts the manifests that an image leads to. @throws UpstreamError `invalid` for more than any image has */
+export type ManifestGuard = (fetched: FetchedManifest) => void
+
+/** `what`: the image, as errors name it. */
+export function guardManifests(what: string): ManifestGuard {
+  let count = 0
+  let size = 0
+  return ({ bytes }) => {
+    size += bytes.byteLength
+    if (++count > MOST_MANIFESTS || size > MOST_BYTES) {
+      throw new UpstreamError(
+        'invalid',
+        `${what} leads to more manifests than any image has (${count}, of ${size} bytes)`,
+      )
+    }
+  }
+}
 
 /** @throws UpstreamError `invalid` */
 export function readManifest(what: string, { bytes, mediaType }: Omit<FetchedManifest, 'digest'>): Manifest {
@@ -37,12 +58,12 @@ export async function readTree(
   source: ImageSource,
   root: FetchedManifest,
   isKnown: (digest: Digest) => Promise<boolean>,
+  guard = guardManifests(source.name),
 ): Promise<Node> {
   const seen = new Map<Digest, Node>()
 
   async function visit(fetched: FetchedManifest, platform: Platform | undefined, depth: number): Promise<Node> {
-    const found = seen.get(fetched.digest)
-    if (found !== undefined) return found
+    guard(fetched)
     if (depth > MAX_DEPTH) {
       throw new UpstreamError('invalid', `${source.name}@${root.digest} has indexes in more than ${MAX_DEPTH} levels`)
     }
@@ -50,7 +71,9 @@ export async function readTree(
     const children: Node[] = []
     if (parsed.manifests.length > 0 && !(await isKnown(fetched.digest))) {
       for (const child of parsed.manifests.filter(({ mediaType }) => isManifestMediaType(mediaType))) {
-        children.push(await visit(await childOf(source, parsed, child), child.platform, depth + 1))
+        const found = seen.get(child.digest)
+        if (found !== undefined) mustHaveSize(`${source.name}@${child.digest}`, found.fetched, child)
+        children.push(found ?? (await visit(await childOf(source, parsed, child), child.platform, depth + 1)))
       }
     }
     const node = { fetched, parsed, platform, children }
@@ -65,10 +88,7 @@ async function childOf(source: ImageSource, index: Manifest, child: Descriptor):
   const of = child.platform === undefined ? '' : ` (${formatPlatform(child.platform)})`
   try {
     const fetched = await source.manifest(child.digest)
-    if (fetched.bytes.byteLength !== child.size) {
-      const sizes = `${fetched.bytes.byteLength} bytes, and its index says ${child.size}`
-      throw new UpstreamError('invalid', `${source.name}@${child.digest} has ${sizes}`)
-    }
+    mustHaveSize(`${source.name}@${child.digest}`, fetched, child)
     return fetched
   } catch (error) {
     if (!(error instanceof UpstreamError) || error.fault !== 'not-found') throw error
@@ -83,6 +103,12 @@ async function childOf(source: ImageSource, index: Manifest, child: Descriptor):
       },
     )
   }
+}
+
+/** @throws UpstreamError `invalid` for a manifest of another size than the index that names it says */
+export function mustHaveSize(what: string, { bytes }: FetchedManifest, { size }: Descriptor): void {
+  if (bytes.byteLength === size) return
+  throw new UpstreamError('invalid', `${what} has ${bytes.byteLength} bytes, and its index says ${size}`)
 }
 
 /** Children before their index, each once. */

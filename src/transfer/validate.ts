@@ -3,16 +3,17 @@ import { type Budget, createBudget, type Limits } from '../archive/budget.ts'
 import { ArchiveError } from '../archive/error.ts'
 import { type Compression, expand } from '../archive/expand.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
-import { algorithmOf, type Digest } from '../oci/digest.ts'
+import type { Digest } from '../oci/digest.ts'
 import { jsonObject } from '../oci/json-object.ts'
 import { type Manifest, parseManifest } from '../oci/manifest.ts'
 import { isManifestMediaType } from '../oci/media-type.ts'
 import { fitsPlatform, formatPlatform } from '../oci/platform.ts'
+import { createContentCheck } from '../upstream/content-check.ts'
 import { UpstreamError } from '../upstream/error.ts'
 import type { FetchedManifest } from '../upstream/registry.ts'
 import { inParallel } from './parallel.ts'
 import type { ImageSource, Meter } from './transfer.ts'
-import { blobsOf } from './tree.ts'
+import { blobsOf, guardManifests } from './tree.ts'
 
 export interface Problem {
   digest: Digest
@@ -36,6 +37,8 @@ export interface ValidateOptions {
   meter: Meter
   /** What layers expand to. */
   limits: Readonly<Limits>
+  /** What a layout says of it. */
+  named?: Descriptor | undefined
 }
 
 /** Bytes of a config that are taken from a stranger. */
@@ -59,6 +62,7 @@ export async function validate(root: FetchedManifest, options: ValidateOptions):
   const { source, isFast, jobs, meter } = options
   const result: Validation = { manifests: 0, blobs: 0, bytes: 0, problems: [] }
   const budget = createBudget(options.limits)
+  const guard = guardManifests(source.name)
   const visited = new Set<Digest>()
   const blobs = new Map<Digest, Promise<Found>>()
   const note = (digest: Digest, problem: string) => void result.problems.push({ digest, problem })
@@ -73,6 +77,7 @@ export async function validate(root: FetchedManifest, options: ValidateOptions):
     }
     if (visited.has(digest)) return
     visited.add(digest)
+    guard(fetched)
     result.manifests++
     result.bytes += bytes.byteLength
     const manifest = parsed(fetched)
@@ -137,16 +142,13 @@ export async function validate(root: FetchedManifest, options: ValidateOptions):
   }
 
   async function readBlob(blob: Descriptor, isConfig: boolean, onProgress: (bytes: number) => void, of: Budget) {
-    const hash = createHash(algorithmOf(blob.digest))
+    const content = createContentCheck(blob, ({ found }) => new UpstreamError('invalid', found))
     const kept: Uint8Array[] = []
-    let at = 0
     async function* raw(): AsyncGenerator<Uint8Array, undefined> {
       for await (const chunk of source.open(blob, 0)) {
-        at += chunk.byteLength
-        if (at > blob.size) throw invalid(`it has more than the ${blob.size} bytes that its manifest says`)
-        hash.update(chunk)
-        if (isConfig && at <= MAX_CONFIG) kept.push(chunk)
-        onProgress(at)
+        content.add(chunk)
+        if (isConfig && content.bytes() <= MAX_CONFIG) kept.push(chunk)
+        onProgress(content.bytes())
         yield chunk
       }
     }
@@ -159,11 +161,10 @@ export async function validate(root: FetchedManifest, options: ValidateOptions):
       found.plain = `sha256:${plain.digest('hex')}`
       found.compression = expanded.compression
     }
-    result.bytes += at
-    if (at < blob.size) throw invalid(`it has ${at} bytes, and its manifest says ${blob.size}`)
-    const actual = `${algorithmOf(blob.digest)}:${hash.digest('hex')}`
-    if (actual !== blob.digest) throw invalid(`its bytes have the digest ${actual}`)
-    if (isConfig && at <= MAX_CONFIG) found.bytes = new Uint8Array(Buffer.concat(kept))
+    // What is wrong with its archive is said first: it tells more.
+    result.bytes += content.bytes()
+    content.end()
+    if (isConfig && content.bytes() <= MAX_CONFIG) found.bytes = new Uint8Array(Buffer.concat(kept))
     return found
   }
 
@@ -207,12 +208,8 @@ export async function validate(root: FetchedManifest, options: ValidateOptions):
     }
   }
 
-  await visit(root, undefined)
+  await visit(root, options.named)
   return result
-}
-
-function invalid(message: string): UpstreamError {
-  return new UpstreamError('invalid', message)
 }
 
 /** What is wrong with the image; whatever else went wrong is thrown on. */

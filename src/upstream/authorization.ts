@@ -13,9 +13,9 @@ export interface Authorization {
   headerFor(target: Target): Promise<string | undefined>
   /**
    * Learns from a 401 what was asked for; the header to try once more with, or undefined when that would change nothing.
-   * @throws UpstreamError
+   * `sent`: the header that was not enough. @throws UpstreamError
    */
-  answer(target: Target, response: Response): Promise<string | undefined>
+  answer(target: Target, response: Response, sent: string | undefined): Promise<string | undefined>
   /** A token as the token server answers it. @throws UpstreamError, also where the registry has no token server */
   token(target: Target): Promise<Token>
   /** Whether the credentials are accepted. @throws UpstreamError `unauthorized` */
@@ -43,6 +43,11 @@ export interface Token {
   expiresAt: number
 }
 
+interface KeptToken extends Token {
+  /** Whether it was asked for once and taken from here since. */
+  isReused?: true
+}
+
 export interface AuthorizationOptions {
   transport: Transport
   credentials: Pick<Credentials, 'find'>
@@ -68,7 +73,9 @@ export function createAuthorization({
   now,
 }: AuthorizationOptions): Authorization {
   const known = new Map<string, Promise<Challenge[]>>()
-  const tokens = new Map<string, Token>()
+  const tokens = new Map<string, KeptToken>()
+  /** Headers with tokens that ended before their time. */
+  const ended = new Set<string>()
 
   async function ask(registry: string): Promise<Challenge[]> {
     const url = `${await transport.baseOf(registry)}/v2/`
@@ -113,7 +120,10 @@ export function createAuthorization({
     const realm = await realmOf(registry, parameters.get('realm') ?? '', credential !== undefined)
     const key = JSON.stringify([realm, service, scope, credential])
     const kept = tokens.get(key)
-    if (kept !== undefined && kept.expiresAt - MARGIN > now()) return kept
+    if (kept !== undefined && kept.expiresAt - MARGIN > now()) {
+      kept.isReused = true
+      return kept
+    }
     const token = await fetchToken(registry, realm, service, scope, credential)
     tokens.set(key, token)
     return token
@@ -136,7 +146,7 @@ export function createAuthorization({
     if (goesPlain && isSecret && !insecure) {
       throw new UpstreamError(
         'tls',
-        `${registry} speaks HTTPS, but its token server ${realm} does not: a password would go there in clear`,
+        `${registry} speaks HTTPS, but its token server ${realm.slice(0, 200)} does not: a password would go there in clear`,
         {
           hint: 'mend auth.token.realm in the configuration of the registry, or say --insecure',
         },
@@ -218,6 +228,19 @@ export function createAuthorization({
       : new UpstreamError('failed', `${registry} answers ${response.status} to ${url}`, { status: response.status })
   }
 
+  /** A token of before may have ended early: its key was changed, or it lives shorter than we were told. */
+  function forget(sent: string | undefined, found: readonly Challenge[]): boolean {
+    const isTooWeak = found.some(({ parameters }) => parameters.get('error') === 'insufficient_scope')
+    if (sent === undefined || isTooWeak) return false
+    for (const [key, { token, isReused }] of tokens) {
+      if (sent !== `Bearer ${token}`) continue
+      tokens.delete(key)
+      if (isReused) ended.add(sent)
+    }
+    // Other requests that were under way with it learn so, too.
+    return ended.has(sent)
+  }
+
   return {
     challenges,
     login: (registry) => enter(registry, true),
@@ -228,11 +251,12 @@ export function createAuthorization({
       const found = await challenges(target.registry)
       return found.length === 0 ? undefined : await header(target, found, formatScope(target.needed))
     },
-    async answer(target, response) {
+    async answer(target, response, sent) {
       const found = parseChallenges(response.headers.get('www-authenticate'))
       const asked = found.find(({ scheme }) => scheme === 'bearer')?.parameters.get('scope')
       const before = await challenges(target.registry)
-      const isNews = before.length === 0 || (asked !== undefined && asked !== formatScope(target.needed))
+      const isOther = before.length === 0 || (asked !== undefined && asked !== formatScope(target.needed))
+      const isNews = forget(sent, found) || isOther
       if (found.length === 0 || !isNews) return undefined
       return await header(target, found, asked ?? formatScope(target.needed))
     },
@@ -291,6 +315,10 @@ function tokenIn(registry: string, text: string, now: number): Token {
   const token = json?.token || json?.access_token
   if (typeof token !== 'string' || token === '') {
     throw new UpstreamError('invalid', `the token server of ${registry} answers without a token`)
+  }
+  // It becomes a part of a header.
+  if (!/^[\x21-\x7e]+$/.test(token)) {
+    throw new UpstreamError('invalid', `the token server of ${registry} answers with a token that is none`)
   }
   const life = typeof json.expires_in === 'number' ? Math.max(json.expires_in, DEFAULT_LIFE) : DEFAULT_LIFE
   const refreshToken = typeof json.refresh_token === 'string' ? json.refresh_token : undefined

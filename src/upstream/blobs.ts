@@ -1,6 +1,6 @@
-import { createHash } from 'node:crypto'
-import { algorithmOf, type Digest } from '../oci/digest.ts'
+import type { Digest } from '../oci/digest.ts'
 import { repositoryAccess } from '../oci/scope.ts'
+import { checkedBytes, type Mismatch } from './content-check.ts'
 import { UpstreamError } from './error.ts'
 import type { RepositoryReference } from './reference.ts'
 import type { Session } from './session.ts'
@@ -12,11 +12,13 @@ export interface Blobs {
   head(repository: RepositoryReference, digest: Digest): Promise<number | undefined>
   /**
    * The blob's bytes. Read to the end they are known to have the digest: the last read throws otherwise. A connection that
-   * breaks off is taken up where it ended. @throws UpstreamError `not-found`, or `invalid` for other bytes
+   * breaks off is taken up where it ended. `expected`: how many there must be, where that is known; no more are read.
+   * @throws UpstreamError `not-found`, or `invalid` for other bytes
    */
   get(
     repository: RepositoryReference,
     digest: Digest,
+    expected?: number,
   ): Promise<{ size: number | undefined; body: AsyncIterable<Uint8Array> }>
   /**
    * The blob's bytes from `start` on, unchecked: for whoever checks them himself. A connection that breaks off is taken up where it
@@ -35,8 +37,9 @@ export interface Blobs {
   delete(repository: RepositoryReference, digest: Digest): Promise<void>
 }
 
-/** How often a download is taken up again without a byte in between. */
+/** How often a download is taken up again without so many bytes in between. */
 const RESUMPTIONS = 3
+const PROGRESS = 16 * 1024
 
 export function createBlobs(options: { session: Session } & UploadOptions): Blobs {
   const { session, signal, retryDelayMs = RETRY_DELAY } = options
@@ -66,6 +69,7 @@ export function createBlobs(options: { session: Session } & UploadOptions): Blob
     const { what } = targetOf(repository, digest)
     let at = start
     let tries = 0
+    let brokeAt = start
     let response = first
     for (;;) {
       try {
@@ -76,8 +80,9 @@ export function createBlobs(options: { session: Session } & UploadOptions): Blob
           const rest = skip >= chunk.byteLength ? undefined : chunk.subarray(skip)
           skip -= Math.min(skip, chunk.byteLength)
           if (rest === undefined) continue
-          tries = 0
           at += rest.byteLength
+          // A few bytes each time would be no end.
+          if (at - brokeAt >= PROGRESS) tries = 0
           yield rest
         }
         return
@@ -87,37 +92,31 @@ export function createBlobs(options: { session: Session } & UploadOptions): Blob
         const isOver = error instanceof UpstreamError && (error.fault !== 'network' || at === start)
         if (isOver) throw error
         if (++tries > RESUMPTIONS) {
-          throw new UpstreamError('network', `${what}: the connection broke off after ${at} bytes`, { cause: error })
+          const isSlow = error instanceof Error && error.name === 'TimeoutError'
+          const reason = isSlow ? 'nothing came any more, or far too slowly,' : 'the connection broke off'
+          throw new UpstreamError('network', `${what}: ${reason} after ${at} bytes`, { cause: error })
         }
+        brokeAt = at
         response = undefined
         await pause(retryDelayMs * 2 ** (tries - 1), signal)
       }
     }
   }
 
-  async function* verified(
+  function verified(
     repository: RepositoryReference,
     digest: Digest,
+    size: number | undefined,
     first: Response,
   ): AsyncIterable<Uint8Array> {
     const { what } = targetOf(repository, digest)
-    const hash = createHash(algorithmOf(digest))
-    let size = 0
-    for await (const chunk of resumed(repository, digest, 0, first)) {
-      hash.update(chunk)
-      size += chunk.byteLength
-      yield chunk
+    const wrong = ({ found, bytes, digest: actual }: Mismatch) => {
+      const other = `the registry sent other bytes (${bytes}, with the digest ${actual})`
+      return new UpstreamError('invalid', `${what}: ${actual === undefined ? found : other}`, {
+        hint: 'the blob is damaged there, or something in between changes it',
+      })
     }
-    const actual = `${algorithmOf(digest)}:${hash.digest('hex')}`
-    if (actual !== digest) {
-      throw new UpstreamError(
-        'invalid',
-        `${what}: the registry sent other bytes (${size}, with the digest ${actual})`,
-        {
-          hint: 'the blob is damaged there, or something in between changes it',
-        },
-      )
-    }
+    return checkedBytes({ digest, size }, resumed(repository, digest, 0, first), wrong)
   }
 
   return {
@@ -130,10 +129,11 @@ export function createBlobs(options: { session: Session } & UploadOptions): Blob
       return response.status === 404 ? undefined : Number(response.headers.get('content-length') ?? 0)
     },
 
-    async get(repository, digest) {
+    async get(repository, digest, expected) {
       const response = await open(repository, digest, 0)
       const length = response.headers.get('content-length')
-      return { size: length === null ? undefined : Number(length), body: verified(repository, digest, response) }
+      const body = verified(repository, digest, expected, response)
+      return { size: length === null ? undefined : Number(length), body }
     },
 
     read: (repository, digest, start) => resumed(repository, digest, start),

@@ -2,7 +2,7 @@ import { jsonObject } from '../oci/json-object.ts'
 import type { Access } from '../oci/scope.ts'
 import { bytesOf } from './body.ts'
 import { UpstreamError } from './error.ts'
-import { MOST_PAGES, nextPage } from './pages.ts'
+import { guardPages, nextPage } from './pages.ts'
 import type { Session } from './session.ts'
 
 /** What comes after `last`, up to `until`. */
@@ -41,11 +41,15 @@ export function createOverview(session: Session): (wanted: Wanted) => Promise<Ov
     const rows = new Map<string, Record<string, unknown>>()
     const { last, until } = range
     const query = new URLSearchParams({ n: '1000', ...(last === undefined ? {} : { last }) })
+    const what = `the overview of ${request.registry}`
+    const guard = guardPages(what)
     let path: string | undefined = `${request.path}?${query}`
-    for (let page = 0; path !== undefined && page < MOST_PAGES; page++) {
-      const what = `the overview of ${request.registry}`
+    while (path !== undefined) {
+      guard.ask(path)
       const response: Response = await session.request({ ...request, path, what, method: 'GET', expected: [200] })
-      const found = rowsIn(jsonObject(await bytesOf(response, what)) ?? {})
+      const bytes = await bytesOf(response, what)
+      guard.got(bytes)
+      const found = rowsIn(jsonObject(bytes) ?? {})
       if (!Array.isArray(found)) return undefined
       const named = found.filter(isNamed)
       for (const row of named) rows.set(row.name, row)

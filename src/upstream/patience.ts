@@ -31,7 +31,8 @@ export function withPatience(response: Response, limitMs: number): Response {
         }
       },
       async cancel(reason) {
-        await reader.cancel(reason)
+        // What broke off already is no loss to whoever does not want it.
+        await reader.cancel(reason).catch(() => {})
       },
     },
     { highWaterMark: 0 },

@@ -3,12 +3,13 @@ import { algorithmOf, type Digest, digestOf, isDigest } from '../oci/digest.ts'
 import { jsonObject } from '../oci/json-object.ts'
 import { parseManifest, referrersTag } from '../oci/manifest.ts'
 import { isIndexMediaType, MEDIA_TYPES } from '../oci/media-type.ts'
+import { isRepositoryName, isTag } from '../oci/name.ts'
 import { CATALOG, repositoryAccess } from '../oci/scope.ts'
 import { bytesOf } from './body.ts'
 import { UpstreamError } from './error.ts'
 import { createOverview, type OverviewRange, type OverviewRows } from './overview.ts'
-import { MOST_PAGES, nextPage } from './pages.ts'
-import type { RepositoryReference } from './reference.ts'
+import { guardPages, nextPage } from './pages.ts'
+import { formatRepository, type RepositoryReference } from './reference.ts'
 import type { Session } from './session.ts'
 
 /** A manifest as the registry has it: its bytes have the digest. */
@@ -62,21 +63,24 @@ export function createRegistry({ session, looking = false }: { session: Session;
     first: Parameters<Session['request']>[0],
     namesIn: (json: Record<string, unknown>) => unknown,
   ): AsyncIterable<string> {
-    const seen = new Set<string>()
+    const guard = guardPages(first.what)
     let path: string | undefined = first.path
     while (path !== undefined) {
-      // A registry that leads in a circle must not keep us for ever.
-      if (seen.has(path)) throw new UpstreamError('invalid', `${first.what}: the registry leads to the same page again`)
-      if (seen.size === MOST_PAGES) {
-        throw new UpstreamError('invalid', `${first.what}: the registry has no end of pages (${MOST_PAGES} were read)`)
-      }
-      seen.add(path)
+      guard.ask(path)
       const response = await session.request({ ...first, path })
-      const names = namesIn(await jsonOf(response, first.what)) ?? []
+      const bytes = await bytesOf(response, first.what)
+      const next = nextPage(response)
+      // The last one may be like the one before: an empty list twice.
+      if (next !== undefined) guard.got(bytes)
+      const json = jsonObject(bytes)
+      if (json === undefined) {
+        throw new UpstreamError('invalid', `${first.what}: the registry answers with something that is no JSON`)
+      }
+      const names = namesIn(json) ?? []
       if (!Array.isArray(names))
         throw new UpstreamError('invalid', `${first.what}: the registry answers without a list`)
       yield* names.filter((name) => typeof name === 'string')
-      path = nextPage(response)
+      path = next
     }
   }
 
@@ -131,7 +135,8 @@ export function createRegistry({ session, looking = false }: { session: Session;
 
     tags(repository, { pageSize = 1000, last } = {}) {
       const query = new URLSearchParams({ n: String(pageSize), ...(last === undefined ? {} : { last }) })
-      const what = `the tags of ${repository.registry}/${repository.repository}`
+      const what = `the tags of ${formatRepository(repository)}`
+      mustBeRepository(repository)
       const path = `${repository.repository}/tags/list?${query}`
       return pages(
         {
@@ -194,16 +199,19 @@ export function createRegistry({ session, looking = false }: { session: Session;
       const what = `the referrers of ${repository.registry}/${repository.repository}@${subject}`
       const query = artifactType === undefined ? '' : `?${new URLSearchParams({ artifactType })}`
       const found = new Map<Digest, Descriptor>()
+      const guard = guardPages(what)
       let path: string | undefined = `${repository.repository}/referrers/${subject}${query}`
-      for (let page = 0; path !== undefined && page < 1000; page++) {
+      while (path !== undefined) {
+        guard.ask(path)
         const response: Response = await referrersPage(repository, what, path)
         if (response.status === 404) {
           await response.body?.cancel()
           return filtered(await fallback(repository, subject), artifactType)
         }
-        const manifests = childrenOf(await bytesOf(response, what), MEDIA_TYPES.ociIndex, what)
-        for (const descriptor of manifests) found.set(descriptor.digest, descriptor)
+        const bytes = await bytesOf(response, what)
         path = nextPage(response)
+        if (path !== undefined) guard.got(bytes)
+        for (const one of childrenOf(bytes, MEDIA_TYPES.ociIndex, what)) found.set(one.digest, one)
       }
       // A registry need not filter (OCI Distribution Specification 1.1, "Listing Referrers").
       return filtered([...found.values()], artifactType)
@@ -247,14 +255,22 @@ function filtered(descriptors: readonly Descriptor[], artifactType: string | und
   return descriptors.filter((one) => artifactType === undefined || one.artifactType === artifactType)
 }
 
-function whatOf(target: RepositoryReference, reference: string, ...actions: string[]) {
-  const { registry, repository } = target
-  const what = `${registry}/${repository}${isDigest(reference) ? '@' : ':'}${reference}`
-  return { registry, repository, needed: repositoryAccess(repository, ...actions), what }
+/** A name may come from a registry, too, and goes into a path: `../../other/manifests/v1` would be another repository. */
+function mustBeRepository({ registry, repository }: RepositoryReference): void {
+  if (isRepositoryName(repository)) return
+  throw new UpstreamError('invalid', `${registry} names ${quoted(repository)}, which is no repository`)
 }
 
-async function jsonOf(response: Response, what: string): Promise<Record<string, unknown>> {
-  const json = jsonObject(await bytesOf(response, what))
-  if (json !== undefined) return json
-  throw new UpstreamError('invalid', `${what}: the registry answers with something that is no JSON`)
+function quoted(text: string): string {
+  return JSON.stringify(text.slice(0, 300))
+}
+
+function whatOf(target: RepositoryReference, reference: string, ...actions: string[]) {
+  const { registry, repository } = target
+  mustBeRepository(target)
+  if (!isTag(reference) && !isDigest(reference)) {
+    throw new UpstreamError('invalid', `${formatRepository(target)} names ${quoted(reference)}, which is no tag`)
+  }
+  const what = `${registry}/${repository}${isDigest(reference) ? '@' : ':'}${reference}`
+  return { registry, repository, needed: repositoryAccess(repository, ...actions), what }
 }

@@ -42,9 +42,10 @@ export function createSession({
         }
         return await transport.send(registry, { ...rest, url, headers })
       }
-      let response = await send(await authorization.headerFor(target))
+      const sent = await authorization.headerFor(target)
+      let response = await send(sent)
       if (response.status === 401 && isOwn) {
-        const again = await authorization.answer(target, response)
+        const again = await authorization.answer(target, response, sent)
         if (again !== undefined) {
           await response.body?.cancel()
           response = await send(again)

@@ -207,10 +207,14 @@ function watched(body: ReadableStream<Uint8Array>, clock: { stop(): void; start(
   )
 }
 
+/** Whether the same may be answered in another way a moment later. */
+export function isPassing(status: number | undefined): boolean {
+  return status === 429 || status === 502 || status === 503 || status === 504
+}
+
 /** Milliseconds to wait before the same is asked again; undefined: the answer stands. */
 function waitAfter(response: Response, delay: number): number | undefined {
-  const { status } = response
-  if (status !== 429 && status !== 502 && status !== 503 && status !== 504) return undefined
+  if (!isPassing(response.status)) return undefined
   const text = response.headers.get('retry-after') ?? ''
   const wait = /^\d{1,6}$/.test(text) ? Number(text) * 1000 : delay
   return wait > LONGEST_WAIT ? undefined : wait
@@ -250,7 +254,9 @@ const CERTIFICATE = /CERT|SELF_SIGNED|ISSUER|ALTNAME|LEAF_SIGNATURE|ERR_TLS|CA_/
 function unreachable(url: string, error: unknown): UpstreamError {
   const { host } = new URL(url)
   const code = codeOf(error)
-  const reason = error instanceof Error ? error.message.replace(/\.$/, '') : String(error)
+  // The runtime adds how its own function is called.
+  const text = error instanceof Error ? error.message : String(error)
+  const reason = text.replace(/ fetching "[^"]*".*$/s, '').replace(/\.$/, '')
   if (error instanceof Error && error.name === 'TimeoutError') {
     return new UpstreamError('network', `${host} does not answer in time`, {
       hint: `is ${url} the right address?`,
@@ -287,6 +293,9 @@ const FAULTS: Record<string, string> = {
   ConnectionClosed: 'the connection was closed',
   EHOSTUNREACH: 'there is no way to that host',
   ENETUNREACH: 'there is no way to that network',
+  Malformed_HTTP_Response: 'it answers something that is no HTTP, or has too many headers',
+  InvalidHTTPResponse: 'it answers something that is no HTTP',
+  InvalidContentLength: 'its answer has a length that is none',
 }
 
 const CERTIFICATE_FAULTS: Record<string, string> = {

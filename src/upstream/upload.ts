@@ -3,7 +3,7 @@ import { algorithmOf, type Digest } from '../oci/digest.ts'
 import type { Access } from '../oci/scope.ts'
 import { UpstreamError } from './error.ts'
 import type { Session } from './session.ts'
-import { pause, RETRY_DELAY } from './transport.ts'
+import { isPassing, pause, RETRY_DELAY } from './transport.ts'
 
 export interface UploadedBlob {
   digest: Digest
@@ -158,9 +158,9 @@ export function createUpload(
           place = at === undefined ? undefined : state?.place
         }
         if (place === undefined || at === undefined) {
+          isOld = false
           place = await begin(target)
           at = 0
-          isOld = false
         }
         if (size >= MEMORABLE) uploads?.keep(key, place)
         if (at > furthest) {
@@ -179,7 +179,7 @@ export function createUpload(
       } catch (error) {
         if (signal?.aborted === true) throw signal.reason
         if (passage.fault !== undefined) throw passage.fault
-        const isRefused = error instanceof UpstreamError && error.fault !== 'network'
+        const isRefused = error instanceof UpstreamError && error.fault !== 'network' && !isPassing(error.status)
         // What an earlier process sent was not checked by this one.
         if (isRefused && isOld) place = undefined
         else if (isRefused && at !== undefined && at > 0 && (error.status === 404 || error.status === 416)) {

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto'
-import { mkdtempSync, rmSync, statSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import { Command } from 'commander'
 import { algorithmOf, type Digest } from '../../oci/digest.ts'
+import { orSay } from '../../transfer/draft-file.ts'
+import { untilAborted } from '../../transfer/until-aborted.ts'
 import { UpstreamError } from '../../upstream/error.ts'
 import { formatImage, type ImageReference, parseImage } from '../../upstream/reference.ts'
 import { formatBlob } from './blob-reference.ts'
@@ -12,6 +13,7 @@ import type { ClientContext } from './context.ts'
 import { connectMover, type MoverFlags } from './mover.ts'
 import { lines } from './output.ts'
 import { saveStream } from './save-file.ts'
+import { makeTemporaryFolder } from './temporary-folder.ts'
 import { createMeter, meterOptions } from './transfer-meter.ts'
 
 export function blobPutCommand(context: ClientContext): Command {
@@ -22,12 +24,12 @@ export function blobPutCommand(context: ClientContext): Command {
   return meterOptions(connectionOptions(command)).action(async (name: string, file: string, flags: MoverFlags) => {
     const target = parseImage(name)
     if (target.tag !== undefined) throw new UpstreamError('usage', `${formatImage(target)}: a blob has no tag`)
-    const temporary = mkdtempSync(join(context.env.TMPDIR || tmpdir(), 'berth-blob-'))
+    const temporary = makeTemporaryFolder(context, 'blob')
     const meter = createMeter(context, flags)
     try {
-      const path = file === '-' ? join(temporary, 'blob') : file
+      const path = file === '-' ? join(temporary.path, 'blob') : file
       if (file === '-') await saveStream(path, context.input())
-      const blob = { ...target, ...(await measured(path, target)) }
+      const blob = { ...target, ...(await measured(context, path, target)) }
       const { blobs } = connectMover(context, flags)
       if ((await blobs.head(target, blob.digest)) === undefined) {
         const row = meter.begin({ mediaType: 'application/octet-stream', ...blob })
@@ -38,20 +40,22 @@ export function blobPutCommand(context: ClientContext): Command {
       context.out(lines([formatBlob(blob)]))
     } finally {
       meter.clear()
-      rmSync(temporary, { recursive: true, force: true })
+      temporary.remove()
     }
   })
 }
 
 /** @throws UpstreamError where it is no file, or another one than it must be */
-async function measured(path: string, { digest }: ImageReference): Promise<{ digest: Digest; size: number }> {
-  if (statSync(path, { throwIfNoEntry: false })?.isFile() !== true) {
-    throw new UpstreamError('not-found', `there is no file ${path}`)
-  }
+async function measured(
+  { signal }: ClientContext,
+  path: string,
+  { digest }: ImageReference,
+): Promise<{ digest: Digest; size: number }> {
+  mustBeFile(path)
   const algorithm = digest === undefined ? 'sha256' : algorithmOf(digest)
   const hash = createHash(algorithm)
   let size = 0
-  for await (const chunk of Bun.file(path).stream()) {
+  for await (const chunk of untilAborted(Bun.file(path).stream(), signal)) {
     hash.update(chunk)
     size += chunk.byteLength
   }
@@ -60,4 +64,16 @@ async function measured(path: string, { digest }: ImageReference): Promise<{ dig
     throw new UpstreamError('invalid', `${path} has the digest ${found}, not ${digest}`)
   }
   return { digest: found, size }
+}
+
+/** @throws UpstreamError */
+function mustBeFile(path: string): void {
+  const stat = orSay(path, () => statSync(path, { throwIfNoEntry: false }), 'read')
+  if (stat === undefined) throw new UpstreamError('not-found', `there is no file ${path}`)
+  if (stat.isFile()) return
+  throw stat.isDirectory()
+    ? new UpstreamError('usage', `${path} is a directory, and no file`, { hint: 'berth push sends a whole layout' })
+    : new UpstreamError('usage', `${path} is a pipe or a device, and no file`, {
+        hint: 'write - in its place, and send it to standard input',
+      })
 }

@@ -1,6 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { UpstreamError } from '../../upstream/error.ts'
 import { createUpstream, type Upstream, type UpstreamOptions } from '../../upstream/upstream.ts'
+import { printable } from '../table.ts'
 import { collect } from '../values.ts'
 import { VERSION } from '../version.ts'
 import type { ClientContext } from './context.ts'
@@ -50,7 +51,7 @@ export function upstreamOptions(context: ClientContext, flags: ConnectionFlags):
     credentialFile: flags.registryConfig ?? flags.authfile,
     headers: Object.fromEntries((flags.header ?? []).map(parseHeader)),
     ...(timeout === undefined ? {} : { timeoutMs: timeout }),
-    ...(flags.debug ? { trace: (line: string) => context.error(`${withoutSecrets(line)}\n`) } : {}),
+    ...(flags.debug ? { trace: (line: string) => context.error(`${printable(withoutSecrets(line))}\n`) } : {}),
   }
 }
 
@@ -70,9 +71,14 @@ function parseHeader(line: string): [string, string] {
   return [name, value]
 }
 
+/** Characters of an address that are shown; a registry may lead to one without end. */
+const LONGEST_LINE = 4096
+
 /** Storages let in whoever has their address, with its signature. */
 function withoutSecrets(line: string): string {
-  return line.replace(/([?&][^=&\s]*(?:sig|token|credential|state|key)[^=&\s]*)=[^&\s]+/gi, '$1=…')
+  return line
+    .slice(0, LONGEST_LINE)
+    .replace(/([?&][^=&\s]*(?:sig|token|credential|state|key)[^=&\s]*)=[^&\s]+/gi, '$1=…')
 }
 
 /** A number of rows for `-n`. */

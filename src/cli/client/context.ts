@@ -1,9 +1,11 @@
 import { writeSync } from 'node:fs'
 import { homedir } from 'node:os'
+import { untilAborted } from '../../transfer/until-aborted.ts'
 import { CommandError } from '../error.ts'
 import { readPassword } from '../password-prompt.ts'
 import type { Terminal } from '../progress.ts'
 import { askLine } from '../question.ts'
+import { createHarmless } from './harmless.ts'
 
 /** What the client's verbs need of the process, as arguments for tests. */
 export interface ClientContext {
@@ -37,20 +39,22 @@ export class ClosedPipe extends Error {}
 
 export function contextOfProcess(signal: AbortSignal): ClientContext {
   const { stdin, stdout, stderr } = process
+  const harmless = createHarmless()
+  const bytesOf = (data: string | Uint8Array) => (typeof data === 'string' ? new TextEncoder().encode(data) : data)
   return {
     env: process.env,
     home: process.env.HOME || homedir(),
     now: Date.now,
     signal,
-    out: (data) => writeAll(1, typeof data === 'string' ? new TextEncoder().encode(data) : data),
+    out: (data) => writeAll(1, bytesOf(typeof data === 'string' || !stdout.isTTY ? data : harmless(data))),
     error: (text) => void stderr.write(text),
     canAsk: stdin.isTTY === true && stderr.isTTY === true,
     outIsTerminal: stdout.isTTY === true,
     columns: stdout.isTTY === true ? stdout.columns || undefined : undefined,
     ask: (question) => askLine(question, signal),
     askPassword: (question) => readPassword(question, { twice: false }),
-    readInput,
-    input: () => Bun.stdin.stream(),
+    readInput: (limit) => readInput(limit, signal),
+    input: () => untilAborted(Bun.stdin.stream(), signal),
     // A bar in the log of a build would be noise, also where that has a terminal.
     terminal: process.env.CI ? { write: () => {} } : stderr,
   }
@@ -72,10 +76,10 @@ function writeAll(file: number, bytes: Uint8Array): void {
   }
 }
 
-async function readInput(limit: number): Promise<string> {
+async function readInput(limit: number, signal: AbortSignal): Promise<string> {
   const chunks: Uint8Array[] = []
   let size = 0
-  for await (const chunk of Bun.stdin.stream()) {
+  for await (const chunk of untilAborted(Bun.stdin.stream(), signal)) {
     size += chunk.byteLength
     if (size > limit) throw new CommandError(`standard input has more than ${limit} bytes`)
     chunks.push(chunk)

@@ -1,5 +1,6 @@
 import { Command } from 'commander'
 import type { Digest } from '../../oci/digest.ts'
+import { isTag } from '../../oci/name.ts'
 import { type Copier, createCopier, type Step } from '../../transfer/copy.ts'
 import { registrySource } from '../../transfer/registry-source.ts'
 import { registryTarget } from '../../transfer/registry-target.ts'
@@ -115,6 +116,14 @@ async function pairsOf(
 async function everyTag(upstream: Upstream, source: RepositoryReference, to: RepositoryReference): Promise<Pair[]> {
   const tags = await Array.fromAsync(upstream.tags(source))
   if (tags.length === 0) throw new UpstreamError('not-found', `${formatRepository(source)} has no tags`)
+  // Before the first is copied: what a registry calls a tag goes to the other one.
+  const wrong = tags.find((tag) => !isTag(tag))
+  if (wrong !== undefined) {
+    throw new UpstreamError(
+      'invalid',
+      `${formatRepository(source)} lists ${JSON.stringify(wrong.slice(0, 200))}, which is no tag`,
+    )
+  }
   return tags.map((tag) => ({
     from: { ...source, tag, digest: undefined },
     to: { ...to, tag, digest: undefined },

@@ -128,7 +128,7 @@ async function filesOf(before: Side, after: Side, flags: DiffFlags): Promise<Fil
   const budget = budgetOf(flags)
   const known = new Map<string, LayerEntry[]>()
   const treeOf = async ({ sources }: Side): Promise<Tree> => {
-    const tree = createTree()
+    const tree = createTree(budget)
     for (const source of sources) {
       const entries = known.get(source.digest) ?? (await indexLayer(source, budget, { hash: true }))
       known.set(source.digest, entries)

@@ -45,7 +45,7 @@ export function filesCommand(context: ClientContext): Command {
         rows.push(row)
       }
       if (flags.layer === undefined) {
-        const tree = createTree()
+        const tree = createTree(budget)
         for (const source of sources) tree.apply(await indexLayer(source, budget, { odd }))
         const found = tree.find(wanted)
         if (found.kind !== 'found') throw noFile(image, wanted, found.kind, found.path)

@@ -52,9 +52,9 @@ export async function openImage(
   const wanted = platform === undefined ? undefined : parsePlatform(platform)
   const fetched = await fetchSingle(upstream, image, wanted, env)
   const manifest = readManifest(formatImage(image), fetched)
-  const sources = manifest.layers.map(({ digest, mediaType }) => ({
+  const sources = manifest.layers.map(({ digest, mediaType, size }) => ({
     ...{ digest, mediaType },
-    open: async () => (await upstream.blobs.get(image, digest as Digest)).body,
+    open: async () => (await upstream.blobs.get(image, digest as Digest, size)).body,
   }))
   return { fetched, manifest, sources }
 }

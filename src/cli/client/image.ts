@@ -78,7 +78,7 @@ const MAX_CONFIG = 16 * 1024 * 1024
 /** @throws UpstreamError */
 export async function readConfig(upstream: Upstream, repository: RepositoryReference, config: Descriptor) {
   const what = `the config ${config.digest} of ${formatRepository(repository)}`
-  const { body } = await upstream.blobs.get(repository, config.digest)
+  const { body } = await upstream.blobs.get(repository, config.digest, config.size)
   const chunks: Uint8Array[] = []
   let size = 0
   for await (const chunk of body) {

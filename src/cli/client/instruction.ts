@@ -2,12 +2,14 @@
 const NOP = /^(?:\|\d+ .*?)?\/bin\/sh -c #\(nop\)\s+/s
 /** `|2 A=1 B=2 /bin/sh -c …`: the arguments of a build come before its command. */
 const WITH_ARGUMENTS = /^(?:RUN )?\|(\d+) (.*?)\/bin\/sh -c /s
+const BUILDKIT = '# buildkit'
 const KEYWORDS =
   /^(ADD|ARG|CMD|COPY|ENTRYPOINT|ENV|EXPOSE|FROM|HEALTHCHECK|LABEL|MAINTAINER|ONBUILD|RUN|SHELL|STOPSIGNAL|USER|VOLUME|WORKDIR)\b/
 
 /** One step of an image's history as a line of a Dockerfile, or several. */
 export function instructionOf(command: string): string {
-  const text = command.trim().replace(/\s*# buildkit$/, '')
+  const whole = command.trim()
+  const text = whole.endsWith(BUILDKIT) ? whole.slice(0, -BUILDKIT.length).trimEnd() : whole
   if (NOP.test(text)) return plain(text.replace(NOP, ''))
   const withArguments = WITH_ARGUMENTS.exec(text)
   if (withArguments !== null) return run(text.slice(withArguments[0].length))
@@ -25,8 +27,9 @@ export function instructionOf(command: string): string {
 
 /** Both builders write what was copied as a hash, which no build could find again. */
 function plain(text: string): string {
-  const line = text.replace(/\s*\n\s*/g, ' ')
-  const copied = /^(ADD|COPY)\s+(?:(?:file|dir|multi):[0-9a-f]{64})\s+in\s+(.+?)\s*$/s.exec(line)
+  // A run of spaces is looked at from its first one alone: a stranger's may have millions.
+  const line = text.replace(/(?<!\s)\s*\n\s*/g, ' ').trimEnd()
+  const copied = /^(ADD|COPY)\s+(?:(?:file|dir|multi):[0-9a-f]{64})\s+in\s+(\S.*)$/s.exec(line)
   if (copied !== null) return `${copied[1]} <files> ${copied[2]}`
   return line.replace(/^EXPOSE map\[(.*)\]$/, (_, ports: string) => `EXPOSE ${ports.replaceAll(':{}', '')}`)
 }
@@ -34,7 +37,7 @@ function plain(text: string): string {
 /** Where lines were joined, tabs are left of their indentation; lines that were not are those of a script in place. */
 function run(script: string): string {
   const text = script.trim()
-  if (!text.includes('\n')) return `RUN ${text.replace(/ *\t+/g, ' \\\n    ')}`
+  if (!text.includes('\n')) return `RUN ${text.replace(/(?<! ) *\t+/g, ' \\\n    ')}`
   const mark = ['EOF', 'END_OF_RUN'].find((word) => !text.split('\n').includes(word)) ?? 'EOF_OF_RUN'
   return `RUN <<${mark}\n${text}\n${mark}`
 }

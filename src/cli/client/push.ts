@@ -1,11 +1,9 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { Command, Option } from 'commander'
 import { createCopier } from '../../transfer/copy.ts'
 import { type LocalFormat, openLocal } from '../../transfer/local.ts'
 import { childFor } from '../../transfer/platform.ts'
 import { registryTarget } from '../../transfer/registry-target.ts'
+import { mustHaveSize } from '../../transfer/tree.ts'
 import { formatImage, parseImage } from '../../upstream/reference.ts'
 import { connectionOptions } from './connection.ts'
 import type { ClientContext } from './context.ts'
@@ -13,6 +11,7 @@ import { parsePlatform } from './image.ts'
 import { connectMover, type MoverFlags, moverOptions, stepListing, summaryOf } from './mover.ts'
 import { lines, showTable, type TableFlags, tableOption } from './output.ts'
 import { saveFile } from './save-file.ts'
+import { makeTemporaryFolder } from './temporary-folder.ts'
 import { createMeter } from './transfer-meter.ts'
 
 interface PushFlags extends MoverFlags, TableFlags {
@@ -38,14 +37,15 @@ export function pushCommand(context: ClientContext): Command {
     async (path: string, name: string, flags: PushFlags) => {
       const image = parseImage(name)
       const platform = flags.platform === undefined ? undefined : parsePlatform(flags.platform)
-      const temporary = mkdtempSync(join(context.env.TMPDIR || tmpdir(), 'berth-push-'))
+      const temporary = makeTemporaryFolder(context, 'push')
       const meter = createMeter(context, flags)
       try {
         const local = await openLocal({
           ...(path === '-' ? { path: 'standard input', input: context.input() } : { path }),
-          ...{ format: flags.format, temporary },
+          ...{ format: flags.format, temporary: temporary.path, signal: context.signal },
         })
-        const { source, root } = await local.choose(flags.image, image.tag)
+        const { source, root, named } = await local.choose(flags.image, image.tag)
+        if (named !== undefined) mustHaveSize(`${source.name}@${named.digest}`, root, named)
         const wanted = platform === undefined ? root : await childFor(source, root, platform)
         const target = registryTarget(connectMover(context, flags), image)
         const { referrers = false, dryRun: isDry = false, jobs } = flags
@@ -63,7 +63,7 @@ export function pushCommand(context: ClientContext): Command {
         context.out(lines([formatImage({ ...image, tag, digest: wanted.digest })]))
       } finally {
         meter.clear()
-        rmSync(temporary, { recursive: true, force: true })
+        temporary.remove()
       }
     },
   )

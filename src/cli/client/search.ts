@@ -1,4 +1,5 @@
 import { Command } from 'commander'
+import { isRepositoryName } from '../../oci/name.ts'
 import { UpstreamError } from '../../upstream/error.ts'
 import { parseRegistry } from '../../upstream/reference.ts'
 import type { Upstream } from '../../upstream/upstream.ts'
@@ -82,7 +83,8 @@ async function find(
       if (rows.length >= limit) return { rows, isCut: more }
       rows.push({ repository, tag: null })
     }
-    if (!tags) continue
+    // What is no name would be a path to somewhere else.
+    if (!tags || !isRepositoryName(repository)) continue
     for await (const tag of tagsOf(upstream, registry, repository)) {
       if (!tag.toLowerCase().includes(term)) continue
       if (rows.length >= limit) return { rows, isCut: more }

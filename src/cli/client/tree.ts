@@ -44,8 +44,10 @@ interface TreeNode {
   referrers: TreeNode[]
 }
 
-/** Manifests that are shown of one image; a registry must not keep us for ever. */
+/** Manifests that are shown of one image, each time that it names them; a registry must not keep us for ever. */
 const MAX_MANIFESTS = 5000
+/** Configs and layers that are shown of one image. */
+const MAX_LEAVES = 100_000
 /** Indexes within indexes, and referrers of referrers. */
 const MAX_DEPTH = 8
 
@@ -74,14 +76,22 @@ export function treeCommand(context: ClientContext): Command {
 function createReader(upstream: Upstream, image: ImageReference, artifactType: string | undefined) {
   const seen = new Set<Digest>()
   const sizes = new Map<Digest, number>()
+  let manifests = 0
+  let leaves = 0
+
+  /** An index may name one manifest a thousand times, and that one, too. */
+  function count(names: number): void {
+    leaves += names
+    const most = ++manifests > MAX_MANIFESTS ? `${MAX_MANIFESTS} manifests` : `${MAX_LEAVES} configs and layers`
+    if (manifests <= MAX_MANIFESTS && leaves <= MAX_LEAVES) return
+    throw new UpstreamError('invalid', `${formatImage(image)} leads to more than ${most}`)
+  }
 
   async function read(fetched: FetchedManifest, descriptor?: Descriptor, depth = 0): Promise<TreeNode> {
     const { digest, mediaType, bytes } = fetched
     const manifest = readManifest(`${formatRepository(image)}@${digest}`, fetched)
     seen.add(digest)
-    if (seen.size > MAX_MANIFESTS) {
-      throw new UpstreamError('failed', `${formatImage(image)} leads to more than ${MAX_MANIFESTS} manifests`)
-    }
+    count(manifest.layers.length + 1)
     const children: TreeNode[] = []
     for (const child of manifest.manifests) children.push(await readChild(child, depth + 1))
     if (manifest.config !== undefined) children.push(leafOf('config', manifest.config))
@@ -105,6 +115,7 @@ function createReader(upstream: Upstream, image: ImageReference, artifactType: s
       return await read(await upstream.manifest(image, descriptor.digest), descriptor, depth)
     } catch (error) {
       if (!(error instanceof UpstreamError && error.fault === 'not-found')) throw error
+      count(1)
       sizes.set(descriptor.digest, 0)
       const platform = descriptor.platform === undefined ? null : formatPlatform(descriptor.platform)
       const kind = kindOf(descriptor.mediaType, undefined, descriptor)

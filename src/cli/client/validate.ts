@@ -1,8 +1,6 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { Command } from 'commander'
 import { DEFAULT_LIMITS, type Limits, parseLimit } from '../../archive/budget.ts'
+import type { Descriptor } from '../../oci/descriptor.ts'
 import { openLocal } from '../../transfer/local.ts'
 import { childFor } from '../../transfer/platform.ts'
 import { registrySource } from '../../transfer/registry-source.ts'
@@ -19,6 +17,7 @@ import type { ClientContext } from './context.ts'
 import { fetchImage, parsePlatform } from './image.ts'
 import { type MoverFlags, moverOptions } from './mover.ts'
 import { formatOption, parseFormat, show, type TableFlags, tableOption } from './output.ts'
+import { makeTemporaryFolder } from './temporary-folder.ts'
 import { createMeter } from './transfer-meter.ts'
 
 interface ValidateFlags extends MoverFlags, TableFlags {
@@ -34,6 +33,8 @@ interface Subject {
   name: string
   source: ImageSource
   root: FetchedManifest
+  /** What a layout says of it. */
+  named?: Descriptor | undefined
 }
 
 export function validateCommand(context: ClientContext): Command {
@@ -48,16 +49,16 @@ export function validateCommand(context: ClientContext): Command {
     async (name: string, flags: ValidateFlags) => {
       const format = parseFormat(flags.format)
       const limits: Limits = Object.assign({ ...DEFAULT_LIMITS }, ...(flags.limit ?? []).map(limitOf))
-      const temporary = mkdtempSync(join(context.env.TMPDIR || tmpdir(), 'berth-validate-'))
+      const temporary = makeTemporaryFolder(context, 'validate')
       const meter = createMeter(
         context,
         flags.progress === 'auto' && context.terminal.isTTY !== true ? { progress: 'none' } : flags,
       )
       try {
-        const subject = await subjectOf(context, name, flags, temporary)
+        const subject = await subjectOf(context, name, flags, temporary.path)
         const result = await validate(subject.root, {
           ...{ source: subject.source, meter, limits, jobs: flags.jobs, referrers: flags.referrers === true },
-          isFast: flags.fast === true,
+          ...{ isFast: flags.fast === true, named: subject.named },
         })
         meter.clear()
         const { digest } = subject.root
@@ -77,7 +78,7 @@ export function validateCommand(context: ClientContext): Command {
         }
       } finally {
         meter.clear()
-        rmSync(temporary, { recursive: true, force: true })
+        temporary.remove()
       }
     },
   )
@@ -100,12 +101,10 @@ async function subjectOf(
       root: await fetchImage(upstream, image, platform),
     }
   }
-  const local = await openLocal({ path: name, format: 'auto', temporary })
-  const { source, root } = await local.choose(flags.image, undefined)
-  return {
-    ...{ name, source },
-    root: platform === undefined ? root : await childFor(source, root, platform),
-  }
+  const local = await openLocal({ path: name, format: 'auto', temporary, signal: context.signal })
+  const { source, root, named } = await local.choose(flags.image, undefined)
+  if (platform === undefined) return { name, source, root, named }
+  return { name, source, root: await childFor(source, root, platform) }
 }
 
 function fine(name: string, { manifests, blobs, bytes }: Validation): string {
