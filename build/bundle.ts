@@ -7,6 +7,7 @@ import { mkdirSync, readdirSync, realpathSync, renameSync, rmSync, writeFileSync
 import { dirname, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { WORKER_PROGRAMS } from '../src/threads/worker-program.ts'
+import { later } from './later.ts'
 
 const home = realpathSync(join(import.meta.dir, '..'))
 const dist = join(home, 'dist')
@@ -21,7 +22,7 @@ try {
   writeFileSync(join(draft, 'built-for'), `${home}\n${process.execPath}\n`)
   await Bun.build({
     ...{ entrypoints: ['main', ...WORKER_PROGRAMS].map((name) => join(home, 'src', `${name}.ts`)) },
-    ...{ root: join(home, 'src'), outdir: draft, external: SELDOM },
+    ...{ root: join(home, 'src'), outdir: draft, external: SELDOM, plugins: [later] },
     // Byte code can only be made of this format, in which import.meta is the source's: Workers have to be told their place.
     define: { BUNDLE: JSON.stringify(pathToFileURL(`${bundle}/`).href) },
     ...{ target: 'bun', format: 'cjs', bytecode: true, minify: { syntax: true }, sourcemap: 'external' },

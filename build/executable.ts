@@ -8,6 +8,7 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { WORKER_PROGRAMS } from '../src/threads/worker-program.ts'
+import { later } from './later.ts'
 
 const home = resolve(import.meta.dir, '..')
 const dist = join(home, 'dist')
@@ -40,6 +41,7 @@ async function build(target: Target): Promise<void> {
       root: join(home, 'src'),
       // Where the runtime shows what it carries.
       define: { BUNDLE: JSON.stringify('file:///$bunfs/root/') },
+      plugins: [later],
       target: 'bun',
       format: 'cjs',
       // Of this machine's kind alone: byte code is the processor's.

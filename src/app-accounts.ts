@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import { type Accounts, createAccounts } from './auth/accounts.ts'
 import { answered, ChangeError, type Changes, createChanges } from './auth/administration.ts'
 import { type Chain, createChain } from './auth/chain.ts'
@@ -40,9 +39,15 @@ export function createServices(deps: {
       deps.record(row)
     },
   })
-  const newId = () => randomUUID().slice(0, 8)
+  const newId = () => crypto.randomUUID().slice(0, 8)
   const warn = (message: string, fields: Record<string, unknown>) => log.warn(message, fields)
-  const tokens = createCredentialTokens({ tokens: metadata.tokens, now, newId: randomUUID, changes, warn })
+  const tokens = createCredentialTokens({
+    tokens: metadata.tokens,
+    now,
+    newId: () => crypto.randomUUID(),
+    changes,
+    warn,
+  })
   return {
     accounts: createAccounts({
       metadata,

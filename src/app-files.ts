@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { unreadable } from './config/files.ts'
 
@@ -15,6 +14,6 @@ export function bootId(): string {
   try {
     return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
   } catch {
-    return randomUUID()
+    return crypto.randomUUID()
   }
 }

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import { version } from '../package.json' with { type: 'json' }
 import { type AdoptionReport, type AdoptionWishes, adoptTree, guardTree, hasTree } from './app-adoption.ts'
 import type { Clock } from './app-clock.ts'
@@ -54,7 +53,7 @@ import { openFilesystem } from './storage/filesystem.ts'
 import type { RequestLog } from './telemetry/log.ts'
 import type { Metrics } from './telemetry/metrics.ts'
 
-export const systemClock: Clock = { now: Date.now, newId: randomUUID }
+export const systemClock: Clock = { now: Date.now, newId: () => crypto.randomUUID() }
 
 /** The parts of a running program, without any listener. */
 export interface App {

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import { chmodSync, rmSync, writeFileSync } from 'node:fs'
 import { version } from '../package.json' with { type: 'json' }
 import { systemClock } from './app.ts'
@@ -28,7 +27,7 @@ export function openLog(config: LogConfig): OpenLog {
   const writer = createLineWriter(2, REQUEST_LINE_DELAY)
   const { level, formatter, reportCaller } = config
   // As registry:2 has them on each line: which of several, and since which start.
-  const fields = { 'instance.id': randomUUID(), version, ...config.fields }
+  const fields = { 'instance.id': crypto.randomUUID(), version, ...config.fields }
   const counts = { sent: 0, failed: 0 }
   const hooks: MailHook[] = []
   const hook = (entry: LogEntry) => {

@@ -12,6 +12,7 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { later } from '../build/later.ts'
 import { must } from './programs.ts'
 
 const HOME = join(import.meta.dir, '..')
@@ -89,6 +90,33 @@ describe('berth runs', () => {
       rmSync(moved, { recursive: true })
     }
   })
+})
+
+test('a heavy module of the runtime is loaded when something of it is first used', async () => {
+  const home = mkdtempSync(join(tmpdir(), 'berth-bundle-'))
+  try {
+    writeFileSync(
+      join(home, 'entry.ts'),
+      `import { createHash, X509Certificate } from 'node:crypto'
+       import { isIP as family } from 'node:net'
+       import * as tls from 'node:tls'
+       const loaded: string[] = []
+       const load = process.getBuiltinModule
+       process.getBuiltinModule = ((id: string) => (loaded.push(id), load(id))) as typeof load
+       const steps = [[...loaded], family('::1'), family('x'), [...loaded], createHash('md5').update('').digest('hex'), [...loaded]]
+       console.log(JSON.stringify([...steps, {} instanceof X509Certificate, typeof tls.connect, loaded]))`,
+    )
+    await Bun.build({
+      ...{ entrypoints: [join(home, 'entry.ts')], outdir: join(home, 'out'), plugins: [later] },
+      ...{ target: 'bun', format: 'cjs', bytecode: true },
+    })
+    expect(JSON.parse(await must([join(HOME, 'bin/run-bun'), join(home, 'out/entry.js')]))).toEqual([
+      ...[[], 6, 0, ['node:net'], 'd41d8cd98f00b204e9800998ecf8427e', ['node:net', 'node:crypto']],
+      ...[false, 'function', ['node:net', 'node:crypto', 'node:crypto', 'node:tls']],
+    ])
+  } finally {
+    rmSync(home, { recursive: true })
+  }
 })
 
 describe('the bundle', () => {

@@ -1,4 +1,4 @@
-import { isIP } from 'node:net'
+import { isIP } from '../oci/ip-address.ts'
 
 /** 4 bytes or 16; an IPv4 address in IPv6 clothes (`::ffff:1.2.3.4`) is 4. */
 export type Address = Uint8Array

@@ -23,8 +23,6 @@ const LIFE = 3650 * DAY
 /** As `openssl req -newkey rsa` and the guides for registries make it. */
 const RSA_BITS = 2048
 
-const generate = promisify(generateKeyPair)
-
 /**
  * The signing pair that Berth makes for itself: `berth-token.key` (0600) and `berth-token.crt` (certificates for the
  * `rootcertbundle` of other registries, a self-signed P-256 one at first) in the directory. Made once, synced before it
@@ -67,6 +65,7 @@ export async function newSigningKey(algorithm: SigningAlgorithm, now: number): P
 }
 
 async function generatePrivateKey(algorithm: SigningAlgorithm): Promise<KeyObject> {
+  const generate = promisify(generateKeyPair)
   switch (algorithm) {
     case 'RS256':
       return (await generate('rsa', { modulusLength: RSA_BITS })).privateKey

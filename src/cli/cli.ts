@@ -6,6 +6,7 @@ import { verbOf } from './client/verbs.ts'
 import { CommandError } from './error.ts'
 import { berthWords, registryWords } from './original-words.ts'
 import { serveCommand } from './serve.ts'
+import { say, toleratePipes } from './standard-streams.ts'
 
 /**
  * Runs the command line. Resolves to the exit code: 0 done, 1 failed, 2 wrong usage; the client's verbs have more
@@ -59,10 +60,9 @@ async function perform(program: Command, words: () => readonly string[]): Promis
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
     const expected = error instanceof CommandError
     const message = error instanceof Error ? error.message : String(error)
-    process.stderr.write(`${program.name()}: ${message}\n`)
-    if (expected && error.hint !== undefined) process.stderr.write(`Hint: ${error.hint}\n`)
-    if (!expected && process.env.BERTH_DEBUG !== undefined && error instanceof Error)
-      process.stderr.write(`${error.stack}\n`)
+    say(`${program.name()}: ${message}\n`)
+    if (expected && error.hint !== undefined) say(`Hint: ${error.hint}\n`)
+    if (!expected && process.env.BERTH_DEBUG !== undefined && error instanceof Error) say(`${error.stack}\n`)
     return expected ? error.exitCode : 1
   }
 }
@@ -70,6 +70,11 @@ async function perform(program: Command, words: () => readonly string[]): Promis
 /** How a command, and those of it, speak of wrong usage: as of everything else that goes wrong. */
 function settle(command: Command, path: string): void {
   command.exitOverride().configureOutput({
+    writeOut(printed) {
+      toleratePipes()
+      process.stdout.write(printed)
+    },
+    writeErr: say,
     outputError: (text, write) =>
       write(`${path.split(' ', 1)[0]}: ${text.replace(/^error: /, '')}Hint: ${path} --help\n`),
   })

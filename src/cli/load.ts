@@ -4,6 +4,7 @@ import { formatProblems } from '../config/problem.ts'
 import type { ConfigSource } from '../run-reload.ts'
 import type { TokenServerSetup } from '../run-token.ts'
 import { CommandError } from './error.ts'
+import { say } from './standard-streams.ts'
 
 export interface ConfigFlags {
   addr?: string
@@ -52,7 +53,7 @@ export function tokenSourceOf(file: string, flags: ConfigFlags): ConfigSource<To
 }
 
 function accepted<C>({ config, problems, warnings }: Loaded & { config: C | undefined }): C {
-  if (warnings.length > 0) process.stderr.write(formatProblems([], warnings))
+  if (warnings.length > 0) say(formatProblems([], warnings))
   if (config === undefined)
     throw new CommandError(`the configuration cannot be used:\n${formatProblems(problems).trimEnd()}`)
   return config

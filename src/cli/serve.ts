@@ -7,6 +7,7 @@ import { type ConfigFlags, configOf, sourceOf } from './load.ts'
 import { takePassword } from './password-prompt.ts'
 import { listenToSignals } from './signal.ts'
 import { refuseSocketActivation } from './socket-activation.ts'
+import { isTerminal, say } from './standard-streams.ts'
 import { collect } from './values.ts'
 
 export function serveCommand(): Command {
@@ -31,12 +32,13 @@ export function serveCommand(): Command {
 export async function serve(file: string | undefined, flags: ConfigFlags): Promise<void> {
   refuseSocketActivation(process.env, process.pid)
   const { path, note } = choosePath(file, process.env)
-  if (note !== undefined) process.stderr.write(`warning: ${note}\n`)
+  if (note !== undefined) say(`warning: ${note}\n`)
   const adminPassword = takePassword()
   const config = configOf(path, flags)
   // Before anything listens: whoever sees the server answer may stop it.
   const signals = listenToSignals()
-  const bar = process.stderr.isTTY === true ? createAdoptionBar() : undefined
+  const terminal = isTerminal()
+  const bar = terminal ? createAdoptionBar() : undefined
   const app = await startApp(config, {
     adminPassword,
     source: sourceOf(path, flags),
@@ -49,7 +51,7 @@ export async function serve(file: string | undefined, flags: ConfigFlags): Promi
   // What was stopped while it adopted images goes on at the next start.
   if (app === undefined) return
   const command = process.env.BERTH_COMMAND ?? 'berth'
-  process.stderr.write(banner(app, { command, terminal: process.stderr.isTTY === true }))
+  say(banner(app, { command, terminal }))
   await signals.untilEnd(app.reload)
   await app.stop()
 }

@@ -1,4 +1,4 @@
-import { isIP } from 'node:net'
+import { isIP } from '../oci/ip-address.ts'
 import type { Listen } from './config.ts'
 
 /** Names of Go's own table of services that someone may give a registry. */

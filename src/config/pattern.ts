@@ -1,5 +1,5 @@
-import { isIP } from 'node:net'
 import { RE2JS } from 're2js'
+import { isIP } from '../oci/ip-address.ts'
 
 /** What RE2 says against an expression, or undefined when it compiles. */
 export function regexpFault(expression: string): string | undefined {

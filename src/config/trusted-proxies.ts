@@ -1,4 +1,4 @@
-import { isIP } from 'node:net'
+import { isIP } from '../oci/ip-address.ts'
 import type { Path } from './node.ts'
 import { isCidr, isIpPattern } from './pattern.ts'
 import type { Places } from './places.ts'

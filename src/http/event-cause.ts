@@ -1,5 +1,4 @@
-import { randomUUID } from 'node:crypto'
-import { isIP } from 'node:net'
+import { isIP } from '../oci/ip-address.ts'
 import type { EventCause } from '../registry/events.ts'
 import type { Call } from './call.ts'
 import { plainAddress } from './peer.ts'
@@ -15,7 +14,7 @@ export function causeOf(call: Call): EventCause {
     actor: subject.name,
     base: call.base(),
     request: {
-      id: randomUUID(),
+      id: crypto.randomUUID(),
       addr: remoteOf(call),
       host: headers.get('host')?.slice(0, MAX_TEXT),
       method,

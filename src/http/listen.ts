@@ -231,12 +231,13 @@ const REASONS: Record<string, string> = {
  * short enough for the kernel.
  */
 async function openSocketPath(path: string): Promise<{ path: string; remove: () => void }> {
+  const found = lstatSync(path, { throwIfNoEntry: false })
   const short = shortSocketPath(path)
-  if (await isListening(short.path)) {
+  if (found !== undefined && (await isListening(short.path))) {
     short.close()
     throw new Error(`${path} is in use by another program`)
   }
-  if (lstatSync(path, { throwIfNoEntry: false })?.isSocket() === false) {
+  if (found?.isSocket() === false) {
     short.close()
     throw new Error(`cannot listen on ${path}: there is something that is no socket; remove it, or choose another path`)
   }

@@ -1,15 +1,17 @@
-import { BlockList, isIP } from 'node:net'
+import { contains as holds, type Network, parseAddress, parseNetwork } from '../auth/ip.ts'
+import { isIP } from '../oci/ip-address.ts'
 
 /** Addresses whose word about scheme and host is taken by default: they only shape URLs. */
-const NEAR = new BlockList()
-NEAR.addSubnet('127.0.0.0', 8)
-NEAR.addSubnet('10.0.0.0', 8)
-NEAR.addSubnet('172.16.0.0', 12)
-NEAR.addSubnet('192.168.0.0', 16)
-NEAR.addSubnet('169.254.0.0', 16)
-NEAR.addSubnet('::1', 128, 'ipv6')
-NEAR.addSubnet('fc00::', 7, 'ipv6')
-NEAR.addSubnet('fe80::', 10, 'ipv6')
+const NEAR = networks([
+  '127.0.0.0/8',
+  '10.0.0.0/8',
+  '172.16.0.0/12',
+  '192.168.0.0/16',
+  '169.254.0.0/16',
+  '::1',
+  'fc00::/7',
+  'fe80::/10',
+])
 
 /** An address without the zone and without IPv4's disguise as IPv6. */
 export function plainAddress(address: string): string {
@@ -17,10 +19,13 @@ export function plainAddress(address: string): string {
   return unzoned.toLowerCase().startsWith('::ffff:') && unzoned.includes('.') ? unzoned.slice(7) : unzoned
 }
 
-function contains(list: BlockList, address: string): boolean {
-  const plain = plainAddress(address)
-  const family = isIP(plain)
-  return family !== 0 && list.check(plain, family === 6 ? 'ipv6' : 'ipv4')
+function contains(list: readonly Network[], address: string): boolean {
+  const plain = parseAddress(plainAddress(address))
+  return plain !== undefined && list.some((network) => holds(network, plain))
+}
+
+function networks(blocks: readonly string[]): Network[] {
+  return blocks.flatMap((block) => parseNetwork(block) ?? [])
 }
 
 /** Loopback, private and link-local addresses, and unix sockets (no address). */
@@ -36,12 +41,7 @@ export type ClientAddressOf = (peer: string | undefined, forwardedFor: string | 
  */
 export function createClientAddress(trusted: readonly string[]): ClientAddressOf {
   if (trusted.length === 0) return (peer) => (peer === undefined ? undefined : plainAddress(peer))
-  const list = new BlockList()
-  for (const block of trusted) {
-    const [address = '', bits] = block.split('/')
-    const family = isIP(address) === 6 ? 'ipv6' : 'ipv4'
-    list.addSubnet(address, bits === undefined ? (family === 'ipv6' ? 128 : 32) : Number(bits), family)
-  }
+  const list = networks(trusted)
   return (peer, forwardedFor) => {
     if (peer === undefined) return undefined
     let client = plainAddress(peer)

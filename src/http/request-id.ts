@@ -1,5 +1,3 @@
-import { randomUUID } from 'node:crypto'
-
 /** On answers that say that something went wrong, so that whoever reports one can be found in the log. */
 export const REQUEST_ID = 'X-Request-Id'
 
@@ -9,5 +7,5 @@ const USABLE = /^[\w.:+/=@-]{1,128}$/
 /** The name that a proxy near by gave the request, as its own log has it, or a new one. */
 export function requestIdOf(request: Request, believed: boolean): string {
   const given = believed ? request.headers.get(REQUEST_ID) : null
-  return given !== null && USABLE.test(given) ? given : randomUUID()
+  return given !== null && USABLE.test(given) ? given : crypto.randomUUID()
 }

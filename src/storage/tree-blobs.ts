@@ -7,7 +7,8 @@ import type { TreeReading } from './tree-reading.ts'
 /** Entries of a portion. */
 export const PORTION = 500
 
-const NOTHING = new Set<Digest>([digestOf(new Uint8Array(), 'sha256'), digestOf(new Uint8Array(), 'sha512')])
+/** That of no bytes. */
+const isNothing = (digest: Digest) => digest === digestOf(new Uint8Array(), algorithmOf(digest))
 
 /** Every blob's file, and what else lies there. `faults` is where `reading` puts what it finds. */
 export async function* walkBlobs(reading: TreeReading, faults: Fault[]): AsyncIterable<TreePart> {
@@ -65,7 +66,7 @@ function blobsIn(reading: TreeReading, { path, digest }: BlobFolder): TreeBlob[]
     if (entry.kind === 'file' && isBlobFileName(entry.name)) {
       const stats = reading.stat(key)
       if (stats === undefined) continue
-      if (stats.size > 0 || NOTHING.has(digest)) {
+      if (stats.size > 0 || isNothing(digest)) {
         found.push({ digest, key, size: stats.size, modified: Math.floor(stats.mtimeMs) })
       } else reading.fault('empty-blob', key, `an empty file is not the ${algorithmOf(digest)} of this`)
     } else if (entry.kind === 'file') {

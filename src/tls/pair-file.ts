@@ -3,7 +3,6 @@ import { promisify } from 'node:util'
 import { readIfThere } from '../files/durable.ts'
 import { canonical } from './machine.ts'
 
-const generate = promisify(generateKeyPair)
 const CERTIFICATE = /-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g
 
 export interface PairFile {
@@ -13,7 +12,7 @@ export interface PairFile {
 
 /** For a server or an account: ECDSA with P-256, which every client has. */
 export async function newPrivateKey(): Promise<KeyObject> {
-  return (await generate('ec', { namedCurve: 'P-256' })).privateKey
+  return (await promisify(generateKeyPair)('ec', { namedCurve: 'P-256' })).privateKey
 }
 
 /** SEC 1 (`EC PRIVATE KEY`), as Go's autocert writes and reads it. */

@@ -37,20 +37,25 @@ ul { padding: 0; }
  * Nothing but this style: no script, no image, nothing from elsewhere, no frame around it. Sign-in begins with a link, for
  * browsers hold `form-action` against every redirect that follows a form.
  */
-const POLICY = [
-  "default-src 'none'",
-  `style-src 'sha256-${createHash('sha256').update(STYLE).digest('base64')}'`,
-  "form-action 'self'",
-  "frame-ancestors 'none'",
-  "base-uri 'none'",
-].join('; ')
+const makePolicy = () =>
+  [
+    "default-src 'none'",
+    `style-src 'sha256-${createHash('sha256').update(STYLE).digest('base64')}'`,
+    "form-action 'self'",
+    "frame-ancestors 'none'",
+    "base-uri 'none'",
+  ].join('; ')
+let policy: string | undefined
 
 /** What every answer of sign-in carries: some show a token, and their URLs a code. */
-export const GUARDS: Readonly<Record<string, string>> = {
-  'Cache-Control': 'no-store',
-  'Content-Security-Policy': POLICY,
-  'Referrer-Policy': 'no-referrer',
-  'X-Content-Type-Options': 'nosniff',
+export function guards(): Readonly<Record<string, string>> {
+  policy ??= makePolicy()
+  return {
+    'Cache-Control': 'no-store',
+    'Content-Security-Policy': policy,
+    'Referrer-Policy': 'no-referrer',
+    'X-Content-Type-Options': 'nosniff',
+  }
 }
 
 export function document(title: string, body: Html): string {

@@ -2,7 +2,7 @@ import { createSignInFlow, SignInError, type SignInOptions, type SignInProvider 
 import { PENDING_MS } from '../../auth/sign-in-pending.ts'
 import { withHsts } from '../hsts.ts'
 import { begunCookies, type CookieScope, endedCookie, sealedOf } from './cookie.ts'
-import { GUARDS } from './html.ts'
+import { guards } from './html.ts'
 import { donePage, errorPage, indexPage, type Page, startPage } from './pages.ts'
 
 export interface SignInPagesOptions extends SignInOptions {
@@ -69,7 +69,7 @@ export function createSignIn(options: SignInPagesOptions): SignInPages {
 
   function answerIndex(request: Request, base: string): Response {
     const [only] = providers
-    // docker_auth shows a link to Google's page, and redirects to the others' (301, which GUARDS keep out of caches).
+    // docker_auth shows a link to Google's page, and redirects to the others' (301, which `guards` keep out of caches).
     if (only !== undefined && providers.length === 1 && only.kind !== 'google') {
       return redirect(301, `${pathPrefix}/${only.kind}_auth`)
     }
@@ -148,7 +148,7 @@ function registryOf({ registryUrl }: SignInProvider, base: string): string {
 }
 
 function redirect(status: 301 | 303, location: string): Response {
-  return new Response(null, { status, headers: { ...GUARDS, Location: location } })
+  return new Response(null, { status, headers: { ...guards(), Location: location } })
 }
 
 function withCookies(response: Response, cookies: readonly string[]): Response {
@@ -160,14 +160,14 @@ function withCookies(response: Response, cookies: readonly string[]): Response {
 function show(request: Request, status: number, page: Page): Response {
   const wantsHtml = /text\/html|application\/xhtml\+xml/i.test(request.headers.get('accept') ?? '')
   const type = wantsHtml ? 'text/html; charset=utf-8' : 'text/plain; charset=utf-8'
-  const headers = { ...GUARDS, 'Content-Type': type, Vary: 'Accept' }
+  const headers = { ...guards(), 'Content-Type': type, Vary: 'Accept' }
   return new Response(wantsHtml ? page.html : page.text, { status, headers })
 }
 
 function plain(status: number, text: string, headers: Record<string, string> = {}): Response {
   return new Response(`${text}\n`, {
     status,
-    headers: { ...GUARDS, 'Content-Type': 'text/plain; charset=utf-8', ...headers },
+    headers: { ...guards(), 'Content-Type': 'text/plain; charset=utf-8', ...headers },
   })
 }
 
