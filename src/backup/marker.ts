@@ -9,6 +9,9 @@ export const MARKER_FILE = 'berth-backup.json'
 /** Stands in a data directory while a restore fills it. */
 export const RESTORE_FILE = 'berth-restore.json'
 
+/** A moment, as a folder may be called. */
+const SNAPSHOT_NAME = /^[0-9TZ-]+$/
+
 export interface Marker {
   kind: 'berth-backup'
   format: 1
@@ -29,10 +32,13 @@ export interface Missing {
   detail: string
 }
 
-/** Undefined when there is none, or one that is not a backup's. */
+/** Undefined when there is none, or one that is not a backup's, or that leads out of its folder. */
 export function readMarker(folder: string): Marker | undefined {
   const marker = readJson(join(folder, MARKER_FILE)) as Partial<Marker> | null | undefined
-  return marker?.kind === 'berth-backup' && marker.format === 1 ? (marker as Marker) : undefined
+  if (marker?.kind !== 'berth-backup' || marker.format !== 1) return undefined
+  const { snapshot, missing } = marker
+  if (snapshot !== undefined && !(typeof snapshot === 'string' && SNAPSHOT_NAME.test(snapshot))) return undefined
+  return missing === undefined || Array.isArray(missing) ? (marker as Marker) : undefined
 }
 
 /** Durable when it returns: a crash leaves the marker before it, or this one. */

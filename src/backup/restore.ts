@@ -5,6 +5,7 @@ import { createPlaces, writeWhole } from '../export/place.ts'
 import { type Lock, lockDirectory } from '../metadata/owner-lock.ts'
 import { dropUploads, openSnapshot, type Snapshot } from '../metadata/snapshot.ts'
 import type { Digest } from '../oci/digest.ts'
+import { isBlobKey } from '../storage/blob-path.ts'
 import { makeDirectories, syncDirectory } from '../storage/durable.ts'
 import { syncFileSystem } from '../storage/sync-file-system.ts'
 import { type Amount, add, DATABASE, eachBlob, FILES, IGNORED, none, type Progress, SNAPSHOTS } from './backup.ts'
@@ -149,9 +150,15 @@ async function check(
   progress.total({ items: verify ? count * 2 : count, bytes: verify ? bytes * 2 : bytes })
   const missing: Missing[] = []
   for await (const { digest, size, key } of eachBlob(snapshot)) {
+    if (!isBlobKey(key)) {
+      // Who changed that could have files read and written anywhere, now and by every pull.
+      throw new BackupError(
+        `the database of the backup in ${from} was changed: ${digest} is at ${key}, where no blob is`,
+      )
+    }
     const path = join(from, key)
     const found = statSync(path, { throwIfNoEntry: false })
-    if (found === undefined) missing.push({ digest, detail: `${key} is not there` })
+    if (found === undefined || !found.isFile()) missing.push({ digest, detail: `${key} is not there` })
     else if (found.size !== size) missing.push({ digest, detail: `${key} has ${found.size} bytes in place of ${size}` })
     else if (verify && (await hashFile(path, digest, progress.bytes)) !== digest) {
       missing.push({ digest, detail: `${key} has other bytes than its digest says` })

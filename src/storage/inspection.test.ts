@@ -29,6 +29,7 @@ describe('what else may lie in a data directory', () => {
   })
   const put = (path: string) => writeFileSync(join(directory, path), bytes)
   const folder = (path: string) => mkdirSync(join(directory, path), { recursive: true })
+  const pipe = (path: string) => expect(Bun.spawnSync(['mkfifo', join(directory, path)]).exitCode).toBe(0)
   const link = (path: string, to: string) => symlinkSync(to, join(directory, path))
 
   const strangers: [what: string, make: () => void, path: string, kind: string][] = [
@@ -61,12 +62,32 @@ describe('what else may lie in a data directory', () => {
     expect(await storage.hash(key, 'sha256', nothing)).toMatchObject({ kind: 'hashed', digest })
   })
 
-  test('a link that leads nowhere is nothing, a folder no object', async () => {
+  test('a link that leads nowhere is nothing, a folder and a pipe are no objects, and nobody waits for who would write to it', async () => {
     link(key, join(directory, 'nowhere'))
     folder(`${key}.gen`)
-    expect(await storage.examine([key, `${key}.gen`])).toEqual([undefined, undefined])
-    expect(await storage.hash(key, 'sha256', nothing)).toBeUndefined()
-    expect(await storage.hash(`${key}.gen`, 'sha256', nothing)).toMatchObject({ kind: 'unreadable', code: 'EISDIR' })
+    pipe(`${key}.gen2`)
+    const keys = [key, `${key}.gen`, `${key}.gen2`]
+    expect(await storage.examine(keys)).toEqual([undefined, undefined, undefined])
+    for (const each of keys) expect(await storage.hash(each, 'sha256', nothing)).toBeUndefined()
+  })
+
+  test('what was found in the place of an object leaves the quarantine, whatever it is', async () => {
+    const names: string[] = []
+    const odd = [() => folder(`${key}/below/it`), () => pipe(key), () => link(key, join(directory, 'elsewhere'))]
+    put('elsewhere')
+    for (const make of odd) {
+      mkdirSync(dirname(join(directory, key)), { recursive: true })
+      make()
+      const name = (await storage.quarantine.put(key, digest, 'now')) ?? ''
+      expect(await storage.quarantine.hash(name, 'sha256', nothing)).toEqual(
+        make === odd[2] ? { kind: 'hashed', digest, size: 6 } : undefined,
+      )
+      names.push(name)
+    }
+    for (const name of names)
+      expect([await storage.quarantine.remove(name), await storage.quarantine.remove(name)]).toEqual([true, false])
+    expect(await Array.fromAsync(storage.quarantine.list())).toEqual([])
+    expect(readFileSync(join(directory, 'elsewhere'))).toEqual(Buffer.from(bytes))
   })
 
   test('a link goes into quarantine itself, and what it leads to stays; the folders that it leaves empty go', async () => {

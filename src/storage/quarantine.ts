@@ -1,4 +1,4 @@
-import { existsSync, lstatSync, unlinkSync } from 'node:fs'
+import { existsSync, lstatSync, rmSync, unlinkSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isBlobKey } from './blob-path.ts'
@@ -41,11 +41,15 @@ export function createQuarantine(root: string, scan: ScanThread): Quarantine {
       return await scan.place(pathOf(name), root, key)
     },
     async remove(name) {
+      const path = pathOf(name)
       try {
-        unlinkSync(pathOf(name))
+        const entry = lstatSync(path, { throwIfNoEntry: false })
+        if (entry === undefined) return false
+        // What lay in a file's place, or where nothing belongs, may be a folder with whatever is in it.
+        if (entry.isDirectory()) rmSync(path, { recursive: true })
+        else unlinkSync(path)
         return true
       } catch (error) {
-        if (errnoOf(error) === 'ENOENT') return false
         throw storageError(error, 'remove what is in the quarantine')
       }
     },

@@ -10,6 +10,8 @@ import type { ScanRequest, WriteResult } from './write-protocol.ts'
 const PORTION = 1024 * 1024
 /** What O_DIRECT asks of addresses, places and lengths; no disk asks for more. */
 const ALIGNMENT = 4096
+/** A pipe that somebody put in the place of a file would keep a plain open waiting for a writer, for ever. */
+const READ = constants.O_RDONLY | constants.O_NONBLOCK
 /** Nice value of a thread that scans: it has what nobody else wants. */
 const LAST = 19
 
@@ -37,8 +39,13 @@ export function createScans(): { next(request: ScanRequest): WriteResult; end(id
     closeSync(scan.fd)
   }
 
-  function begin({ path, algorithm }: ScanRequest): Scan {
+  /** Undefined where no file is, as `examine` has it: a folder, a pipe, a device. */
+  function begin({ path, algorithm }: ScanRequest): Scan | undefined {
     const { fd, isDirect } = openDirect(path)
+    if (!fstatSync(fd).isFile()) {
+      closeSync(fd)
+      return undefined
+    }
     return { fd, isDirect, hash: new Bun.CryptoHasher(algorithm), algorithm, position: 0 }
   }
 
@@ -52,7 +59,7 @@ export function createScans(): { next(request: ScanRequest): WriteResult; end(id
         // Some file systems open with O_DIRECT and refuse to read, and none reads on from the middle of a block.
         if (!scan.isDirect || errnoOf(error) !== 'EINVAL') throw error
         closeSync(scan.fd)
-        scan.fd = openSync(path, constants.O_RDONLY)
+        scan.fd = openSync(path, READ)
         scan.isDirect = false
         continue
       }
@@ -66,6 +73,7 @@ export function createScans(): { next(request: ScanRequest): WriteResult; end(id
       let scan = scans.get(id)
       if (scan === undefined) {
         scan = begin(request)
+        if (scan === undefined) return { found: false }
         scans.set(id, scan)
         if (scans.size === 1) comeLast()
       }
@@ -114,10 +122,10 @@ function isReadable(path: string): boolean {
 
 function openDirect(path: string): { fd: number; isDirect: boolean } {
   try {
-    return { fd: openSync(path, constants.O_RDONLY | constants.O_DIRECT), isDirect: true }
+    return { fd: openSync(path, READ | constants.O_DIRECT), isDirect: true }
   } catch (error) {
     if (errnoOf(error) !== 'EINVAL') throw error
-    return { fd: openSync(path, constants.O_RDONLY), isDirect: false }
+    return { fd: openSync(path, READ), isDirect: false }
   }
 }
 

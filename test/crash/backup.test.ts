@@ -1,3 +1,4 @@
+import { Database } from 'bun:sqlite'
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import {
   appendFileSync,
@@ -333,6 +334,27 @@ describe('a backup', () => {
       appendFileSync(join(target, 'berth-backup.json'), 'x')
       const foreign = await run(backup(), { env: ENV })
       expect([foreign.code, foreign.stderr]).toEqual([1, expect.stringContaining('holds something else')])
+    },
+    TIMEOUT,
+  )
+
+  test(
+    'whose database somebody changed leads nowhere outside',
+    async () => {
+      await serving(data, (berth) => fill(berth, 1))
+      await must(backup())
+      const { snapshot } = JSON.parse(readFileSync(join(target, 'berth-backup.json'), 'utf8'))
+      // It is there, and has the right size: only its place is wrong.
+      const key = '../letter'
+      const database = new Database(join(target, 'snapshots', snapshot, 'berth.db'))
+      const row = database.query('select digest, size from blobs limit 1').get() as { digest: string; size: number }
+      database.run('update blobs set storage_key = ? where digest = ?', [key, row.digest])
+      database.close()
+      writeFileSync(join(target, key), 'x'.repeat(row.size))
+      const ended = await run(restore(join(folder, 'below', 'restored'), '--incomplete'), { env: ENV })
+      const why = `${row.digest} is at ${key}, where no blob is`
+      expect([ended.code, ended.stderr]).toEqual([1, expect.stringContaining(why)])
+      expect(readdirSync(folder).sort()).toEqual(['backup', 'data', 'letter'])
     },
     TIMEOUT,
   )
