@@ -119,3 +119,22 @@ describe('one request', () => {
     }
   })
 })
+
+describe('a token without rights', () => {
+  const claimsOf = async (labels: Labels, names: readonly string[]) => {
+    const { token } = await ask(serverWith(labels, []), names)
+    return JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString())
+  }
+
+  test('names the groups of its owner; one with rights does not, nor one of somebody without groups', async () => {
+    const labels = { groups: ['dev', 'ops'], team: ['a'] }
+    expect(await claimsOf(labels, [])).toMatchObject({ sub: 'ann', access: [], groups: ['dev', 'ops'] })
+    expect(await claimsOf(labels, ['app'])).not.toHaveProperty('groups')
+    expect(await claimsOf({ team: ['a'] }, [])).not.toHaveProperty('groups')
+  })
+
+  test('stays short', async () => {
+    const groups = Array.from({ length: 1000 }, (_, index) => `group-${index}`)
+    expect((await claimsOf({ groups }, [])).groups).toEqual(groups.slice(0, 50))
+  })
+})

@@ -12,6 +12,8 @@ export interface Claims {
   iat: number
   jti: string
   access: readonly GrantedAccess[]
+  /** Of a token without rights alone, which tells its owner who it is taken for. */
+  groups?: readonly string[]
 }
 
 export interface SignerOptions {

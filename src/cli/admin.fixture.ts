@@ -71,7 +71,9 @@ export async function openShell(
     } catch (error) {
       if (!(error instanceof CommandError || error instanceof CommanderError)) throw error
       ran.code = error instanceof CommandError ? error.exitCode : 2
-      if (error instanceof CommandError) ran.error += `berth: ${error.message}\n`
+      if (error instanceof CommandError) {
+        ran.error += `berth: ${error.message}\n${error.hint === undefined ? '' : `Hint: ${error.hint}\n`}`
+      }
     }
     if (open !== 0) throw new Error('the control was left open')
     return { ...ran, out: ran.out.replace(/berth_[pr]\w{49}/g, 'SECRET') }

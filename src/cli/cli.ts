@@ -76,7 +76,7 @@ function settle(command: Command, path: string): void {
     },
     writeErr: say,
     outputError: (text, write) =>
-      write(`${path.split(' ', 1)[0]}: ${text.replace(/^error: /, '')}Hint: ${path} --help\n`),
+      write(`${path.split(' ', 1)[0]}: ${text.replace(/^error: /, '').replace(/\n\(/, ' (')}Hint: ${path} --help\n`),
   })
   for (const child of command.commands) settle(child, `${path} ${child.name()}`)
 }

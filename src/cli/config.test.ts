@@ -1,6 +1,7 @@
 import { expect, test } from 'bun:test'
 import { join } from 'node:path'
 import { configCommand } from './config.ts'
+import { CommandError } from './error.ts'
 
 const fixtures = join(import.meta.dir, '..', 'config', 'fixtures')
 
@@ -123,4 +124,15 @@ test('schema prints a JSON Schema, of either file, or every key as a document', 
   expect(Object.keys(JSON.parse(config.out).properties)).toContain('storage')
   expect(Object.keys(JSON.parse(auth.out).properties)).toContain('acl')
   expect(document.out).toStartWith('# Configuration\n')
+})
+
+test('an image has a configuration, too, which another verb prints', async () => {
+  const said = (word: string) => run([word]).catch((error: unknown) => error)
+  expect(await said('host:5000/team/app:v1')).toEqual(
+    new CommandError('berth config has no command "host:5000/team/app:v1"', 2, {
+      hint: 'the configuration of an image: berth inspect --config host:5000/team/app:v1',
+    }),
+  )
+  const file = join(fixtures, 'debian.yml')
+  expect(await said(file)).toMatchObject({ exitCode: 2, hint: `berth config print ${file}` })
 })

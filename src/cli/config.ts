@@ -1,10 +1,12 @@
+import { existsSync } from 'node:fs'
 import { Command, Option } from 'commander'
 import { missingFiles } from '../config/files.ts'
 import { type LoadInput, type LoadResult, loadConfig } from '../config/load.ts'
 import { effectiveValues, printEffective } from '../config/print.ts'
 import { formatProblems } from '../config/problem.ts'
 import { choosePath } from './config-path.ts'
-import { printableJson } from './table.ts'
+import { CommandError } from './error.ts'
+import { printable, printableJson, shellWord } from './table.ts'
 
 type Format = 'text' | 'json'
 
@@ -37,6 +39,15 @@ const ofProcess: ConfigCommandContext = {
 /** `berth config check` and `berth config print`: both exit with 1 when the configuration would be refused. */
 export function configCommand(context: ConfigCommandContext = ofProcess): Command {
   const command = new Command('config').description('check or show the configuration that serve would use')
+
+  command.on('command:*', ([word = '']: string[]) => {
+    const name = shellWord(printable(word))
+    throw new CommandError(`berth config has no command ${printable(JSON.stringify(word))}`, 2, {
+      hint: existsSync(word)
+        ? `berth config print ${name}`
+        : `the configuration of an image: berth inspect --config ${name}`,
+    })
+  })
 
   configOptions(command.command('check').description('report everything that is wrong, with its line')).action(
     (file: string | undefined, options: ConfigOptions) => {

@@ -11,3 +11,9 @@ export class CommandError extends Error {
     this.hint = hint
   }
 }
+
+/** The same error with a hint, where it is one whose words match. */
+export function withHint(error: unknown, words: RegExp, hint: string): unknown {
+  const isMeant = error instanceof CommandError && error.hint === undefined && words.test(error.message)
+  return isMeant ? new CommandError(error.message, error.exitCode, { hint }) : error
+}

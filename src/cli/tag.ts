@@ -5,6 +5,7 @@ import { type AdminContext, type AdminFlags, adminOptions, listOptions, ofProces
 import { CommandError } from './error.ts'
 import type { Listing } from './listing.ts'
 import { parseReference } from './reference.ts'
+import { wholeDigest } from './short-digest.ts'
 import { timeCell } from './table.ts'
 
 export function tagCommand(context: AdminContext = ofProcess): Command {
@@ -41,7 +42,11 @@ export function tagCommand(context: AdminContext = ofProcess): Command {
       const { repository, tag } = parseReference(reference)
       if (tag === undefined) throw new CommandError(`${reference} names no tag: write REPOSITORY:TAG`, 2)
       await withApi(context, flags, async (ask) => {
-        const body = { repository, tag, digest: flags.to, force: flags.force }
+        const page = (before: string | undefined) =>
+          ask<TagHistoryView>('GET', '/tags/history', { query: { repository, limit: '1000', before } })
+        const digestsOf = ({ moves }: TagHistoryView) => moves.flatMap(({ from, to }) => [from, to])
+        const to = flags.to === undefined ? undefined : await wholeDigest(flags.to, page, digestsOf)
+        const body = { repository, tag, digest: to, force: flags.force }
         const answer = await ask<TagRestoredView>('POST', '/tags/restore', { body })
         const { digest, from } = answer.json
         tell(context, flags, answer, `${reference} points to ${digest}${from === null ? '' : ` (before: ${from})`}.`)

@@ -13,6 +13,7 @@ import {
 import { CommandError } from './error.ts'
 import type { Listing } from './listing.ts'
 import { bytesText, counted } from './progress.ts'
+import { wholeDigest } from './short-digest.ts'
 import { timeCell } from './table.ts'
 
 export function trashCommand(context: AdminContext = ofProcess): Command {
@@ -38,11 +39,15 @@ export function trashCommand(context: AdminContext = ofProcess): Command {
   )
     .option('--batch <id>', 'all that the deletion of the repository took')
     .action(async (reference: string, flags: AdminFlags & { batch?: string }) => {
-      const [repository = '', digest] = reference.split('@')
-      if ((digest === undefined) === (flags.batch === undefined)) {
+      const [repository = '', named] = reference.split('@')
+      if ((named === undefined) === (flags.batch === undefined)) {
         throw new CommandError('name REPOSITORY@DIGEST, or REPOSITORY with --batch ID (berth trash list shows both)', 2)
       }
       await withApi(context, flags, async (ask) => {
+        const page = (before: string | undefined) =>
+          ask<TrashView>('GET', '/trash', { query: { repository, limit: '1000', before } })
+        const digestsOf = ({ manifests }: TrashView) => manifests.map((row) => row.digest)
+        const digest = named === undefined ? undefined : await wholeDigest(named, page, digestsOf)
         const body = { repository, digest, batch: flags.batch }
         const answer = await ask<RestoredView>('POST', '/trash/restore', { body })
         const { digests, tags, taken } = answer.json

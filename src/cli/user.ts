@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { Command } from 'commander'
+import { Command, Option } from 'commander'
 import type { UserDetailView, UsersView, UserView } from '../http/api/schemas.ts'
 import { emptyText, type ListFlags, show, showList, tell } from './answer.ts'
 import {
@@ -11,9 +11,9 @@ import {
   segment,
   withApi,
 } from './control.ts'
-import { CommandError } from './error.ts'
+import { CommandError, withHint } from './error.ts'
 import type { Listing } from './listing.ts'
-import { labelsCell, timeCell } from './table.ts'
+import { labelsCell, printable, shellWord, timeCell } from './table.ts'
 import { collect, parseLabels } from './values.ts'
 
 interface PasswordFlags extends AdminFlags {
@@ -57,9 +57,18 @@ export function userCommand(context: AdminContext = ofProcess): Command {
       const password = flags.password === false ? undefined : await choosePassword(context, flags, name)
       const { admin, description, group: groups } = flags
       const labels = flags.label === undefined ? undefined : parseLabels(flags.label)
+      const word = shellWord(printable(name))
       const body = { name, password, admin, description, labels, groups }
       await withApi(context, flags, async (ask) => {
-        tell(context, flags, await ask<UserView>('POST', '/users', { body }), `The user ${name} is made.`)
+        const answer = await ask<UserView>('POST', '/users', { body }).catch((error: unknown) => {
+          throw withHint(
+            error,
+            / already$/,
+            `berth user set ${word}, berth user passwd ${word} or berth group join GROUP ${word}`,
+          )
+        })
+        tell(context, flags, answer, `The user ${name} is made.`)
+        if (flags.format !== 'json' && !admin) context.error(rightsText(word, groups ?? []))
       })
       if (flags.generate === true) context.out(`${password}\n`)
     })
@@ -80,8 +89,16 @@ export function userCommand(context: AdminContext = ofProcess): Command {
     .option('--label <name=value>', 'all its labels; may be repeated', collect)
     .option('--no-labels', 'without labels')
     .option('--description <text>')
+    // For whoever knows it from `user add`: the answer says where groups are changed.
+    .addOption(new Option('--group <group>').argParser(collect).hideHelp())
     .action(async (name: string, flags: UserFlags) => {
-      const { admin, description } = flags
+      const { admin, description, group } = flags
+      if (group !== undefined) {
+        const [first = 'GROUP', word] = [group.at(0), shellWord(printable(name))]
+        throw new CommandError('user set does not change the groups of a user', 2, {
+          hint: `berth group join ${shellWord(printable(first))} ${word}, or berth group leave ${shellWord(printable(first))} ${word}`,
+        })
+      }
       const disabled = disabledOf(flags)
       const labels = flags.label !== undefined ? parseLabels(flags.label) : flags.labels === false ? {} : undefined
       const body = { admin, disabled, labels, description }
@@ -118,6 +135,17 @@ export function userCommand(context: AdminContext = ofProcess): Command {
     if (flags.generate === true) context.out(`${password}\n`)
   })
   return command
+}
+
+/** What a new user may do, and how it comes to more: whoever made it will ask that next. */
+function rightsText(name: string, [group]: readonly string[]): string {
+  const which = group === undefined ? 'GROUP' : shellWord(printable(group))
+  const join =
+    group === undefined ? `berth group join ${which} ${name}, and a rule for that group:` : `a rule for its group:`
+  return `What it may do: berth acl test ${name} repository:NAME:pull,push
+To change that: ${join}
+  berth acl add --label groups=${which} --name 'NAME/**' --actions pull,push,delete
+`
 }
 
 function passwordOptions(command: Command): Command {

@@ -1,4 +1,5 @@
 import type { Descriptor, Platform } from '../oci/descriptor.ts'
+import { jsonObject } from '../oci/json-object.ts'
 import { isIndexMediaType } from '../oci/media-type.ts'
 import { fitsPlatform, formatPlatform } from '../oci/platform.ts'
 import { UpstreamError } from '../upstream/error.ts'
@@ -14,20 +15,44 @@ export function chooseChild(what: string, manifests: readonly Descriptor[], plat
   throw notForPlatform(what, there, platform)
 }
 
-export function notForPlatform(what: string, there: readonly Platform[], wanted: Platform): UpstreamError {
+function notForPlatform(what: string, there: readonly Platform[], wanted: Platform): UpstreamError {
   const names = [...new Set(there.map(formatPlatform))].filter((name) => !name.startsWith('unknown/'))
   return new UpstreamError('not-found', `${what} is not there for ${formatPlatform(wanted)}`, {
     hint: names.length === 0 ? undefined : `it is there for ${names.join(', ')}`,
   })
 }
 
-/** Of an index the manifest for a platform; any other manifest as it is. @throws UpstreamError */
-export async function childFor(
-  source: ImageSource,
+/**
+ * The manifest for a platform: of an index the one that it names for that, and any other image only if it is for it, as far as it says
+ * so. Whoever asks for a platform must not get another one without being told. @throws UpstreamError `not-found`
+ */
+export async function manifestFor(
+  source: Pick<ImageSource, 'name' | 'manifest' | 'open'>,
   root: FetchedManifest,
   platform: Platform,
 ): Promise<FetchedManifest> {
-  if (!isIndexMediaType(root.mediaType)) return root
-  const { manifests } = readManifest(source.name, root)
-  return await source.manifest(chooseChild(source.name, manifests, platform).digest)
+  const { manifests, config } = readManifest(source.name, root)
+  if (isIndexMediaType(root.mediaType)) {
+    return await source.manifest(chooseChild(source.name, manifests, platform).digest)
+  }
+  const { os, architecture, variant } = (config && (await jsonOf(source, config))) ?? {}
+  if (typeof os !== 'string' || typeof architecture !== 'string') return root
+  const own = { os, architecture, ...(typeof variant === 'string' ? { variant } : {}) }
+  if (fitsPlatform(own, platform)) return root
+  throw notForPlatform(source.name, [own], platform)
+}
+
+/** Bytes of a config that are taken from a stranger. */
+const MAX_CONFIG = 16 * 1024 * 1024
+
+/** Undefined where it is none, or too long for one. */
+async function jsonOf({ open }: Pick<ImageSource, 'open'>, config: Descriptor) {
+  const chunks: Uint8Array[] = []
+  let size = 0
+  for await (const chunk of open(config, 0)) {
+    size += chunk.byteLength
+    if (size > MAX_CONFIG) return undefined
+    chunks.push(chunk)
+  }
+  return jsonObject(Buffer.concat(chunks))
 }

@@ -25,6 +25,8 @@ export interface Authorization {
    * @throws UpstreamError `unauthorized`
    */
   login(registry: string): Promise<string | undefined>
+  /** As whom a registry is asked: a name, empty where there is a token alone; undefined: nobody is logged in. */
+  accountOf(target: Pick<Target, 'registry' | 'repository'>): Promise<string | undefined>
   /** How a registry lets people in: the challenges of its `/v2/`; none for an open one. @throws UpstreamError */
   challenges(registry: string): Promise<readonly Challenge[]>
 }
@@ -85,7 +87,10 @@ export function createAuthorization({
     if (response.ok) return []
     throw new UpstreamError('invalid', `${registry} does not answer as a registry does: ${url} is ${response.status}`, {
       status: response.status,
-      hint: 'is this the address of a registry?',
+      hint:
+        response.status === 400 && url.startsWith('http:')
+          ? 'where the registry speaks TLS leave out --plain-http'
+          : 'is this the address of a registry?',
     })
   }
 
@@ -250,6 +255,10 @@ export function createAuthorization({
     async headerFor(target) {
       const found = await challenges(target.registry)
       return found.length === 0 ? undefined : await header(target, found, formatScope(target.needed))
+    },
+    async accountOf({ registry, repository }) {
+      const credential = await credentials.find(registry, repository)
+      return credential?.kind === 'registry-token' ? '' : credential?.username
     },
     async answer(target, response, sent) {
       const found = parseChallenges(response.headers.get('www-authenticate'))

@@ -31,13 +31,17 @@ export function parseImage(text: string): ImageReference {
   const at = text.indexOf('@')
   const digest = at === -1 ? undefined : text.slice(at + 1)
   if (digest !== undefined && !isDigest(digest)) {
-    throw wrong(text, `${JSON.stringify(digest.slice(0, 140))} is no digest: write sha256: and 64 hex digits`)
+    throw wrong(
+      text,
+      `${JSON.stringify(digest.slice(0, 140))} is no digest: write sha256: and 64 hex digits`,
+      /^(sha256:)?[0-9a-f]{6,63}$/.test(digest) ? 'lists show whole digests with --no-trunc' : undefined,
+    )
   }
   const named = at === -1 ? text : text.slice(0, at)
   const colon = named.lastIndexOf(':')
   const hasTag = colon > named.lastIndexOf('/')
   const isPort = hasTag && !named.includes('/') && /^[^:]+:\d{1,5}$/.test(named) && isHost(named.slice(0, colon))
-  if (isPort) throw wrong(text, 'it names a registry, and no repository there')
+  if (isPort) throw wrong(text, 'it names a registry, and no repository there', `berth catalog ${text} lists them`)
   const tag = hasTag ? named.slice(colon + 1) : undefined
   if (tag !== undefined && !isTag(tag)) {
     throw wrong(
@@ -51,7 +55,7 @@ export function parseImage(text: string): ImageReference {
 /** `host:5000/team/app`, without tag or digest. @throws UpstreamError `usage` */
 export function parseRepository(text: string, whole = text): RepositoryReference {
   if (/^https?:\/\//i.test(text)) {
-    throw wrong(whole, 'a reference has no scheme: leave out http:// or https://')
+    throw wrong(whole, 'a reference has no scheme', `write ${whole.replace(/^https?:\/\//i, '')}`)
   }
   const slash = text.indexOf('/')
   const first = slash === -1 ? '' : text.slice(0, slash)
@@ -66,7 +70,9 @@ export function parseRepository(text: string, whole = text): RepositoryReference
       repository === ''
         ? 'it names no repository'
         : `${JSON.stringify(repository.slice(0, 260))} is no repository: lower-case letters and digits, joined by . _ __ or -, in parts separated by /`
-    throw wrong(whole, reason)
+    const lower = repository.toLowerCase()
+    const isCase = lower !== repository && isRepositoryName(lower)
+    throw wrong(whole, reason, isCase ? `write ${hasRegistry ? `${registry}/` : ''}${rest.toLowerCase()}` : undefined)
   }
   return { registry: isHub ? DOCKER_HUB : registry, repository }
 }
@@ -75,7 +81,9 @@ export function parseRepository(text: string, whole = text): RepositoryReference
 export function parseRegistry(text: string): string {
   const host = text.replace(/^https?:\/\//i, '').replace(/\/(v[12]\/?)?$/, '')
   if (!HOST.test(host))
-    throw new UpstreamError('usage', `${JSON.stringify(text)} is no registry: write HOST or HOST:PORT`)
+    throw new UpstreamError('usage', `${JSON.stringify(text)} is no registry: write HOST or HOST:PORT`, {
+      hint: HOST.test(host.split('/', 1)[0] ?? '') ? `write ${host.split('/', 1)[0]}` : undefined,
+    })
   return host === 'index.docker.io' ? DOCKER_HUB : host
 }
 
@@ -99,6 +107,10 @@ function isHost(text: string): boolean {
   return text.includes('.') || text.includes(':') || text === 'localhost'
 }
 
-function wrong(text: string, reason: string): UpstreamError {
-  return new UpstreamError('usage', `invalid reference ${JSON.stringify(text.slice(0, 300))}: ${reason}`)
+function wrong(
+  text: string,
+  reason: string,
+  hint = 'HOST:PORT/NAME:TAG, such as registry.example:5000/team/app:v1',
+): UpstreamError {
+  return new UpstreamError('usage', `invalid reference ${JSON.stringify(text.slice(0, 300))}: ${reason}`, { hint })
 }

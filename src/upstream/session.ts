@@ -52,7 +52,7 @@ export function createSession({
         }
       }
       if (expected.includes(response.status)) return response
-      throw await refusal(registry, what, response)
+      throw await refusal(what, response, registry, () => authorization.accountOf(target))
     },
   }
 }
@@ -71,21 +71,44 @@ const QUOTED = 200
 /** Bytes of an error's body that are looked at. */
 const MAX_BODY = 64 * 1024
 
-async function refusal(registry: string, what: string, response: Response): Promise<UpstreamError> {
+async function refusal(
+  what: string,
+  response: Response,
+  registry: string,
+  account: () => Promise<string | undefined>,
+): Promise<UpstreamError> {
   const { status } = response
   const text = await startOf(response)
   const first = firstError(text)
   const said = first === undefined ? plain(text) : `${first.code}: ${first.message}${first.detail}`
   const fault = FAULTS[status] ?? 'failed'
   const message = `${what}: ${said === '' ? `the registry answers ${status}` : said}`
-  return new UpstreamError(fault, message, { status, code: first?.code, hint: hintOf(fault, registry, response) })
+  const hint = await hintOf(fault, registry, response, said, account)
+  return new UpstreamError(fault, message, { status, code: first?.code, hint })
 }
 
-function hintOf(fault: UpstreamFault, registry: string, response: Response): string | undefined {
-  if (fault === 'unauthorized') {
-    const lacks = response.headers.get('www-authenticate')?.includes('insufficient_scope') === true
-    return lacks ? `this account may not do that; berth whoami ${registry} says who you are` : `berth login ${registry}`
+/** A refusal for want of rights. A rule that forbids something to everybody (quotas, immutable tags) says so itself. */
+const NO_RIGHTS = /access|denied|permission|authori[sz]|forbidden|^$/i
+
+async function hintOf(
+  fault: UpstreamFault,
+  registry: string,
+  response: Response,
+  said: string,
+  account: () => Promise<string | undefined>,
+): Promise<string | undefined> {
+  const lacks = response.headers.get('www-authenticate')?.includes('insufficient_scope') === true
+  const isDenied = fault === 'denied' && NO_RIGHTS.test(said.replace(/^\w+: /, ''))
+  if (fault === 'unauthorized' || isDenied) {
+    const name = await account()
+    const login = `berth login ${registry}`
+    if (name === undefined || !(lacks || isDenied)) return login
+    const who =
+      name === '' ? `this account may not do that` : `you are ${plain(name)} at ${registry}, who may not do that`
+    return `${who} (${login} -u NAME for another)`
   }
+  if (fault === 'throttled') return 'wait a while before the next try'
+  if (response.status >= 500) return `the log of ${registry} says why`
   return fault === 'unsupported'
     ? 'the registry may be read-only, or have deleting turned off (storage.delete.enabled)'
     : undefined

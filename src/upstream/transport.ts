@@ -2,6 +2,7 @@ import { UpstreamError } from './error.ts'
 import { withPatience } from './patience.ts'
 import { DOCKER_HUB } from './reference.ts'
 import type { Trust } from './trust.ts'
+import { unreachable } from './unreachable.ts'
 
 export interface TransportOptions {
   trust: (registry: string) => Trust
@@ -242,69 +243,4 @@ function hostnameOf(registry: string): string {
 /** Where docker takes plain HTTP and any certificate without being told. */
 export function isLoopback(hostname: string): boolean {
   return hostname === 'localhost' || /^127\.\d+\.\d+\.\d+$/.test(hostname) || hostname === '[::1]'
-}
-
-function codeOf(error: unknown): string {
-  return error instanceof Error && 'code' in error ? String(error.code) : ''
-}
-
-/** OpenSSL's words for a certificate that does not pass, as the runtime gives them. */
-const CERTIFICATE = /CERT|SELF_SIGNED|ISSUER|ALTNAME|LEAF_SIGNATURE|ERR_TLS|CA_/
-
-function unreachable(url: string, error: unknown): UpstreamError {
-  const { host } = new URL(url)
-  const code = codeOf(error)
-  // The runtime adds how its own function is called.
-  const text = error instanceof Error ? error.message : String(error)
-  const reason = text.replace(/ fetching "[^"]*".*$/s, '').replace(/\.$/, '')
-  if (error instanceof Error && error.name === 'TimeoutError') {
-    return new UpstreamError('network', `${host} does not answer in time`, {
-      hint: `is ${url} the right address?`,
-      cause: error,
-    })
-  }
-  if (CERTIFICATE.test(code)) {
-    return new UpstreamError(
-      'tls',
-      `the certificate of ${host} is not accepted: ${CERTIFICATE_FAULTS[code] ?? reason} (${code})`,
-      {
-        hint:
-          code === 'CERT_HAS_EXPIRED'
-            ? 'renew the certificate of the registry'
-            : `berth doctor ${host} says which file makes it trusted`,
-        cause: error,
-      },
-    )
-  }
-  const speaksPlain =
-    url.startsWith('https:') && (code === 'EPROTO' || code === 'ECONNRESET' || code === 'ConnectionClosed')
-  const words = speaksPlain ? 'it does not speak TLS there' : (FAULTS[code] ?? reason)
-  return new UpstreamError('network', `cannot reach ${host}: ${words}`, {
-    hint: speaksPlain ? 'for a registry without TLS add --plain-http' : undefined,
-    cause: error,
-  })
-}
-
-const FAULTS: Record<string, string> = {
-  ECONNREFUSED: 'nobody listens there',
-  ConnectionRefused: 'nobody listens there',
-  ENOTFOUND: 'there is no such host',
-  ECONNRESET: 'the connection was reset',
-  ConnectionClosed: 'the connection was closed',
-  EHOSTUNREACH: 'there is no way to that host',
-  ENETUNREACH: 'there is no way to that network',
-  Malformed_HTTP_Response: 'it answers something that is no HTTP, or has too many headers',
-  InvalidHTTPResponse: 'it answers something that is no HTTP',
-  InvalidContentLength: 'its answer has a length that is none',
-}
-
-const CERTIFICATE_FAULTS: Record<string, string> = {
-  CERT_HAS_EXPIRED: 'it has expired',
-  CERT_NOT_YET_VALID: 'it is not valid yet',
-  DEPTH_ZERO_SELF_SIGNED_CERT: 'it is self-signed, and not trusted here',
-  SELF_SIGNED_CERT_IN_CHAIN: 'its authority is not trusted here',
-  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'its authority is not known here',
-  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'its authority is not known here',
-  UNABLE_TO_GET_ISSUER_CERT: 'its authority is not known here',
-  ERR_TLS_CERT_ALTNAME_INVALID: 'it is for other names or addresses',
 }

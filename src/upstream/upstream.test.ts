@@ -176,7 +176,7 @@ describe('an answer that may pass', () => {
     expect(await faultOf(client().manifest(repositoryOf(registry), 'v1'))).toEqual({
       fault: 'failed',
       message: `${registry}/app:v1: UNAVAILABLE: no space [2J left`,
-      hint: undefined,
+      hint: `the log of ${registry} says why`,
     })
   })
 })
@@ -303,7 +303,7 @@ describe('a token server', () => {
     )
     expect(await faultOf(client().manifest(repositoryOf(registry), 'v1'))).toMatchObject({
       fault: 'unauthorized',
-      hint: `this account may not do that; berth whoami ${registry} says who you are`,
+      hint: `berth login ${registry}`,
     })
   })
 })

@@ -13,6 +13,8 @@ export interface VerbShell {
   run(...args: string[]): Promise<Shown>
   /** As `run`, for somebody at a terminal who answers so. */
   runAnswering(answers: readonly string[], ...args: string[]): Promise<Shown>
+  /** As `run`, on a terminal so many columns wide. */
+  runAt(columns: number, ...args: string[]): Promise<Shown>
   /** As `run`, with this on standard input. */
   runWith(input: string, ...args: string[]): Promise<Shown>
 }
@@ -63,6 +65,7 @@ export function openVerbShell(
       }
       return perform(args, { canAsk: true, ask, askPassword: ask })
     },
+    runAt: (columns, ...args) => perform(args, { outIsTerminal: true, columns }),
     runWith: (input, ...args) => perform(args, { readInput: async () => input }),
   }
 }

@@ -4,11 +4,11 @@ import { formatBlob, missingBlob, parseBlob } from './blob-reference.ts'
 import { type ConnectionFlags, connect, connectionOptions } from './connection.ts'
 import type { ClientContext } from './context.ts'
 import { connectMover } from './mover.ts'
-import { fields, formatOption, parseFormat, show } from './output.ts'
+import { bytesOption, fields, formatOption, parseFormat, show } from './output.ts'
 import { saveStream } from './save-file.ts'
 
 export function blobGetCommand(context: ClientContext): Command {
-  return connectionOptions(new Command('get').argument('<blob>', 'REPOSITORY@DIGEST'))
+  return bytesOption(connectionOptions(new Command('get').argument('<blob>', 'REPOSITORY@DIGEST')))
     .description('print the bytes of a blob')
     .option('-o, --output <file>', 'write them to a file')
     .action(async (name: string, flags: ConnectionFlags & { output?: string }) => {

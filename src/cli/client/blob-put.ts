@@ -11,38 +11,47 @@ import { formatBlob } from './blob-reference.ts'
 import { connectionOptions } from './connection.ts'
 import type { ClientContext } from './context.ts'
 import { connectMover, type MoverFlags } from './mover.ts'
-import { lines } from './output.ts'
+import { formatOption, lines, parseFormat, show } from './output.ts'
 import { saveStream } from './save-file.ts'
 import { makeTemporaryFolder } from './temporary-folder.ts'
 import { createMeter, meterOptions } from './transfer-meter.ts'
+
+interface PutFlags extends MoverFlags {
+  format: string
+}
 
 export function blobPutCommand(context: ClientContext): Command {
   const command = new Command('put')
     .argument('<repository>', 'REPOSITORY, or REPOSITORY@DIGEST for a file that must have it')
     .argument('<file>', 'a file, or - for standard input')
     .description('store a file as a blob')
-  return meterOptions(connectionOptions(command)).action(async (name: string, file: string, flags: MoverFlags) => {
-    const target = parseImage(name)
-    if (target.tag !== undefined) throw new UpstreamError('usage', `${formatImage(target)}: a blob has no tag`)
-    const temporary = makeTemporaryFolder(context, 'blob')
-    const meter = createMeter(context, flags)
-    try {
-      const path = file === '-' ? join(temporary.path, 'blob') : file
-      if (file === '-') await saveStream(path, context.input())
-      const blob = { ...target, ...(await measured(context, path, target)) }
-      const { blobs } = connectMover(context, flags)
-      if ((await blobs.head(target, blob.digest)) === undefined) {
-        const row = meter.begin({ mediaType: 'application/octet-stream', ...blob })
-        const open = (start: number) => Bun.file(path).slice(start, blob.size).stream()
-        await blobs.put(target, { ...blob, open, onProgress: row.at })
-        row.end('copied')
+  return formatOption(meterOptions(connectionOptions(command))).action(
+    async (name: string, file: string, flags: PutFlags) => {
+      const format = parseFormat(flags.format)
+      const target = parseImage(name)
+      if (target.tag !== undefined) throw new UpstreamError('usage', `${formatImage(target)}: a blob has no tag`)
+      const temporary = makeTemporaryFolder(context, 'blob')
+      const meter = createMeter(context, flags)
+      try {
+        const path = file === '-' ? join(temporary.path, 'blob') : file
+        if (file === '-') await saveStream(path, context.input())
+        const blob = { ...target, ...(await measured(context, path, target)) }
+        const { blobs } = connectMover(context, flags)
+        if ((await blobs.head(target, blob.digest)) === undefined) {
+          const row = meter.begin({ mediaType: 'application/octet-stream', ...blob })
+          const open = (start: number) => Bun.file(path).slice(start, blob.size).stream()
+          await blobs.put(target, { ...blob, open, onProgress: row.at })
+          row.end('copied')
+        }
+        meter.clear()
+        const reference = formatBlob(blob)
+        show(context, format, { whole: { reference, digest: blob.digest, size: blob.size }, text: lines([reference]) })
+      } finally {
+        meter.clear()
+        temporary.remove()
       }
-      context.out(lines([formatBlob(blob)]))
-    } finally {
-      meter.clear()
-      temporary.remove()
-    }
-  })
+    },
+  )
 }
 
 /** @throws UpstreamError where it is no file, or another one than it must be */

@@ -8,6 +8,7 @@ import { type ConnectionFlags, connect, connectionOptions } from './connection.t
 import type { ClientContext } from './context.ts'
 import { budgetOf, chooseLayer, type LayerFlags, layerOptions, openImage } from './image-layers.ts'
 import { noFile } from './no-file.ts'
+import { bytesOption } from './output.ts'
 
 interface CatFlags extends ConnectionFlags, LayerFlags {
   layer?: string
@@ -15,8 +16,10 @@ interface CatFlags extends ConnectionFlags, LayerFlags {
 
 export function catCommand(context: ClientContext): Command {
   return layerOptions(
-    connectionOptions(
-      new Command('cat').argument('<image>', 'REPOSITORY[:TAG][@DIGEST]').argument('<path>', 'of a file there'),
+    bytesOption(
+      connectionOptions(
+        new Command('cat').argument('<image>', 'REPOSITORY[:TAG][@DIGEST]').argument('<path>', 'of a file there'),
+      ),
     ),
   )
     .option('--layer <n|digest>', 'as this layer alone has it; 1 is the lowest')

@@ -14,8 +14,11 @@ import {
   type RepositoryReference,
 } from '../../upstream/reference.ts'
 import type { Upstream } from '../../upstream/upstream.ts'
+import { CommandError } from '../error.ts'
+import { counted } from '../progress.ts'
 import { connectionOptions } from './connection.ts'
 import type { ClientContext } from './context.ts'
+import { describeFailure } from './failure.ts'
 import { fetchImage, parsePlatform } from './image.ts'
 import { connectMover, type MoverFlags, moverOptions, stepListing, summaryOf } from './mover.ts'
 import { formatOption, lines, parseFormat, show, type TableFlags, tableOption } from './output.ts'
@@ -68,9 +71,17 @@ export function cpCommand(context: ClientContext): Command {
         ...{ referrers: flags.referrers === true, isDry: flags.dryRun === true, jobs: flags.jobs, meter },
       })
       const done: Copied[] = []
+      const failed: Failed[] = []
       try {
         for (const pair of await pairsOf(upstream, target, source, destination, flags)) {
-          done.push(await copyOne(upstream, copier, pair, platform))
+          try {
+            done.push(await copyOne(upstream, copier, pair, platform))
+          } catch (error) {
+            if (!flags.allTags || context.signal.aborted || !isOfOne(error)) throw error
+            meter.clear()
+            context.error(describeFailure(error).text)
+            failed.push({ source: formatImage(pair.from), destination: formatImage(pair.to), error: error.message })
+          }
         }
       } finally {
         meter.clear()
@@ -78,14 +89,43 @@ export function cpCommand(context: ClientContext): Command {
       const steps = done.flatMap((one) => one.steps)
       if (flags.dryRun) context.error('Nothing is copied: this is what would be.\n')
       else if (!flags.quiet && flags.progress !== 'none') context.error(`${summaryOf(steps)}\n`)
-      show(context, format, {
-        whole: { images: done },
-        list: { name: 'images', rows: done },
-        text: flags.dryRun ? stepListing(uniqueSteps(steps)) : lines(done.map(({ destination: name }) => name)),
-      })
+      show(
+        context,
+        format,
+        {
+          whole: { images: done, failed },
+          list: { name: 'images', rows: done },
+          text: flags.dryRun ? stepListing(uniqueSteps(steps)) : lines(done.map(({ destination: name }) => name)),
+        },
+        flags,
+      )
+      if (failed.length > 0) {
+        const names = failed.map((one) => parseImage(one.source).tag).join(', ')
+        throw new CommandError(
+          `${counted(failed.length, 'tag')} of ${done.length + failed.length} failed: ${names}`,
+          1,
+          {
+            hint: 'the same command again copies what is missing',
+          },
+        )
+      }
     },
   )
 }
+
+/** What did not become a copy. */
+interface Failed {
+  source: string
+  destination: string
+  error: string
+}
+
+/** Whether it may be about this image alone: without network or rights no other one fares better. */
+function isOfOne(error: unknown): error is Error {
+  return error instanceof Error && !(error instanceof UpstreamError && HOPELESS.includes(error.fault))
+}
+
+const HOPELESS: readonly string[] = ['usage', 'network', 'tls', 'unauthorized']
 
 interface Pair {
   from: ImageReference

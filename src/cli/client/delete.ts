@@ -7,6 +7,7 @@ import { mustAgree } from './agree.ts'
 import { type ConnectionFlags, connect, connectionOptions } from './connection.ts'
 import type { ClientContext } from './context.ts'
 import { deleteTag } from './delete-tag.ts'
+import { missingHint } from './missing-image.ts'
 import { lines } from './output.ts'
 import { tagsOf } from './siblings.ts'
 
@@ -78,7 +79,7 @@ async function removeTag(context: ClientContext, upstream: Upstream, image: Imag
   const isThere = flags.dryRun
     ? (await upstream.head(image, tag)) !== undefined
     : await deleteTag(upstream, { ...image, tag })
-  if (!isThere) return missing(context, image, flags)
+  if (!isThere) return await missing(context, upstream, image, flags)
   if (flags.dryRun) context.error(`Nothing is deleted: this is what would be.\n`)
   context.out(lines([name]))
 }
@@ -87,7 +88,7 @@ async function removeManifest(context: ClientContext, upstream: Upstream, image:
   const digest = image.digest ?? (await upstream.head(image, image.tag ?? ''))?.digest
   const isThere =
     digest !== undefined && (image.digest === undefined || (await upstream.head(image, digest)) !== undefined)
-  if (digest === undefined || !isThere) return missing(context, image, flags)
+  if (digest === undefined || !isThere) return await missing(context, upstream, image, flags)
   const tags = await tagsOf(upstream, image, digest)
   const manifest = formatImage({ ...image, tag: undefined, digest })
   const what = [manifest, ...tags.map((tag) => formatImage({ ...image, tag, digest: undefined }))]
@@ -104,9 +105,14 @@ async function removeManifest(context: ClientContext, upstream: Upstream, image:
   context.out(lines(what))
 }
 
-function missing(context: ClientContext, image: ImageReference, { ignoreMissing }: DeleteFlags): void {
+async function missing(
+  context: ClientContext,
+  upstream: Upstream,
+  image: ImageReference,
+  { ignoreMissing }: DeleteFlags,
+): Promise<void> {
   const text = `${formatImage(image)} is not there`
-  if (!ignoreMissing) throw new UpstreamError('not-found', text, { hint: `berth ls ${formatRepository(image)}` })
+  if (!ignoreMissing) throw new UpstreamError('not-found', text, { hint: await missingHint(upstream, image) })
   context.error(lines([text]))
 }
 

@@ -12,7 +12,7 @@ import { type ConfigChange, configChanges } from './config-changes.ts'
 import { type ConnectionFlags, connect, connectionOptions } from './connection.ts'
 import type { ClientContext } from './context.ts'
 import { Differs } from './failure.ts'
-import { rowOf } from './file-row.ts'
+import { changeLine, changeRow, SIGNS } from './file-change.ts'
 import { readConfig } from './image.ts'
 import { budgetOf, type LayeredImage, type LayerFlags, layerOptions, openImage } from './image-layers.ts'
 import { formatOption, parseFormat, show } from './output.ts'
@@ -62,11 +62,7 @@ export function diffCommand(context: ClientContext): Command {
           ...{ part: 'layers', change, name: digest },
           ...{ before: change === 'removed' ? size : null, after: change === 'added' ? size : null },
         })),
-        ...files.map(({ path, change, ways, before: old, after: now }) => ({
-          ...{ part: 'files', change, name: `/${path}`, ways },
-          before: old === undefined ? null : rowOf(old, before.sources),
-          after: now === undefined ? null : rowOf(now, after.sources),
-        })),
+        ...files.map((change) => ({ part: 'files', ...changeRow(change, before.sources, after.sources) })),
       ]
       show(context, format, {
         whole: {
@@ -80,7 +76,7 @@ export function diffCommand(context: ClientContext): Command {
           ...(asked('layers')
             ? sectionOf(`Layers (${layers.shared.length} shared)`, [...layers.removed, ...layers.added].map(layerLine))
             : []),
-          ...sectionOf('Files', files.map(fileLine)),
+          ...sectionOf('Files', files.map(changeLine)),
         ]
           .map((line) => `${printable(line)}\n`)
           .join(''),
@@ -139,8 +135,6 @@ async function filesOf(before: Side, after: Side, flags: DiffFlags): Promise<Fil
   return diffTrees(await treeOf(before), await treeOf(after))
 }
 
-const SIGNS = { added: '+', removed: '-', changed: '~', shared: '=' }
-
 function sectionOf(title: string, rows: readonly string[]): string[] {
   return rows.length === 0 ? [] : [title, ...rows.map((row) => `  ${row}`)]
 }
@@ -152,12 +146,4 @@ function configLine({ name, before, after }: ConfigChange): string {
 
 function layerLine({ change, digest, size }: Layer): string {
   return `${SIGNS[change]} ${digest}  ${bytesText(size)}`
-}
-
-function fileLine({ path, change, ways, before, after }: FileChange): string {
-  const file = after ?? before
-  const name = `${SIGNS[change]} /${path}${file?.kind === 'directory' ? '/' : ''}`
-  const link = file?.kind === 'symlink' ? `  -> ${file.entry?.link ?? ''}` : ''
-  if (change === 'changed') return `${name}  ${ways.join(', ')}`
-  return `${name}${file?.kind === 'file' ? `  ${bytesText(file.entry?.size ?? 0)}` : link}`
 }

@@ -4,6 +4,7 @@ import { formatImage, formatRepository, parseImage, referenceOf } from '../../up
 import { type ConnectionFlags, connect, connectionOptions } from './connection.ts'
 import type { ClientContext } from './context.ts'
 import { fetchImage, parsePlatform } from './image.ts'
+import { missingHint } from './missing-image.ts'
 import { formatOption, lines, parseFormat, show } from './output.ts'
 
 interface DigestFlags extends ConnectionFlags {
@@ -27,7 +28,7 @@ export function digestCommand(context: ClientContext): Command {
           : await fetchImage(upstream, image, platform).then(({ bytes, ...rest }) => ({ ...rest, size: bytes.length }))
       if (found === undefined) {
         throw new UpstreamError('not-found', `${formatImage(image)} is not there`, {
-          hint: `berth ls ${formatRepository(image)}`,
+          hint: await missingHint(upstream, image),
         })
       }
       const { digest, mediaType, size } = found

@@ -6,19 +6,22 @@ import { type ConnectionFlags, connect, connectionOptions } from './connection.t
 import type { ClientContext } from './context.ts'
 import { fetchSingle, parsePlatform, readConfig } from './image.ts'
 import { instructionOf } from './instruction.ts'
-import { lines } from './output.ts'
+import { formatOption, lines, parseFormat, show } from './output.ts'
 
 interface DockerfileFlags extends ConnectionFlags {
   platform?: string
+  format: string
 }
 
 /** Where builders write down what an image was made from (OCI Image Specification 1.1, "Pre-Defined Annotation Keys"). */
 const BASE_NAME = 'org.opencontainers.image.base.name'
 
 export function dockerfileCommand(context: ClientContext): Command {
-  return connectionOptions(new Command('dockerfile').argument('<image>', 'REPOSITORY[:TAG][@DIGEST]'))
+  const verb = new Command('dockerfile').argument('<image>', 'REPOSITORY[:TAG][@DIGEST]')
+  return formatOption(connectionOptions(verb), 'raw')
     .option('-p, --platform <os/arch>', 'of the image for this platform')
     .action(async (name: string, flags: DockerfileFlags) => {
+      const format = parseFormat(flags.format, 'raw')
       const image = parseImage(name)
       const platform = flags.platform === undefined ? undefined : parsePlatform(flags.platform)
       const upstream = connect(context, flags)
@@ -43,7 +46,12 @@ export function dockerfileCommand(context: ClientContext): Command {
           return typeof command === 'string' && command.trim() !== '' ? instructionOf(command).split('\n') : []
         }),
       ]
-      // A tab is the only sign of them that means no harm.
-      context.out(lines(text.map((line) => line.replaceAll('\t', '    '))))
+      const dockerfile = `${text.join('\n')}\n`
+      show(context, format, {
+        whole: { name: formatImage(image), digest: fetched.digest, base: base ?? null, dockerfile },
+        // A tab is the only sign of them that means no harm.
+        text: lines(text.map((line) => line.replaceAll('\t', '    '))),
+        raw: new TextEncoder().encode(dockerfile),
+      })
     })
 }

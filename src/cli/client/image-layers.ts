@@ -1,5 +1,5 @@
-import { type Command, InvalidArgumentError } from 'commander'
-import { type Budget, createBudget, DEFAULT_LIMITS, type Limits, parseLimit } from '../../archive/budget.ts'
+import type { Command } from 'commander'
+import { type Budget, createBudget } from '../../archive/budget.ts'
 import type { Digest } from '../../oci/digest.ts'
 import type { Manifest } from '../../oci/manifest.ts'
 import type { LayerSource, Oddities } from '../../rootfs/layer.ts'
@@ -12,27 +12,19 @@ import { counted } from '../progress.ts'
 import { printable } from '../table.ts'
 import type { ClientContext } from './context.ts'
 import { fetchSingle, parsePlatform } from './image.ts'
+import { type LimitFlags, limitOption, limitsOf } from './limit-option.ts'
 
 /** Flags of every verb that reads layers. */
-export interface LayerFlags {
+export interface LayerFlags extends LimitFlags {
   platform?: string
-  limit?: Partial<Limits>
 }
 
 export function layerOptions(command: Command): Command {
-  return command
-    .option('-p, --platform <os/arch>', 'of the image for this platform')
-    .option('--limit <name=value>', `read more, or less: ${Object.keys(DEFAULT_LIMITS).join(', ')}`, limitOf)
+  return limitOption(command.option('-p, --platform <os/arch>', 'of the image for this platform'))
 }
 
-function limitOf(text: string, before: Partial<Limits> = {}): Partial<Limits> {
-  const limit = parseLimit(text)
-  if (limit !== undefined) return { ...before, ...limit }
-  throw new InvalidArgumentError('Write layer=64GiB, total=128GiB, ratio=1000 or entries=2000000.')
-}
-
-export function budgetOf({ limit }: LayerFlags): Budget {
-  return createBudget({ ...DEFAULT_LIMITS, ...limit })
+export function budgetOf(flags: LimitFlags): Budget {
+  return createBudget(limitsOf(flags))
 }
 
 /** One image, and its layers as they can be read, the lowest first. */

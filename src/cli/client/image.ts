@@ -1,8 +1,8 @@
 import type { Descriptor, Platform } from '../../oci/descriptor.ts'
 import { jsonObject } from '../../oci/json-object.ts'
 import { isIndexMediaType } from '../../oci/media-type.ts'
-import { fitsPlatform } from '../../oci/platform.ts'
-import { chooseChild, notForPlatform } from '../../transfer/platform.ts'
+import { chooseChild, manifestFor } from '../../transfer/platform.ts'
+import { registrySource } from '../../transfer/registry-source.ts'
 import { readManifest } from '../../transfer/tree.ts'
 import { UpstreamError } from '../../upstream/error.ts'
 import {
@@ -14,6 +14,7 @@ import {
 } from '../../upstream/reference.ts'
 import type { FetchedManifest } from '../../upstream/registry.ts'
 import type { Upstream } from '../../upstream/upstream.ts'
+import { withMissingHint } from './missing-image.ts'
 
 /** `linux/arm64/v8`, `linux/amd64`. @throws UpstreamError `usage` */
 export function parsePlatform(text: string): Platform {
@@ -26,29 +27,24 @@ export function parsePlatform(text: string): Platform {
   return { os, architecture, ...(variant === undefined ? {} : { variant }) }
 }
 
+/** The manifest that a reference names. @throws UpstreamError, which names the nearest tags where it is not there */
+export async function fetchManifest(upstream: Upstream, image: ImageReference): Promise<FetchedManifest> {
+  try {
+    return await upstream.manifest(image, referenceOf(image))
+  } catch (error) {
+    throw await withMissingHint(upstream, image, error)
+  }
+}
+
 /** The manifest of an image; with a platform, the one for that in an index. @throws UpstreamError */
 export async function fetchImage(
   upstream: Upstream,
   image: ImageReference,
   platform: Platform | undefined,
 ): Promise<FetchedManifest> {
-  const fetched = await upstream.manifest(image, referenceOf(image))
-  if (platform === undefined) return fetched
-  if (!isIndexMediaType(fetched.mediaType)) {
-    await mustBe(upstream, image, fetched, platform)
-    return fetched
-  }
-  const { manifests } = readManifest(formatImage(image), fetched)
-  return await upstream.manifest(image, chooseChild(formatImage(image), manifests, platform).digest)
-}
-
-/** Whoever asks for a platform must not get another one without being told. */
-async function mustBe(upstream: Upstream, image: ImageReference, fetched: FetchedManifest, platform: Platform) {
-  const { config } = readManifest(formatImage(image), fetched)
-  const found = config && (await readConfig(upstream, image, config)).json
-  if (found?.os === undefined) return
-  if (!fitsPlatform(found as Platform, platform))
-    throw notForPlatform(formatImage(image), [found as Platform], platform)
+  const fetched = await fetchManifest(upstream, image)
+  const source = { ...registrySource(upstream, image), name: formatImage(image) }
+  return platform === undefined ? fetched : await manifestFor(source, fetched, platform)
 }
 
 /** As `fetchImage`, but never an index: of several images that for the platform, else for this machine's, else the only one. */

@@ -1,26 +1,20 @@
 import type { Descriptor, Platform } from '../../oci/descriptor.ts'
 import { digestOf } from '../../oci/digest.ts'
 import { isIndexMediaType, MEDIA_TYPES } from '../../oci/media-type.ts'
-import { fitsPlatform } from '../../oci/platform.ts'
+import { fitsPlatform, formatPlatform } from '../../oci/platform.ts'
 import { createCopier } from '../../transfer/copy.ts'
 import { registrySource } from '../../transfer/registry-source.ts'
 import { registryTarget } from '../../transfer/registry-target.ts'
 import { readManifest } from '../../transfer/tree.ts'
 import { UpstreamError } from '../../upstream/error.ts'
-import {
-  formatImage,
-  type ImageReference,
-  parseImage,
-  type RepositoryReference,
-  referenceOf,
-} from '../../upstream/reference.ts'
+import { formatImage, type ImageReference, parseImage, type RepositoryReference } from '../../upstream/reference.ts'
 import type { FetchedManifest } from '../../upstream/registry.ts'
 import type { Upstream } from '../../upstream/upstream.ts'
 import { printableJson } from '../table.ts'
 import type { ClientContext } from './context.ts'
-import { readConfig } from './image.ts'
+import { fetchManifest, readConfig } from './image.ts'
 import type { MoverFlags } from './mover.ts'
-import { lines } from './output.ts'
+import { lines, parseFormat, show } from './output.ts'
 import { createMeter } from './transfer-meter.ts'
 
 /** An index with all that it says, also what is not known here. */
@@ -35,7 +29,7 @@ export async function fetchIndex(
   upstream: Upstream,
   image: ImageReference,
 ): Promise<{ bytes: Uint8Array; index: IndexJson }> {
-  const fetched = await upstream.manifest(image, referenceOf(image))
+  const fetched = await fetchManifest(upstream, image)
   const what = formatImage(image)
   const { mediaType } = readManifest(what, fetched)
   if (!isIndexMediaType(mediaType)) {
@@ -58,6 +52,11 @@ export async function entriesOf(
   flags: MoverFlags & { dryRun?: true },
 ): Promise<Descriptor[]> {
   const images = names.map(parseImage)
+  const found: Entry[] = []
+  for (const image of images) {
+    for (const one of await imagesOf(upstream, image, platforms)) found.push({ image, ...one })
+  }
+  mustDiffer(found)
   const meter = createMeter(context, flags)
   const entries: Descriptor[] = []
   try {
@@ -67,7 +66,7 @@ export async function entriesOf(
         ...{ source: registrySource(upstream, image), target: registryTarget(upstream, target, mountFrom) },
         ...{ isDry: flags.dryRun === true, jobs: flags.jobs, meter },
       })
-      for (const { descriptor, fetched } of await imagesOf(upstream, image, platforms)) {
+      for (const { descriptor, fetched } of found.filter((one) => one.image === image)) {
         await copier.copy(fetched, fetched.digest)
         entries.push(descriptor)
       }
@@ -78,12 +77,46 @@ export async function entriesOf(
   return entries
 }
 
+interface Entry {
+  image: ImageReference
+  descriptor: Descriptor
+  fetched: FetchedManifest
+}
+
+/** Of two images for one platform a client would take the first, and nobody could tell which that is. @throws UpstreamError `usage` */
+function mustDiffer(entries: readonly Entry[]): void {
+  for (const [index, { image, descriptor }] of entries.entries()) {
+    const same = entries
+      .slice(0, index)
+      .find(
+        (one) =>
+          one.descriptor.digest !== descriptor.digest && isSamePlatform(one.descriptor.platform, descriptor.platform),
+      )
+    if (same === undefined || descriptor.platform === undefined) continue
+    const names = `${formatImage(same.image)} and ${formatImage(image)}`
+    throw new UpstreamError(
+      'usage',
+      same.image === image
+        ? `${formatImage(image)} has two images for ${formatPlatform(descriptor.platform)}`
+        : `${names} are both for ${formatPlatform(descriptor.platform)}`,
+      {
+        hint: 'an index has one image for a platform: leave one out, or build it for another (docker build --platform)',
+      },
+    )
+  }
+}
+
+export function isSamePlatform(one: Platform | undefined, other: Platform | undefined): boolean {
+  if (one === undefined || other === undefined || one.os === 'unknown') return false
+  return formatPlatform(one) === formatPlatform(other) && one['os.version'] === other['os.version']
+}
+
 async function imagesOf(
   upstream: Upstream,
   image: ImageReference,
   platforms: readonly Platform[],
 ): Promise<{ descriptor: Descriptor; fetched: FetchedManifest }[]> {
-  const fetched = await upstream.manifest(image, referenceOf(image))
+  const fetched = await fetchManifest(upstream, image)
   const isWanted = ({ platform }: Descriptor) =>
     platforms.length === 0 || platforms.some((wanted) => platform !== undefined && fitsPlatform(platform, wanted))
   const what = formatImage(image)
@@ -129,19 +162,19 @@ async function platformOf(
 export async function putIndex(
   context: ClientContext,
   upstream: Upstream,
-  target: ImageReference,
+  { tag = 'latest', ...target }: ImageReference,
   index: IndexJson,
-  { dryRun }: { dryRun?: true },
+  { dryRun, format }: { dryRun?: true; format: string },
 ): Promise<void> {
   const bytes = new TextEncoder().encode(JSON.stringify(index))
-  if (dryRun) {
-    context.error('Nothing is written: this is what would be.\n')
-    context.out(printableJson(JSON.stringify(index, undefined, 2)))
-    return
-  }
+  const { mediaType, manifests } = index
   const digest = digestOf(bytes)
-  await registryTarget(upstream, target).putManifest(target.tag ?? 'latest', {
-    ...{ digest, mediaType: index.mediaType, bytes },
+  if (dryRun) context.error('Nothing is written: this is what would be.\n')
+  else await registryTarget(upstream, target).putManifest(tag, { digest, mediaType, bytes })
+  const reference = formatImage({ ...target, tag, digest })
+  show(context, parseFormat(format, 'raw'), {
+    whole: { reference, digest, mediaType, size: bytes.byteLength, manifests },
+    text: dryRun ? printableJson(JSON.stringify(index, undefined, 2)) : lines([reference]),
+    raw: bytes,
   })
-  context.out(lines([formatImage({ ...target, tag: target.tag ?? 'latest', digest })]))
 }

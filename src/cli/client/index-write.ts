@@ -2,17 +2,19 @@ import { Command, InvalidArgumentError } from 'commander'
 import type { Descriptor, Platform } from '../../oci/descriptor.ts'
 import { isDigest } from '../../oci/digest.ts'
 import { isTag } from '../../oci/name.ts'
-import { fitsPlatform, formatPlatform } from '../../oci/platform.ts'
+import { fitsPlatform } from '../../oci/platform.ts'
 import { UpstreamError } from '../../upstream/error.ts'
 import { formatImage, type ImageReference, parseImage } from '../../upstream/reference.ts'
 import type { Upstream } from '../../upstream/upstream.ts'
 import { connectionOptions } from './connection.ts'
 import type { ClientContext } from './context.ts'
 import { parsePlatform } from './image.ts'
-import { emptyIndex, entriesOf, fetchIndex, type IndexJson, putIndex } from './index-entries.ts'
+import { emptyIndex, entriesOf, fetchIndex, type IndexJson, isSamePlatform, putIndex } from './index-entries.ts'
 import { connectMover, type MoverFlags, moverOptions } from './mover.ts'
+import { formatOption, parseFormat } from './output.ts'
 
 interface WriteFlags extends MoverFlags {
+  format: string
   platform?: Platform[]
   annotation?: Record<string, string>
   docker?: true
@@ -33,6 +35,7 @@ export function indexCreateCommand(context: ClientContext): Command {
     .option('--annotation <name=value>', 'an annotation of the index; may be repeated', collectAnnotation)
     .option('--docker', "a manifest list of docker's, in place of an OCI index")
     .action(async (name: string, images: string[], flags: WriteFlags) => {
+      parseFormat(flags.format, 'raw')
       const target = targetOf(parseImage(name), flags)
       if (flags.docker && flags.annotation !== undefined) {
         throw new UpstreamError('usage', "docker's manifest lists have no annotations")
@@ -131,6 +134,7 @@ async function change(
   flags: WriteFlags,
   make: (index: IndexJson, place: Place) => IndexJson | Promise<IndexJson>,
 ): Promise<void> {
+  parseFormat(flags.format, 'raw')
   const from = parseImage(name)
   const target = targetOf(from, flags)
   const upstream = connectMover(context, flags)
@@ -140,7 +144,8 @@ async function change(
 }
 
 function writing(name: string): Command {
-  return moverOptions(connectionOptions(new Command(name))).option('--dry-run', 'show the index, and write nothing')
+  const command = formatOption(moverOptions(connectionOptions(new Command(name))), 'raw')
+  return command.option('--dry-run', 'show the index, and write nothing')
 }
 
 /** Where the result is stored. @throws UpstreamError `usage` */
@@ -163,11 +168,6 @@ function withEntries(index: IndexJson, entries: readonly Descriptor[]): IndexJso
     else manifests[at] = entry
   }
   return { ...index, manifests }
-}
-
-function isSamePlatform(one: Platform | undefined, other: Platform | undefined): boolean {
-  if (one === undefined || other === undefined || one.os === 'unknown') return false
-  return formatPlatform(one) === formatPlatform(other) && one['os.version'] === other['os.version']
 }
 
 /** @throws UpstreamError `not-found` */

@@ -4,6 +4,7 @@ import { readManifest } from '../../transfer/tree.ts'
 import { UpstreamError } from '../../upstream/error.ts'
 import { formatImage, parseImage } from '../../upstream/reference.ts'
 import { bytesText } from '../progress.ts'
+import { timeCell } from '../table.ts'
 import { type ConnectionFlags, connect, connectionOptions } from './connection.ts'
 import type { ClientContext } from './context.ts'
 import { fetchImage, fetchSingle, parsePlatform, readConfig } from './image.ts'
@@ -58,7 +59,7 @@ export function inspectCommand(context: ClientContext): Command {
           ['Digest', fetched.digest],
           ['Media type', fetched.mediaType],
           ['Platform', system ?? undefined],
-          ['Created', created ?? undefined],
+          ['Created', created === null ? undefined : timeCell(created)],
           ['Size', `${bytesText(size)} in ${layers.length} ${layers.length === 1 ? 'layer' : 'layers'}`],
           ['Subject', subject?.digest],
           ...Object.entries(labels).map(([label, value]) => ['Label', `${label}=${value}`] as const),

@@ -7,6 +7,7 @@ import { bytesText } from '../progress.ts'
 import { timeCell } from '../table.ts'
 import { type ConnectionFlags, connect, connectionOptions, parseCount } from './connection.ts'
 import type { ClientContext } from './context.ts'
+import { withMissingHint } from './missing-image.ts'
 import { formatOption, lines, parseFormat, show, type TableFlags, tableOption, type View } from './output.ts'
 import { PULL_TITLES, pullCells, type Usage, usageOf } from './overview.ts'
 import { type TagDetails, tagReader } from './tag-details.ts'
@@ -49,7 +50,9 @@ export function lsCommand(context: ClientContext): Command {
       const repository = parseRepository(name)
       const isWanted = filterOf(flags)
       const upstream = connect(context, flags)
-      const tags = await listed(upstream, repository, flags, isWanted)
+      const tags = await listed(upstream, repository, flags, isWanted).catch(async (error: unknown) => {
+        throw await withMissingHint(upstream, { ...repository, tag: undefined, digest: undefined }, error)
+      })
       const needsDetails = flags.long || flags.sort === 'created' || flags.sort === 'size'
       const needsUsage = flags.long || flags.sort === 'pushed' || flags.sort === 'pulled' || flags.sort === 'pulls'
       const usage = needsUsage ? await upstream.tagOverview(repository, rangeOf(flags, tags)) : undefined

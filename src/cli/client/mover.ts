@@ -60,3 +60,13 @@ function parseJobs(text: string): number {
   if (!/^[1-9]\d?$/.test(text)) throw new InvalidArgumentError('It must be a number from 1 to 99.')
   return Number(text)
 }
+
+/** For `--format` of the verbs that read and write archives. It says nothing of what is printed, as other verbs' does. */
+export function parseArchive(forms: readonly string[]): (text: string) => string {
+  return (text) => {
+    if (forms.includes(text)) return text
+    throw new InvalidArgumentError(
+      `Of this verb it is the form of the archive: ${forms.join(', ')}. What is printed is a name with its digest.`,
+    )
+  }
+}

@@ -1,4 +1,4 @@
-import type { Command } from 'commander'
+import { type Command, InvalidArgumentError, Option } from 'commander'
 import { UpstreamError } from '../../upstream/error.ts'
 import { type Listing, writeListing } from '../listing.ts'
 import { formatTable, printable, printableJson } from '../table.ts'
@@ -24,6 +24,17 @@ type Format = 'table' | 'json' | 'ndjson' | 'raw' | Template
 export function formatOption(command: Command, raw: 'raw' | 'no raw' = 'no raw'): Command {
   const names = raw === 'raw' ? 'table, json, ndjson, raw' : 'table, json, ndjson'
   return command.option('-f, --format <format>', `${names} or a template as '{{.Field}}'`, 'table')
+}
+
+/** Of the verbs whose output is bytes of somebody else: they have one format, whatever they are asked for. */
+export function bytesOption(command: Command): Command {
+  const onlyRaw = (text: string) => {
+    if (text === 'raw') return text
+    throw new InvalidArgumentError('Bytes are printed as they are: there is no other format than raw.')
+  }
+  return command.addOption(
+    new Option('-f, --format <format>', 'as bytes').choices(['raw']).default('raw').argParser(onlyRaw),
+  )
 }
 
 /** Before anything is asked: a mistyped format is known at once. @throws UpstreamError `usage` */

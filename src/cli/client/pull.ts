@@ -9,7 +9,7 @@ import { formatImage, formatRepository, type ImageReference, parseImage } from '
 import { connectionOptions } from './connection.ts'
 import type { ClientContext } from './context.ts'
 import { fetchImage, fetchSingle, parsePlatform } from './image.ts'
-import { connectMover, type MoverFlags, moverOptions, summaryOf } from './mover.ts'
+import { connectMover, type MoverFlags, moverOptions, parseArchive, summaryOf } from './mover.ts'
 import { lines } from './output.ts'
 import { createMeter } from './transfer-meter.ts'
 
@@ -29,6 +29,7 @@ export function pullCommand(context: ClientContext): Command {
         'what docker load reads, or an OCI layout: a directory, or its archive where the name ends with .tar',
       )
         .choices(['tarball', 'oci'])
+        .argParser(parseArchive(['tarball', 'oci']))
         .default('tarball'),
     )
     .option('-p, --platform <os/arch>', 'of an index the image for this platform alone')

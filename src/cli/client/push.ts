@@ -1,14 +1,14 @@
 import { Command, Option } from 'commander'
 import { createCopier } from '../../transfer/copy.ts'
 import { type LocalFormat, openLocal } from '../../transfer/local.ts'
-import { childFor } from '../../transfer/platform.ts'
+import { manifestFor } from '../../transfer/platform.ts'
 import { registryTarget } from '../../transfer/registry-target.ts'
 import { mustHaveSize } from '../../transfer/tree.ts'
 import { formatImage, parseImage } from '../../upstream/reference.ts'
 import { connectionOptions } from './connection.ts'
 import type { ClientContext } from './context.ts'
 import { parsePlatform } from './image.ts'
-import { connectMover, type MoverFlags, moverOptions, stepListing, summaryOf } from './mover.ts'
+import { connectMover, type MoverFlags, moverOptions, parseArchive, stepListing, summaryOf } from './mover.ts'
 import { lines, showTable, type TableFlags, tableOption } from './output.ts'
 import { saveFile } from './save-file.ts'
 import { makeTemporaryFolder } from './temporary-folder.ts'
@@ -27,7 +27,12 @@ export function pushCommand(context: ClientContext): Command {
   const command = new Command('push')
     .argument('<path>', 'what docker save wrote, an OCI layout or an archive of one, or - for standard input')
     .argument('<image>', 'REPOSITORY[:TAG]')
-    .addOption(new Option('--format <format>', 'what it is').choices(['auto', 'tarball', 'oci']).default('auto'))
+    .addOption(
+      new Option('--format <format>', 'what it is')
+        .choices(['auto', 'tarball', 'oci'])
+        .argParser(parseArchive(['auto', 'tarball', 'oci']))
+        .default('auto'),
+    )
     .option('--image <name>', 'which one, where there are several: its name there, or its digest')
     .option('-p, --platform <os/arch>', 'of an index the image for this platform alone')
     .option('-r, --referrers', 'with what refers to it in the layout')
@@ -46,7 +51,7 @@ export function pushCommand(context: ClientContext): Command {
         })
         const { source, root, named } = await local.choose(flags.image, image.tag)
         if (named !== undefined) mustHaveSize(`${source.name}@${named.digest}`, root, named)
-        const wanted = platform === undefined ? root : await childFor(source, root, platform)
+        const wanted = platform === undefined ? root : await manifestFor(source, root, platform)
         const target = registryTarget(connectMover(context, flags), image)
         const { referrers = false, dryRun: isDry = false, jobs } = flags
         const copier = createCopier({ source, target, jobs, meter, referrers, isDry })

@@ -1,9 +1,10 @@
 import { Command } from 'commander'
 import { isTag } from '../../oci/name.ts'
 import { UpstreamError } from '../../upstream/error.ts'
-import { formatImage, parseImage, referenceOf } from '../../upstream/reference.ts'
+import { formatImage, parseImage } from '../../upstream/reference.ts'
 import { type ConnectionFlags, connect, connectionOptions } from './connection.ts'
 import type { ClientContext } from './context.ts'
+import { fetchManifest } from './image.ts'
 import { lines } from './output.ts'
 
 export function tagCommand(context: ClientContext): Command {
@@ -18,7 +19,7 @@ export function tagCommand(context: ClientContext): Command {
       })
     }
     const upstream = connect(context, flags)
-    const manifest = await upstream.manifest(image, referenceOf(image))
+    const manifest = await fetchManifest(upstream, image)
     for (const tag of tags) {
       await upstream.putManifest(image, tag, manifest)
       context.out(lines([formatImage({ ...image, tag, digest: manifest.digest })]))

@@ -5,19 +5,14 @@ import { isIndexMediaType } from '../../oci/media-type.ts'
 import { formatPlatform } from '../../oci/platform.ts'
 import { readManifest } from '../../transfer/tree.ts'
 import { UpstreamError } from '../../upstream/error.ts'
-import {
-  formatImage,
-  formatRepository,
-  type ImageReference,
-  parseImage,
-  referenceOf,
-} from '../../upstream/reference.ts'
+import { formatImage, formatRepository, type ImageReference, parseImage } from '../../upstream/reference.ts'
 import type { FetchedManifest } from '../../upstream/registry.ts'
 import type { Upstream } from '../../upstream/upstream.ts'
 import { bytesText } from '../progress.ts'
 import { printable } from '../table.ts'
 import { type ConnectionFlags, connect, connectionOptions } from './connection.ts'
 import type { ClientContext } from './context.ts'
+import { fetchManifest } from './image.ts'
 import { formatOption, parseFormat, show } from './output.ts'
 
 interface TreeFlags extends ConnectionFlags {
@@ -59,11 +54,7 @@ export function treeCommand(context: ClientContext): Command {
       const format = parseFormat(flags.format)
       const image = parseImage(name)
       const upstream = connect(context, flags)
-      const root = await createReader(
-        upstream,
-        image,
-        flags.artifactType,
-      )(await upstream.manifest(image, referenceOf(image)))
+      const root = await createReader(upstream, image, flags.artifactType)(await fetchManifest(upstream, image))
       show(context, format, {
         whole: { name: formatImage(image), ...root },
         text: textOf(formatImage(image), root, flags.trunc)

@@ -1,13 +1,15 @@
+import { existsSync, statSync } from 'node:fs'
+import { join } from 'node:path'
 import { Command } from 'commander'
-import { DEFAULT_LIMITS, type Limits, parseLimit } from '../../archive/budget.ts'
 import type { Descriptor } from '../../oci/descriptor.ts'
+import { INDEX_FILE } from '../../transfer/layout.ts'
 import { openLocal } from '../../transfer/local.ts'
-import { childFor } from '../../transfer/platform.ts'
+import { manifestFor } from '../../transfer/platform.ts'
 import { registrySource } from '../../transfer/registry-source.ts'
 import type { ImageSource } from '../../transfer/transfer.ts'
 import { type Validation, validate } from '../../transfer/validate.ts'
 import { UpstreamError } from '../../upstream/error.ts'
-import { formatImage, parseImage } from '../../upstream/reference.ts'
+import { DOCKER_HUB, formatImage, parseImage } from '../../upstream/reference.ts'
 import type { FetchedManifest } from '../../upstream/registry.ts'
 import { CommandError } from '../error.ts'
 import type { Listing } from '../listing.ts'
@@ -15,17 +17,17 @@ import { bytesText, counted } from '../progress.ts'
 import { connect, connectionOptions } from './connection.ts'
 import type { ClientContext } from './context.ts'
 import { fetchImage, parsePlatform } from './image.ts'
+import { type LimitFlags, limitOption, limitsOf } from './limit-option.ts'
 import { type MoverFlags, moverOptions } from './mover.ts'
 import { formatOption, parseFormat, show, type TableFlags, tableOption } from './output.ts'
 import { makeTemporaryFolder } from './temporary-folder.ts'
 import { createMeter } from './transfer-meter.ts'
 
-interface ValidateFlags extends MoverFlags, TableFlags {
+interface ValidateFlags extends MoverFlags, LimitFlags, TableFlags {
   fast?: true
   referrers?: true
   platform?: string
   image?: string
-  limit?: string[]
   format: string
 }
 
@@ -44,11 +46,10 @@ export function validateCommand(context: ClientContext): Command {
     .option('-r, --referrers', 'with signatures, SBOMs and whatever else refers to it')
     .option('-p, --platform <os/arch>', 'of an index the image for this platform alone')
     .option('--image <name>', 'which one of a layout or an archive, where there are several')
-    .option('--limit <name=value>', 'read layers that expand to more: layer=64GiB, ratio=1000', collectLimit)
-  return tableOption(formatOption(moverOptions(connectionOptions(command)))).action(
+  return tableOption(limitOption(formatOption(moverOptions(connectionOptions(command))))).action(
     async (name: string, flags: ValidateFlags) => {
       const format = parseFormat(flags.format)
-      const limits: Limits = Object.assign({ ...DEFAULT_LIMITS }, ...(flags.limit ?? []).map(limitOf))
+      const limits = limitsOf(flags)
       const temporary = makeTemporaryFolder(context, 'validate')
       const meter = createMeter(
         context,
@@ -67,7 +68,8 @@ export function validateCommand(context: ClientContext): Command {
           format,
           {
             whole: { name: subject.name, digest, ok: result.problems.length === 0, ...result },
-            list: { name: 'problems', rows: result.problems },
+            // A template is for the verdict, of which there is one.
+            ...(format === 'ndjson' ? { list: { name: 'problems', rows: result.problems } } : {}),
             text: result.problems.length === 0 ? fine(subject.name, result) : tableOf(result),
           },
           flags,
@@ -93,6 +95,7 @@ async function subjectOf(
   const platform = flags.platform === undefined ? undefined : parsePlatform(flags.platform)
   // What begins so is no reference.
   if (!/^\.{0,2}\//.test(name)) {
+    mustNotBeFile(name)
     const image = parseImage(name)
     const upstream = connect(context, flags)
     return {
@@ -104,7 +107,26 @@ async function subjectOf(
   const local = await openLocal({ path: name, format: 'auto', temporary, signal: context.signal })
   const { source, root, named } = await local.choose(flags.image, undefined)
   if (platform === undefined) return { name, source, root, named }
-  return { name, source, root: await childFor(source, root, platform) }
+  return { name, source, root: await manifestFor(source, root, platform) }
+}
+
+/** A name without a registry would be asked of Docker Hub: not what whoever has such a file means. @throws UpstreamError `usage` */
+function mustNotBeFile(name: string): void {
+  const found = statSync(name, { throwIfNoEntry: false })
+  if (found === undefined || (!found.isFile() && !existsSync(join(name, INDEX_FILE)))) return
+  if (!isOfHub(name)) return
+  throw new UpstreamError('usage', `${name} may be the file of that name, or an image of ${DOCKER_HUB}`, {
+    hint: `berth validate ./${name} reads the file, berth validate ${DOCKER_HUB}/${name} asks the registry`,
+  })
+}
+
+/** Whether it has no registry in it, or is no reference at all. */
+function isOfHub(name: string): boolean {
+  try {
+    return parseImage(name).registry === DOCKER_HUB
+  } catch {
+    return true
+  }
 }
 
 function fine(name: string, { manifests, blobs, bytes }: Validation): string {
@@ -115,15 +137,4 @@ function fine(name: string, { manifests, blobs, bytes }: Validation): string {
 function tableOf({ problems }: Validation): Listing {
   const rows = problems.map(({ digest, problem }) => [digest, problem])
   return { titles: ['DIGEST', 'PROBLEM'], rows, wraps: true, empty: 'There are no problems.' }
-}
-
-function collectLimit(text: string, before: string[] | undefined): string[] {
-  return [...(before ?? []), text]
-}
-
-/** @throws UpstreamError `usage` */
-function limitOf(text: string): Partial<Limits> {
-  const limit = parseLimit(text)
-  if (limit === undefined) throw new UpstreamError('usage', `--limit: ${JSON.stringify(text)} is no limit`)
-  return limit
 }

@@ -1,4 +1,5 @@
 import { Command } from 'commander'
+import { jsonObject } from '../../oci/json-object.ts'
 import type { Credential } from '../../upstream/credentials.ts'
 import { UpstreamError } from '../../upstream/error.ts'
 import { parseRegistry } from '../../upstream/reference.ts'
@@ -21,10 +22,10 @@ export function whoamiCommand(context: ClientContext): Command {
       // What is kept may have been revoked since.
       await upstream.authorization.check(registry)
       const username = credential.kind === 'registry-token' ? '' : credential.username
-      const account = await accountOf(upstream, registry)
+      const { account, groups } = await accountOf(upstream, registry)
       const { kind, source } = credential
       show(context, format, {
-        whole: { registry, username, kind, source, account: account ?? null },
+        whole: { registry, username, kind, source, account: account ?? null, groups: groups ?? null },
         text: flags.long
           ? fields([
               ['Registry', registry],
@@ -32,6 +33,7 @@ export function whoamiCommand(context: ClientContext): Command {
               ['Credential', KINDS[kind]],
               ['Kept in', source],
               ['Account', account],
+              ['Groups', groups?.join(', ')],
             ])
           : lines([username || account || '<token>']),
       })
@@ -44,14 +46,25 @@ const KINDS: Record<Credential['kind'], string> = {
   'registry-token': 'token of the registry',
 }
 
-/** Whom the token server takes us for: the subject of a token without rights. Undefined where there is none to read. */
-async function accountOf(upstream: Upstream, registry: string): Promise<string | undefined> {
+interface Account {
+  account?: string
+  groups?: string[]
+}
+
+/**
+ * Whom the token server takes us for: the subject of a token without rights, and the groups that it names (Berth's does where there are
+ * some). Nothing where there is no such token to read.
+ */
+async function accountOf(upstream: Upstream, registry: string): Promise<Account> {
   try {
     const { token } = await upstream.authorization.token({ registry, needed: [] })
-    const payload: unknown = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString())
-    const subject = typeof payload === 'object' && payload !== null && 'sub' in payload ? payload.sub : undefined
-    return typeof subject === 'string' && subject !== '' ? subject : undefined
+    const { sub, groups } = jsonObject(Buffer.from(token.split('.')[1] ?? '', 'base64url')) ?? {}
+    const isList = Array.isArray(groups) && groups.every((group) => typeof group === 'string')
+    return {
+      ...(typeof sub === 'string' && sub !== '' ? { account: sub } : {}),
+      ...(isList ? { groups: groups as string[] } : {}),
+    }
   } catch {
-    return undefined
+    return {}
   }
 }
