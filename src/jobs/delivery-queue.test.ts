@@ -183,7 +183,16 @@ test('a clock that was set back keeps nothing waiting for longer than the pause'
   await metadata.events.append([happened('a', [endpoint.name], 1e12)])
   const [row] = await metadata.events.waiting(endpoint.name, 1)
   await metadata.events.settle([
-    { id: row?.id ?? 0, state: 'waiting', attempts: 1, triedAt: 1e12, retryAt: 1e12 + 100, result: '' },
+    {
+      id: row?.id ?? 0,
+      event: 'a',
+      endpoint: endpoint.name,
+      state: 'waiting',
+      attempts: 1,
+      triedAt: 1e12,
+      retryAt: 1e12 + 100,
+      result: '',
+    },
   ])
   const { queue, clock } = open(endpoint, async () => ok)
   await until(() => clock.pauses().length > 0)

@@ -160,7 +160,8 @@ export function startQueue(initial: DeliveryEndpoint, deps: QueueDeps): Delivery
     deps.counters.attempted(endpoint.name, answer)
     const triedAt = now()
     const attempts = row.attempts + 1
-    const outcome = { id: row.id, attempts, triedAt, retryAt: undefined, result: answer.text }
+    const { id, event } = row
+    const outcome = { id, event, endpoint: row.endpoint, attempts, triedAt, retryAt: undefined, result: answer.text }
     if (answer.accepted) {
       if (failures > 0) log.info('notifications are accepted again', { endpoint: endpoint.name, failures })
       failures = 0

@@ -120,16 +120,23 @@ async function inter(
   const tagged = [...namesOf].filter(([, names]) => names.length > 0)
   const whens = tagged.map(([id, names]) => sql`when ${id} then ${JSON.stringify(names)}`)
   const tags = whens.length === 0 ? sql`'[]'` : sql`case id ${sql.join(whens, sql` `)} else '[]' end`
-  const buried = await trx
+  const trashIds = await newIds(
+    trx,
+    manifests.map(({ digest }) => digest),
+  )
+  const numbers = manifests.map(({ id, digest }) => sql`when ${id} then ${trashIds.get(digest)}`)
+  await trx
     .insertInto('trash')
     .columns([
-      ...(['repository_id', 'digest', 'media_type', 'size', 'subject_digest', 'artifact_type', 'annotations'] as const),
-      ...(['pushed_at', 'bytes', 'tags', 'reason', 'batch', 'actor', 'deleted_at', 'attempts', 'not_before'] as const),
+      ...(['id', 'repository_id', 'digest', 'media_type', 'size', 'subject_digest', 'artifact_type'] as const),
+      ...(['annotations', 'pushed_at', 'bytes', 'tags', 'reason', 'batch', 'actor', 'deleted_at'] as const),
+      ...(['attempts', 'not_before'] as const),
     ])
     .expression((from) =>
       from
         .selectFrom('manifests')
         .select(({ val, lit, cast }) => [
+          sql<number>`cast(case id ${sql.join(numbers, sql` `)} end as bigint)`.as('id'),
           ...(['repository_id', 'digest', 'media_type', 'size', 'subject_digest', 'artifact_type'] as const),
           ...(['annotations', 'pushed_at', 'bytes'] as const),
           sql<string>`cast(${tags} as text)`.as('tags'),
@@ -140,13 +147,9 @@ async function inter(
           lit(0).as('attempts'),
           lit(0).as('not_before'),
         ])
-        .where('id', 'in', [...namesOf.keys()])
-        // Their restoration follows the ids that they get.
-        .orderBy('digest'),
+        .where('id', 'in', [...namesOf.keys()]),
     )
-    .returning(['id', 'digest'])
     .execute()
-  const trashIds = new Map(buried.map(({ id, digest }) => [digest, id]))
   await trx
     .insertInto('trash_references')
     .columns(['trash_id', 'digest', 'kind', 'held_digest'])
@@ -182,4 +185,17 @@ async function inter(
       return trash_id === undefined ? [] : [{ trash_id, ...row }]
     }),
   )
+}
+
+/** Ids in the trash that nothing ever had. Their order is that of the digests, which restorations follow. */
+async function newIds(trx: Handle, digests: readonly Digest[]): Promise<ReadonlyMap<Digest, number>> {
+  const sorted = [...digests].sort()
+  const rows = await trx
+    .insertInto('trash_ids')
+    .values(sorted.map((digest) => ({ digest })))
+    .returning('id')
+    .execute()
+  const ids = rows.map(({ id }) => id).sort((one, other) => one - other)
+  await trx.deleteFrom('trash_ids').where('id', 'in', ids).execute()
+  return new Map(sorted.map((digest, index) => [digest, ids[index] as number]))
 }

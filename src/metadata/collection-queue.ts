@@ -116,7 +116,19 @@ export function candidates(
               .where('digest', '=', candidate.digest)
               .execute()
           } else if (candidate.kind === 'manifest') {
-            await trx.updateTable('manifest_reviews').set(later).where('manifest_id', '=', candidate.id).execute()
+            await trx
+              .updateTable('manifest_reviews')
+              .set(later)
+              // Another one may have been given the id since.
+              .where('manifest_id', 'in', (from) =>
+                from
+                  .selectFrom('manifests')
+                  .select('manifests.id')
+                  .where('manifests.id', '=', candidate.id)
+                  .where('manifests.repository_id', '=', candidate.repositoryId)
+                  .where('manifests.digest', '=', candidate.digest),
+              )
+              .execute()
           } else if (candidate.kind === 'trash') {
             await trx.updateTable('trash').set(later).where('id', '=', candidate.id).execute()
           } else {

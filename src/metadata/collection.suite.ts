@@ -286,6 +286,29 @@ export function collectionSuite(opened: () => Opened): void {
         expect(await takeManifests(waited(2), NOWHERE)).toEqual(['image: taken'])
       })
 
+      test('that may have the id of one that was found, and is gone, is kept', async () => {
+        await putManifest(metadata, 'image')
+        const [found] = await metadata.collection.manifests(waited(1), 1)
+        if (found === undefined) throw new Error('there is no candidate')
+        await metadata.manifests.delete(REPOSITORY, digest('image'), by(1))
+        await putManifest(metadata, 'new image')
+        expect(await metadata.collection.takeManifest(found, waited(1), NOWHERE)).toEqual({ kind: 'kept' })
+        await metadata.collection.postpone(found, 1000)
+        expect(await metadata.collection.manifests(waited(1), 10)).toMatchObject([
+          { digest: digest('new image'), attempts: 0 },
+        ])
+      })
+
+      test('that may have the id of one that was found, in a repository of another name, is kept', async () => {
+        await putManifest(metadata, 'image')
+        const [found] = await metadata.collection.manifests(waited(1), 1)
+        if (found === undefined) throw new Error('there is no candidate')
+        await metadata.manifests.delete(REPOSITORY, digest('image'), by(1))
+        await putManifest(metadata, 'image', { repository: 'team/other' })
+        expect(await metadata.collection.takeManifest(found, waited(1), NOWHERE)).toEqual({ kind: 'kept' })
+        expect(await metadata.manifests.find('team/other', digest('image'))).toBeDefined()
+      })
+
       test('that got a tag after it was found is kept', async () => {
         await putManifest(metadata, 'image')
         const [found] = await metadata.collection.manifests(waited(1), 1)
@@ -313,6 +336,11 @@ export function collectionSuite(opened: () => Opened): void {
           tags: ['v1', 'v2'],
           ...more,
         })
+      }
+      const candidate = async () => {
+        const [found] = await metadata.collection.trash(100, 100, 1)
+        if (found === undefined) throw new Error('nothing is in the trash')
+        return found
       }
       const contents = async () =>
         (await metadata.trash.list({}, { limit: 10 })).map(({ digest: of, tags, actor }) => [nameOf(of), tags, actor])
@@ -377,6 +405,36 @@ export function collectionSuite(opened: () => Opened): void {
         expect(buried && wordOf(await metadata.collection.purge(buried, 100))).toBe('kept')
         expect(await metadata.trash.restore(REPOSITORY, digest('image'), by(110))).toBeUndefined()
         expect(await metadata.collection.objects(1000, 10)).toHaveLength(1)
+      })
+
+      test.each([
+        ['was purged', async () => void (await metadata.collection.purge(await candidate(), 100))],
+        ['was restored', () => metadata.trash.restore(REPOSITORY, digest('image'), by(20))],
+        ['was restored with its batch', () => metadata.trash.restoreBatch('batch-1', by(20))],
+      ])('never gives the id of what %s to anything else', async (_, leave) => {
+        await image()
+        await metadata.manifests.delete(REPOSITORY, digest('image'), { ...by(10), batch: 'batch-1' })
+        const before = await candidate()
+        await leave()
+        await image('new image')
+        await metadata.manifests.delete(REPOSITORY, digest('new image'), by(30))
+        expect((await candidate()).id).toBeGreaterThan(before.id)
+        expect(await metadata.collection.purge(before, 100)).toEqual({ kind: 'kept' })
+        expect(await metadata.collection.buried(before.id)).toBeUndefined()
+        await metadata.collection.postpone(before, 1000)
+        expect((await candidate()).digest).toBe(digest('new image'))
+      })
+
+      test('numbers what one deletion took in the order of digests', async () => {
+        const texts = ['image', 'new image', 'old image', 'child', 'index']
+        for (const text of texts) await putManifest(metadata, text)
+        await metadata.repositories.delete(REPOSITORY, { ...by(10), batch: 'all', progress: undefined, limit: 10 })
+        await metadata.repositories.delete(REPOSITORY, {
+          ...{ ...by(10), batch: 'all', limit: 10 },
+          progress: { phase: 'all', last: undefined, through: 1000 },
+        })
+        const rows = await metadata.trash.list({}, { limit: 10 })
+        expect(rows.map((row) => row.digest)).toEqual(texts.map(digest).sort().reverse())
       })
 
       test('with the same manifest twice holds the blob until both are gone', async () => {

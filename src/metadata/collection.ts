@@ -146,7 +146,7 @@ async function takeManifest(
   const { id, repositoryId, repository, digest } = manifest
   // Under another name than the one that the candidate was found by, memory would still answer for it.
   if ((await lockNamedNow(trx, { id: repositoryId, name: repository })).rows.length === 0) return BUSY
-  const [review] = (await lockManifestReview(trx, { id })).rows
+  const [review] = (await lockManifestReview(trx, { id, repositoryId, digest })).rows
   if (review === undefined || !isDue(review, due)) return KEPT
   if (await isNeeded(trx, manifest)) {
     await trx.deleteFrom('manifest_reviews').where('manifest_id', '=', id).execute()
@@ -176,8 +176,22 @@ function later(time: number | undefined, missed: number | undefined): number | u
   return time === undefined || missed === undefined ? (time ?? missed) : Math.max(time, missed)
 }
 
-const lockManifestReview = statement((trx, { id }: { id: number }) =>
-  trx.selectFrom('manifest_reviews').select(['since', 'freed']).where('manifest_id', '=', id).forUpdate(),
+/** Another manifest may have been given the id since the candidate was found. */
+const lockManifestReview = statement((trx, { id, repositoryId, digest }: Link & { id: number }) =>
+  trx
+    .selectFrom('manifest_reviews')
+    .select(['since', 'freed'])
+    .where('manifest_id', '=', id)
+    .where(({ exists, selectFrom }) =>
+      exists(
+        selectFrom('manifests')
+          .select('manifests.id')
+          .whereRef('manifests.id', '=', 'manifest_reviews.manifest_id')
+          .where('manifests.repository_id', '=', repositoryId)
+          .where('manifests.digest', '=', digest),
+      ),
+    )
+    .forUpdate(),
 )
 const tagOf = statement((trx, { id }: { id: number }) =>
   trx.selectFrom('tags').select('name').where('manifest_id', '=', id).limit(1),

@@ -39,6 +39,8 @@ export interface Tables {
   manifest_reviews: ReviewColumns & { manifest_id: number }
   discarded_objects: DiscardedObjectsTable
   trash: TrashTable
+  /** Gives the trash its ids, none twice; its rows are gone before their transaction ends. */
+  trash_ids: { id: Generated<number>; digest: Digest }
   trash_references: {
     trash_id: number
     digest: Digest
@@ -324,8 +326,10 @@ type ColumnType = ColumnDataType | Expression<unknown>
 
 /** Where databases spell a column's type differently. `text` must compare by bytes, whatever the locale. */
 export interface ColumnTypes {
-  /** A primary key that numbers itself. */
+  /** A primary key that numbers itself. SQLite gives the number of the newest row again once that is gone. */
   id: ColumnType
+  /** The same for the rows of another table, whose numbers it gives from then on; none is given twice. */
+  lastingId(table: string): ColumnType
   /** 64 bits. */
   integer: ColumnType
   text: ColumnType

@@ -35,7 +35,10 @@ export interface EventRow extends Omit<NewEvent, 'detail' | 'endpoints'> {
   result: string
 }
 
-export type EventOutcome = Pick<EventRow, 'id' | 'state' | 'attempts' | 'retryAt' | 'result'> & { triedAt: number }
+/** `event` and `endpoint` tell the row from a later one that was given its id. */
+export type EventOutcome = Pick<EventRow, 'id' | 'event' | 'endpoint' | 'state' | 'attempts' | 'retryAt' | 'result'> & {
+  triedAt: number
+}
 
 /** A queue for each endpoint. Changes of repositories write their events themselves, in their own transactions. */
 export interface Events {

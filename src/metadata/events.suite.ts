@@ -35,7 +35,7 @@ export function eventsSuite(opened: () => Opened): void {
       Array.from({ length: count }, (_, index) => happened({ event: `e${index}`, ...more(index) }))
     const names = (rows: readonly EventRow[]) => rows.map(({ event }) => event)
     const outcome = (row: EventRow, state: EventState, triedAt = 2000) => ({
-      id: row.id,
+      ...{ id: row.id, event: row.event, endpoint: row.endpoint },
       state,
       attempts: row.attempts + 1,
       triedAt,
@@ -93,17 +93,32 @@ export function eventsSuite(opened: () => Opened): void {
       const [row] = await metadata.events.waiting('hook', 1)
       if (row === undefined) throw new Error('nothing waits')
       const failed = { state: 'waiting', attempts: 3, triedAt: 5000, retryAt: 6000, result: '503' } as const
-      await metadata.events.settle([{ id: row.id, ...failed }])
+      await metadata.events.settle([{ id: row.id, event: row.event, endpoint: row.endpoint, ...failed }])
       expect(await metadata.events.waiting('hook', 1)).toStrictEqual([{ ...row, ...failed }])
     })
 
     test('an attempt at what is not waiting any more changes nothing', async () => {
       const delivered = await add('e1', 'delivered')
       const before = await all()
+      const of = { event: 'e1', endpoint: 'hook', attempts: 9, triedAt: 9, retryAt: 9, result: '' }
       await metadata.events.settle([
-        { id: delivered, state: 'waiting', attempts: 9, triedAt: 9, retryAt: 9, result: '' },
-        { id: delivered + 1, state: 'dead', attempts: 9, triedAt: 9, retryAt: 9, result: '' },
+        { id: delivered, state: 'waiting', ...of },
+        { id: delivered + 1, state: 'dead', ...of },
       ])
+      expect(await all()).toStrictEqual(before)
+    })
+
+    test.each([
+      ['another event', { event: 'e2' }],
+      ['the same event of another endpoint', { event: 'e1', endpoints: ['other'] }],
+    ])('an attempt at what was dropped meanwhile changes nothing for %s that may have its id', async (_, next) => {
+      await metadata.events.append([happened({ event: 'e1' })])
+      const [tried] = await metadata.events.waiting('hook', 1)
+      if (tried === undefined) throw new Error('nothing waits')
+      expect(await metadata.events.drop('hook', 10)).toBe(1)
+      await metadata.events.append([happened(next)])
+      const before = await all()
+      await metadata.events.settle([outcome(tried, 'delivered')])
       expect(await all()).toStrictEqual(before)
     })
 

@@ -77,11 +77,13 @@ export function events(database: Database): Events {
     settle(outcomes) {
       return database.transaction(
         async (trx) => {
-          for (const { id, state, attempts, triedAt, retryAt, result } of outcomes) {
+          for (const { id, event, endpoint, state, attempts, triedAt, retryAt, result } of outcomes) {
             await trx
               .updateTable('events')
               .set({ state, attempts, tried_at: triedAt, retry_at: retryAt ?? null, result })
               .where('id', '=', id)
+              .where('event', '=', event)
+              .where('endpoint', '=', endpoint)
               .where('state', '=', 'waiting')
               .execute()
           }

@@ -30,6 +30,8 @@ export interface PostgresOptions {
 /** Text compares by bytes, whatever the locale of the database. */
 const POSTGRES_TYPES: ColumnTypes = {
   id: sql`bigserial`,
+  // A sequence goes on where it was, whatever becomes of the rows.
+  lastingId: (table) => sql`bigint primary key default nextval(pg_get_serial_sequence(${sql.lit(table)}, 'id'))`,
   integer: 'bigint',
   text: sql`text collate "C"`,
   bytes: 'bytea',

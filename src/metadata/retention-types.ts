@@ -120,7 +120,7 @@ export interface Retention {
     page: { last?: string | undefined; limit: number },
   ): Promise<{ manifests: RetentionCandidate[]; next: string | undefined }>
   /** Remembers what images say of their own end. What is gone meanwhile is left out. Relaxed. */
-  examined(rows: readonly (ImageExpiry & { manifestId: number })[]): Promise<void>
+  examined(rows: readonly (ImageExpiry & { manifestId: number; digest: Digest })[]): Promise<void>
   /** Where these manifests stand; those that are gone are left out. */
   places(manifestIds: readonly number[]): Promise<ManifestPlace[]>
   /** The blobs that these manifests need, each once. */

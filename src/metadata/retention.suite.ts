@@ -53,10 +53,11 @@ export function retentionSuite(opened: () => Opened): void {
           { name: 'b', manifestId, ...common },
         ])
         await metadata.retention.examined([
-          { manifestId, asked: 'x', after: 10, at: undefined },
-          { manifestId: manifestId + 1000, asked: 'x', after: 1, at: undefined },
+          { manifestId, digest: digest('image'), asked: 'x', after: 10, at: undefined },
+          { manifestId: manifestId + 1000, digest: digest('image'), asked: 'x', after: 1, at: undefined },
         ])
-        await metadata.retention.examined([{ manifestId, asked: 'y', after: undefined, at: 20 }])
+        const seen = { manifestId, digest: digest('image'), asked: 'y', after: undefined, at: 20 }
+        await metadata.retention.examined([seen])
         const all = [
           ...(await metadata.retention.tags(REPOSITORY, { limit: 1 })),
           ...(await metadata.retention.tags(REPOSITORY, { last: 'b', limit: 2 })),
@@ -67,6 +68,18 @@ export function retentionSuite(opened: () => Opened): void {
         ])
         expect(await metadata.retention.tags('team/none', { limit: 2 })).toEqual([])
         expect(await metadata.retention.untagged('team/none', { limit: 2 })).toEqual({ manifests: [], next: undefined })
+      })
+
+      test('what was seen of an image is nothing that another one says, which may have its id', async () => {
+        await putManifest(metadata, 'image', { tags: ['a'] })
+        const [{ manifestId = 0 } = {}] = await metadata.retention.tags(REPOSITORY, { limit: 1 })
+        await metadata.manifests.delete(REPOSITORY, digest('image'), { now: 2, actor: '' })
+        await putManifest(metadata, 'other', { tags: ['a'] })
+        const seen = { manifestId, digest: digest('image'), asked: 'x', after: 10, at: undefined }
+        await metadata.retention.examined([seen])
+        expect(await metadata.retention.tags(REPOSITORY, { limit: 2 })).toMatchObject([
+          { digest: digest('other'), expiry: undefined },
+        ])
       })
 
       test('manifests that have no tag and that nothing needs, wherever a page ends', async () => {

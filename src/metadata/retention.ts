@@ -68,7 +68,7 @@ export function retention(database: Database): Retention {
           const found = await inChunks(rows, (chunk) =>
             trx
               .selectFrom('manifests')
-              .select('id')
+              .select(['id', 'digest'])
               .where(
                 'id',
                 'in',
@@ -78,8 +78,9 @@ export function retention(database: Database): Retention {
               .forKeyShare()
               .execute(),
           )
-          const living = new Set(found.map(({ id }) => id))
-          const known = rows.filter(({ manifestId }) => living.has(manifestId))
+          // Another one may have been given the id since.
+          const living = new Map(found.map(({ id, digest }) => [id, digest]))
+          const known = rows.filter(({ manifestId, digest }) => living.get(manifestId) === digest)
           await inChunks(known, (chunk) =>
             trx
               .insertInto('image_expiries')

@@ -7,6 +7,7 @@ import {
   SqliteAdapter,
   SqliteIntrospector,
   SqliteQueryCompiler,
+  sql,
 } from 'kysely'
 import { LRUCache } from 'lru-cache'
 import type { ColumnTypes, Tables } from './database.ts'
@@ -34,7 +35,13 @@ export interface SqliteConnection {
 }
 
 /** SQLite compares text by bytes (the BINARY collation) unless told otherwise. */
-export const SQLITE_TYPES: ColumnTypes = { id: 'integer', integer: 'integer', text: 'text', bytes: 'blob' }
+export const SQLITE_TYPES: ColumnTypes = {
+  id: 'integer',
+  lastingId: () => sql`integer primary key autoincrement`,
+  integer: 'integer',
+  text: 'text',
+  bytes: 'blob',
+}
 
 /** Statements kept prepared for one connection; lists of values make a few shapes of each query. */
 const PREPARED = 200

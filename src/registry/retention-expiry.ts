@@ -83,7 +83,7 @@ export function createImageExpiries(deps: {
       const names = deps.names()
       const asked = names.join(' ')
       const found = new Map<number, Expiry>()
-      const looked = new Map<number, ImageExpiry & { manifestId: number }>()
+      const looked = new Map<number, ImageExpiry & { manifestId: number; digest: Digest }>()
       for (const { manifestId, digest, expiry } of candidates) {
         if (found.has(manifestId)) continue
         if (expiry?.asked === asked) {
@@ -92,7 +92,7 @@ export function createImageExpiries(deps: {
         }
         const seen = names.length === 0 ? SILENT : await examine(repository, digest, names)
         found.set(manifestId, seen ?? SILENT)
-        if (seen !== undefined) looked.set(manifestId, { manifestId, asked, ...seen })
+        if (seen !== undefined) looked.set(manifestId, { manifestId, digest, asked, ...seen })
       }
       if (looked.size > 0) await metadata.retention.examined([...looked.values()])
       return found

@@ -44,10 +44,26 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'a manifest is taken although it was pushed again after it was found',
     file: STEPS,
-    from: `const [review] = (await lockManifestReview(trx, { id })).rows
+    from: `const [review] = (await lockManifestReview(trx, { id, repositoryId, digest })).rows
   if (review === undefined || !isDue(review, due)) return KEPT`,
-    to: `const [review] = (await lockManifestReview(trx, { id })).rows
+    to: `const [review] = (await lockManifestReview(trx, { id, repositoryId, digest })).rows
   if (review === undefined) return KEPT`,
+    caughtBy: ['contract'],
+  },
+  {
+    name: 'a manifest is taken that got the id of the one that was found',
+    file: STEPS,
+    from: `          .where('manifests.repository_id', '=', repositoryId)
+          .where('manifests.digest', '=', digest),`,
+    to: ``,
+    caughtBy: ['contract'],
+  },
+  {
+    name: 'the trash gives the id of what has left it again',
+    file: 'src/metadata/burial.ts',
+    from: `const ids = rows.map(({ id }) => id).sort((one, other) => one - other)`,
+    to: `const last = await trx.selectFrom('trash').select('id').orderBy('id', 'desc').limit(1).executeTakeFirst()
+  const ids = rows.map((_, index) => (last?.id ?? 0) + index + 1)`,
     caughtBy: ['contract'],
   },
   {

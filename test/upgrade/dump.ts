@@ -20,6 +20,10 @@ export function dump(path: string): string {
     const rows = database.query(`SELECT * FROM "${name}" ORDER BY rowid`).values()
     return [`${sql};`, ...rows.map((row) => `INSERT INTO "${name}" VALUES (${row.map(literal).join(', ')});`)]
   })
+  // Which numbers were given; the table is there once a table that asks for it is.
+  const numbered = entries.some(({ sql }) => /\bautoincrement\b/i.test(sql))
+  const numbers = numbered ? database.query('SELECT name, seq FROM sqlite_sequence ORDER BY name').values() : []
+  lines.push(...numbers.map((row) => `INSERT INTO sqlite_sequence VALUES (${row.map(literal).join(', ')});`))
   return `${lines.join('\n')}\n`
 }
 

@@ -4,7 +4,7 @@ import { existsSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync }
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { version } from '../../../package.json' with { type: 'json' }
-import { refusal, user } from '../examples.suite.ts'
+import { digest, putManifest, refusal, user } from '../examples.suite.ts'
 import { openSqlite } from '../sqlite.ts'
 import { openWriter } from '../sqlite-writer.ts'
 import { initial } from './initial.ts'
@@ -156,6 +156,26 @@ describe('migrations', () => {
     expect(query('PRAGMA integrity_check')).toEqual([['ok']])
     expect(applied()).toEqual([[1, 'initial', 10]])
     expect(query('SELECT name, password_hash FROM users')).toEqual([['ann', '$2b$05$hash']])
+  })
+
+  test('go on with the ids of the trash above those that it has', async () => {
+    await open(
+      MIGRATIONS.filter(({ version }) => version <= 10),
+      10,
+    )
+    query("INSERT INTO repositories (id, name, listed, created_at) VALUES (1, 'team/app', 0, 1)")
+    const columns = 'id, repository_id, digest, media_type, size, pushed_at, tags, reason, actor, deleted_at'
+    for (const id of [3, 7]) {
+      query(
+        `INSERT INTO trash (${columns}, attempts, not_before, bytes)
+         VALUES (${id}, 1, 'sha256:${id}', 'x', 1, 1, '[]', 'deleted', '', 1, 0, 0, X'00')`,
+      )
+    }
+    const metadata = await openSqlite({ path, now: () => 20 })
+    await putManifest(metadata, 'image')
+    await metadata.manifests.delete('team/app', digest('image'), { now: 30, actor: '' })
+    expect((await metadata.trash.list({}, { limit: 9 })).map(({ id }) => id)).toEqual([8, 7, 3])
+    await metadata.close()
   })
 
   test('do not begin where no copy can be kept', async () => {

@@ -6,6 +6,7 @@ import { accounts } from './accounts.ts'
 import { collection } from './collection.ts'
 import { coveringIndexes } from './covering-indexes.ts'
 import { initial } from './initial.ts'
+import { lastingIds } from './lasting-ids.ts'
 import { limits } from './limits.ts'
 import { notifications } from './notifications.ts'
 import { pulls } from './pulls.ts'
@@ -46,6 +47,7 @@ export const MIGRATIONS: readonly Migration[] = [
   retention,
   trashHolds,
   coveringIndexes,
+  lastingIds,
 ]
 
 export type MigrationTables = {
