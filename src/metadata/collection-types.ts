@@ -136,6 +136,7 @@ export interface Why {
 
 /** What one candidate after the other would come to. */
 export interface Rehearsal {
+  /** Untagged ones, and those that would leave the trash for good. */
   manifests: { repository: string; digest: Digest; size: number }[]
   blobs: { digest: Digest; size: number }[]
   /** False: there are more candidates than were tried. */

@@ -74,7 +74,10 @@ export function rehearsalSuite(opened: () => Opened): void {
       for (let moved = trashBefore !== undefined; moved; ) {
         moved = false
         for (const row of await collection.trash(trashBefore ?? 0, NOW, 2))
-          if (discard(await collection.purge(row, NOW))) moved = true
+          if (discard(await collection.purge(row, NOW))) {
+            taken.manifests.push(row.digest)
+            moved = true
+          }
       }
       for (let moved = manifests !== undefined; moved && manifests !== undefined; ) {
         moved = false
@@ -112,7 +115,7 @@ export function rehearsalSuite(opened: () => Opened): void {
       [
         'whose windows have ended',
         { trashBefore: NOW, manifests: { due: due(NOW), destination: { ...trash, window: 0 } }, links: due(NOW) },
-        ['child', 'index', 'outer', 'signature', 'untagged'],
+        ['child', 'gone', 'gone child', 'gone index', 'index', 'outer', 'signature', 'untagged'],
         ['deleted', 'lonely', 'own', 'signed', 'spare'],
       ],
       [
@@ -122,14 +125,19 @@ export function rehearsalSuite(opened: () => Opened): void {
           manifests: { due: due(0, 'deleted'), destination: { to: 'nowhere' } },
           links: due(0, 'deleted'),
         },
-        [],
+        ['gone', 'gone child', 'gone index'],
         ['deleted'],
       ],
-      ['that keeps untagged manifests', { trashBefore: 25, manifests: undefined, links: due(NOW) }, [], ['lonely']],
+      [
+        'that keeps untagged manifests',
+        { trashBefore: 25, manifests: undefined, links: due(NOW) },
+        ['gone'],
+        ['lonely'],
+      ],
       [
         'whose trash is due in part: an index keeps its child',
         { trashBefore: 35, manifests: undefined, links: due(NOW, 'deleted') },
-        [],
+        ['gone'],
         ['lonely'],
       ],
     ]
@@ -157,10 +165,11 @@ export function rehearsalSuite(opened: () => Opened): void {
         manifests: { due: hurried, destination: { to: 'nowhere' } },
       }
       const rehearsal = await rehearse(plan)
-      expect(rehearsal.manifests.map((row) => named(row.digest)).sort()).toEqual(['child', 'index', 'signature'])
+      const all = ['child', 'gone', 'gone child', 'gone index', 'index', 'signature']
+      expect(rehearsal.manifests.map((row) => named(row.digest)).sort()).toEqual(all)
       expect(rehearsal.blobs.map((row) => named(row.digest)).sort()).toEqual(['deleted'])
       const taken = await perform(plan)
-      expect(taken.manifests.map(named).sort()).toEqual(['child', 'index', 'signature'])
+      expect(taken.manifests.map(named).sort()).toEqual(all)
       expect(taken.blobs.map(named).sort()).toEqual(['deleted'])
     })
 

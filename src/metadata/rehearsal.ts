@@ -22,7 +22,9 @@ const PORTION = 20
 interface Buried {
   id: number
   repositoryId: number
+  repository: string
   digest: Digest
+  size: number
 }
 interface Untagged {
   id: number
@@ -100,11 +102,12 @@ export function createRehearsing(read: Handle, plan: RehearsalPlan, limit: numbe
   }
 
   /** False: an index in the trash names it. */
-  async function lookAtBuried({ id, repositoryId, digest }: Buried): Promise<boolean> {
+  async function lookAtBuried({ id, repositoryId, repository, digest, size }: Buried): Promise<boolean> {
     const spare = await read.selectFrom('trash').select('id').where('id', '=', id).where(isSpare).executeTakeFirst()
     if (spare === undefined && (await indexesInTrash(read, repositoryId, digest)).some((above) => !purged.has(above)))
       return false
     purged.add(id)
+    rehearsal.manifests.push({ repository, digest, size })
     const held = await read.selectFrom('trash_references').select('held_digest').where('trash_id', '=', id).execute()
     for (const { held_digest } of held) if (held_digest !== null) release(held_digest)
     return true
@@ -217,11 +220,12 @@ function reviewOf(row: { since: number | null; freed: number | null }, since: nu
 async function inTrash(read: Handle, before: number, now: number, limit: number): Promise<Buried[]> {
   const rows = await read
     .selectFrom('trash')
-    .select(['id', 'repository_id as repositoryId', 'digest'])
+    .innerJoin('repositories', 'repositories.id', 'trash.repository_id')
+    .select(['trash.id', 'repository_id as repositoryId', 'repositories.name as repository', 'digest', 'size'])
     .where('deleted_at', '<=', before)
     .where('not_before', '<=', now)
     .orderBy('deleted_at')
-    .orderBy('id')
+    .orderBy('trash.id')
     .limit(limit)
     .execute()
   return rows

@@ -3,6 +3,7 @@ import type { CollectionEvents } from './collect.ts'
 
 /** What a cycle has done. */
 export interface Totals {
+  /** Untagged ones, and those that left the trash for good. */
   manifests: Tally
   /** Marked. */
   blobs: Tally

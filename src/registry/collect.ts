@@ -39,6 +39,7 @@ export interface CollectionMode {
 
 /** What is told while it happens. */
 export interface CollectionEvents {
+  /** An untagged one is taken, or one leaves the trash for good. */
   manifest?(taken: { repository: string; digest: Digest; size: number }): void
   /** Its row says `deleting`; its bytes go next. */
   blob?(taken: { digest: Digest; size: number }): void
@@ -198,7 +199,9 @@ export function createCollector(deps: {
 
   async function purge(trash: TrashCandidate, events: CollectionEvents): Promise<Outcome> {
     const outcome = await collection.purge(trash, now())
-    if (outcome.kind === 'taken') for (const blob of outcome.discarded) events.blob?.(blob)
+    if (outcome.kind !== 'taken') return outcome
+    events.manifest?.(trash)
+    for (const blob of outcome.discarded) events.blob?.(blob)
     return outcome
   }
 
