@@ -86,14 +86,18 @@ export function createDamageWatch({ data, log }: { data: Config['data']; log: Lo
 
 /** What to do about a broken database in `folder`: commands for the newest copy that there is. */
 export function restoreAdvice(folder: string): string {
-  const copies = copiesIn(join(folder, SNAPSHOTS_FOLDER))
-  const newest = copies.at(-1)
+  const newest = newestCopy(folder)
   if (newest === undefined) {
     return `There is no copy of it in ${join(folder, SNAPSHOTS_FOLDER)}: stop Berth and restore a backup (berth restore)`
   }
   const commands = [`cd ${quoted(folder)}`, 'mkdir broken', 'mv berth.db* broken/']
   commands.push(`cp -p ${SNAPSHOTS_FOLDER}/${newest} berth.db`)
   return `If the disk is well, stop Berth, go back to the newest copy, and start it again: ${commands.join(' && ')}`
+}
+
+/** The name of the newest copy of the database that is kept beside it; undefined: there is none. */
+export function newestCopy(folder: string): string | undefined {
+  return copiesIn(join(folder, SNAPSHOTS_FOLDER)).at(-1)
 }
 
 /** Oldest first: daily ones by their time; one from before an upgrade only where there is no other. */
@@ -106,6 +110,7 @@ function copiesIn(folder: string): string[] {
   }
 }
 
-function quoted(path: string): string {
+/** For a shell. */
+export function quoted(path: string): string {
   return /^[\w@%+=:,./-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`
 }

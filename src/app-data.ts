@@ -1,6 +1,7 @@
 import { accessSync, constants, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { restoreAdvice } from './app-damage.ts'
+import { refuseLostDatabase } from './app-lost-database.ts'
 import { refuseUnfinishedRestore } from './backup/marker.ts'
 import { type Metadata, MetadataError } from './metadata/metadata.ts'
 import { lockDirectory, refuseNetworkFileSystem } from './metadata/owner-lock.ts'
@@ -52,6 +53,7 @@ export async function openData(
       }
       closers.push(async () => lock.release())
     }
+    refuseLostDatabase({ directory: resolve(data.directory), metadata: database })
     const path = join(database, 'berth.db')
     const lastUse = lastWrite(path)
     onOwned?.()
