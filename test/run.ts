@@ -18,7 +18,8 @@ interface Report {
   failed: number
   /** `file > group > test` of each skipped test's outermost group that says why. */
   skipped: string[]
-  files: Set<string>
+  /** Path → seconds. */
+  files: Map<string, number>
 }
 
 function testFiles(paths: readonly string[]): string[] {
@@ -35,6 +36,8 @@ function slowestFirst(a: string, b: string): number {
   return rank(a) - rank(b) || a.localeCompare(b)
 }
 
+const SLOWEST = 12
+
 /** The name under which Bun reports a skipped group's beforeAll and afterAll. */
 const HOOK = '(unnamed)'
 
@@ -42,7 +45,7 @@ const HOOK = '(unnamed)'
 const ELEMENT = /<(testsuite|testcase)\b([^>]*?)(\/?)>|<\/(testsuite|testcase)>|<(failure|error|skipped)\b/g
 
 function readReport(xml: string): Report {
-  const report: Report = { passed: 0, failed: 0, skipped: [], files: new Set() }
+  const report: Report = { passed: 0, failed: 0, skipped: [], files: new Map() }
   const groups: string[] = []
   let current: { name: string; outcome: 'passed' | 'failed' | 'skipped' } | undefined
   const finish = () => {
@@ -55,7 +58,7 @@ function readReport(xml: string): Report {
   for (const [, opened, attributes = '', selfClosed, closed, outcome] of xml.matchAll(ELEMENT)) {
     if (opened === 'testsuite') {
       const name = attribute(attributes, 'name')
-      if (groups.length === 0) report.files.add(attribute(attributes, 'file'))
+      if (groups.length === 0) report.files.set(attribute(attributes, 'file'), Number(attribute(attributes, 'time')))
       if (selfClosed === '') groups.push(name)
     } else if (opened === 'testcase') {
       current = { name: attribute(attributes, 'name'), outcome: 'passed' }
@@ -86,6 +89,12 @@ function skippedLines(skipped: readonly string[]): string[] {
     counts.set(key, (counts.get(key) ?? 0) + 1)
   }
   return [...counts].map(([name, count]) => `  ${name}${count > 1 ? ` (${count} tests)` : ''}`)
+}
+
+/** Where the time of a long run went. */
+function slowestLine(seconds: ReadonlyMap<string, number>): string {
+  const slowest = [...seconds].sort(([, a], [, b]) => b - a).slice(0, SLOWEST)
+  return `slowest: ${slowest.map(([file, time]) => `${file} ${time.toFixed()} s`).join(', ')}`
 }
 
 async function main(): Promise<number> {
@@ -129,6 +138,7 @@ async function main(): Promise<number> {
     for (const file of lost) console.log(`no result from ${file}`)
     const failed = Math.max(report.failed + lost.length, code === 0 ? 0 : 1)
     if (report.skipped.length > 0) console.log(`\nskipped:\n${skippedLines(report.skipped).join('\n')}`)
+    if (files.length > SLOWEST) console.log(`\n${slowestLine(report.files)}`)
     const skips = report.skipped.length > 0 ? `, ${report.skipped.length} skipped` : ''
     console.log(`\n${report.passed} passed, ${failed} failed${skips}`)
     return failed > 0 || report.passed === 0 ? 1 : 0
