@@ -5,6 +5,7 @@ import type { Config, TrashConfig } from './config/config.ts'
 import { bytesOfLimit, freeSpace } from './files/free-space.ts'
 import { createClockGuard } from './jobs/clock-guard.ts'
 import { startCollecting } from './jobs/collect.ts'
+import { startEndingDeletions } from './jobs/end-deletions.ts'
 import { startExpiringUploads } from './jobs/expire-uploads.ts'
 import { startSweeping } from './jobs/sweep.ts'
 import type { Metadata } from './metadata/metadata.ts'
@@ -14,6 +15,7 @@ import { type CollectionRuns, createCollectionRuns } from './registry/collect-ru
 import type { Manifests } from './registry/manifests.ts'
 import type { Traffic } from './registry/pace.ts'
 import type { QuotaBook } from './registry/quotas.ts'
+import type { Repositories } from './registry/repositories.ts'
 import { createSweep } from './registry/sweep.ts'
 import type { Uploads } from './registry/uploads.ts'
 import type { Policy } from './registry/validation.ts'
@@ -30,6 +32,8 @@ export interface Upkeep {
   collect(): Promise<void>
   /** Looks for bytes without a row; it happens by itself once a day. */
   sweep(): Promise<void>
+  /** Carries on with deletions of repositories that were left in their middle; it happens by itself, too. */
+  endDeletions(): Promise<void>
   verification: Verification
   stop(): Promise<void>
 }
@@ -40,6 +44,7 @@ export function createUpkeep(deps: {
   blobs: Blobs
   manifests: Manifests
   uploads: Uploads
+  repositories: Pick<Repositories, 'resume'>
   /** The configuration in force. */
   policy: () => Policy
   config: () => Pick<Config, 'gc' | 'trash' | 'uploads' | 'data' | 'verify'>
@@ -61,6 +66,7 @@ export function createUpkeep(deps: {
     blobs,
     manifests,
     uploads,
+    repositories,
     config,
     background,
     lastUse,
@@ -97,8 +103,9 @@ export function createUpkeep(deps: {
       ...{ sweep, log, now, background, clock: clock() },
       settings: () => ({ enabled: config().gc.enabled, olderThanMs: config().uploads.purging.ageMs }),
     }),
+    startEndingDeletions({ repositories, log, background }),
   ] as const
-  const [expiry, collecting, sweeping] = jobs
+  const [expiry, collecting, sweeping, ending] = jobs
   const verification = createVerification({ ...deps, ...deps.watch, clock: clock() })
   return {
     collector,
@@ -106,6 +113,7 @@ export function createUpkeep(deps: {
     expireUploads: expiry.run,
     collect: collecting.run,
     sweep: sweeping.run,
+    endDeletions: ending.run,
     verification,
     async stop() {
       stopping = true

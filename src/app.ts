@@ -175,9 +175,13 @@ export async function createApp(
       ...{ data: config.data, config: () => settings, background: deps.background ?? true, damage, log, now },
     })
     owned.closers.push(() => copying.stop())
+    const repositories = createRepositories({
+      ...{ metadata, manifests, blobs, uploads, pulls, immutable, events, onFreed, now, newId },
+      onRenamed: () => void quotas.tend(),
+    })
     const startUpkeep = () =>
       createUpkeep({
-        ...{ metadata, storage, blobs, manifests, uploads, quotas, watch, traffic, log, now, newId },
+        ...{ metadata, storage, blobs, manifests, uploads, repositories, quotas, watch, traffic, log, now, newId },
         policy: () => policy,
         config: () => settings,
         // Nothing may be collected of what is not wholly adopted.
@@ -187,10 +191,6 @@ export async function createApp(
       })
     let upkeep = startUpkeep()
     owned.closers.push(() => upkeep.stop())
-    const repositories = createRepositories({
-      ...{ metadata, manifests, blobs, uploads, pulls, immutable, events, onFreed, now, newId },
-      onRenamed: () => void quotas.tend(),
-    })
     const retaining = openRetention({
       ...{ metadata, storage, manifests, immutable, events, onFreed, log, now, newId },
       config: () => settings,

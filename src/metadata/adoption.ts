@@ -43,7 +43,7 @@ export function adoption(database: Database): Adoption {
 
     links(repository, links, now) {
       return database.transaction(async (trx) => {
-        const repositoryId = await ensureRepository(trx, repository, earliest(links, now))
+        const { id: repositoryId } = await ensureRepository(trx, repository, earliest(links, now))
         const times = new Map(links.map(({ digest, at }) => [digest, at]))
         const present = await inChunks([...times.keys()], (digests) =>
           trx.selectFrom('blobs').select('digest').where('digest', 'in', digests).where('state', '=', 'live').execute(),
@@ -56,7 +56,7 @@ export function adoption(database: Database): Adoption {
 
     manifests(repository, manifests, { relink, now }) {
       return database.transaction(async (trx) => {
-        const repositoryId = await ensureRepository(trx, repository, earliest(manifests, now))
+        const { id: repositoryId } = await ensureRepository(trx, repository, earliest(manifests, now))
         const needs: AdoptedNeed[] = []
         let added = 0
         for (const manifest of manifests) {
@@ -74,7 +74,7 @@ export function adoption(database: Database): Adoption {
 
     tags(repository, tags, { isTruth, now }) {
       return database.transaction(async (trx) => {
-        const repositoryId = await ensureRepository(trx, repository, earliest(tags, now))
+        const { id: repositoryId } = await ensureRepository(trx, repository, earliest(tags, now))
         const outcomes: AdoptedTagOutcome[] = []
         for (const tag of tags) outcomes.push(await putTag(trx, repositoryId, tag, isTruth))
         return outcomes

@@ -32,7 +32,7 @@ export function blobs(database: Database): Blobs {
         async (trx) => {
           const key = await makeLive(trx, commit)
           if (key === undefined) return undefined
-          const repositoryId = await ensureRepository(trx, commit.repository, commit.now)
+          const { id: repositoryId } = await ensureRepository(trx, commit.repository, commit.now)
           await link(trx, repositoryId, commit.digest, commit.now, true)
           await trx.deleteFrom('uploads').where('id', '=', commit.upload).execute()
           await queueEvents(trx, commit.events)
@@ -86,7 +86,7 @@ export function blobs(database: Database): Blobs {
             .forShare()
             .executeTakeFirst()
           if (blob === undefined || !(await linkedInAny(trx, digest, from))) return false
-          await link(trx, await ensureRepository(trx, to, now), digest, now, true)
+          await link(trx, (await ensureRepository(trx, to, now)).id, digest, now, true)
           await queueEvents(trx, events)
           return true
         },

@@ -242,8 +242,8 @@ export interface Trash {
    * tags that nobody took meanwhile. Undefined when it is not in the trash.
    */
   restore(repository: string, digest: Digest, change: Change): Promise<Restored | undefined>
-  /** Brings back what the deletions of one batch took: a portion, until there is none left. */
-  restoreBatch(batch: string, change: Change): Promise<Restored | undefined>
+  /** Brings back what the deletions of one batch took in the repository: a portion, until there is none left. */
+  restoreBatch(repository: string, batch: string, change: Change): Promise<Restored | undefined>
   /** Whether a manifest of the digest was deleted since it was pushed last. */
   find(repository: string, digest: Digest): Promise<TrashRow | undefined>
 }

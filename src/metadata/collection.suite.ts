@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, test } from 'bun:test'
 import type { Digest } from '../oci/digest.ts'
 import {
   blobReference,
+  deleteRepository,
   digest,
   manifestReference,
   type Opened,
@@ -410,7 +411,7 @@ export function collectionSuite(opened: () => Opened): void {
       test.each([
         ['was purged', async () => void (await metadata.collection.purge(await candidate(), 100))],
         ['was restored', () => metadata.trash.restore(REPOSITORY, digest('image'), by(20))],
-        ['was restored with its batch', () => metadata.trash.restoreBatch('batch-1', by(20))],
+        ['was restored with its batch', () => metadata.trash.restoreBatch(REPOSITORY, 'batch-1', by(20))],
       ])('never gives the id of what %s to anything else', async (_, leave) => {
         await image()
         await metadata.manifests.delete(REPOSITORY, digest('image'), { ...by(10), batch: 'batch-1' })
@@ -428,11 +429,7 @@ export function collectionSuite(opened: () => Opened): void {
       test('numbers what one deletion took in the order of digests', async () => {
         const texts = ['image', 'new image', 'old image', 'child', 'index']
         for (const text of texts) await putManifest(metadata, text)
-        await metadata.repositories.delete(REPOSITORY, { ...by(10), batch: 'all', progress: undefined, limit: 10 })
-        await metadata.repositories.delete(REPOSITORY, {
-          ...{ ...by(10), batch: 'all', limit: 10 },
-          progress: { phase: 'all', last: undefined, through: 1000 },
-        })
+        await deleteRepository(metadata)
         const rows = await metadata.trash.list({}, { limit: 10 })
         expect(rows.map((row) => row.digest)).toEqual(texts.map(digest).sort().reverse())
       })
@@ -458,10 +455,10 @@ export function collectionSuite(opened: () => Opened): void {
           await metadata.manifests.delete(REPOSITORY, digest(name), { ...by(10), batch: 'b1' })
         }
         await metadata.manifests.delete(REPOSITORY, digest('old image'), by(10))
-        const restored = await metadata.trash.restoreBatch('b1', by(20))
+        const restored = await metadata.trash.restoreBatch(REPOSITORY, 'b1', by(20))
         expect(restored?.digests.map(nameOf).sort()).toEqual(['image', 'new image'])
         expect(restored?.tags.sort()).toEqual(['v1', 'v2'])
-        expect(await metadata.trash.restoreBatch('b1', by(20))).toBeUndefined()
+        expect(await metadata.trash.restoreBatch(REPOSITORY, 'b1', by(20))).toBeUndefined()
         expect((await contents()).map(([name]) => name)).toEqual(['old image'])
       })
 

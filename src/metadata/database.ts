@@ -4,6 +4,7 @@ import type {
   AuditRow,
   CollectedKind,
   DamageReason,
+  DeletionState,
   EventRow,
   QuotaSource,
   RetentionCause,
@@ -20,14 +21,21 @@ import type {
 export interface Tables {
   /** Steps of the schema that were taken. */
   migrations: { version: number; name: string; applied_at: number }
-  /** `removed_at` is set from the deletion of the whole on, until something is pushed or restored. */
+  /**
+   * `removed_at` is set from the deletion of the whole on, until something is pushed or restored; `deletion` names the one that is
+   * under way.
+   */
   repositories: {
     id: Generated<number>
     name: string
     listed: number
     created_at: number
     removed_at: Generated<number | null>
+    deletion: Generated<string | null>
   }
+  repository_deletions: RepositoryDeletionsTable
+  /** What came into a repository since its deletion began: digests of manifests, and tags. */
+  deletion_survivors: { repository_id: number; name: string }
   blobs: BlobsTable
   repository_blobs: { repository_id: number; digest: Digest; created_at: number }
   uploads: UploadsTable
@@ -90,6 +98,27 @@ interface BlobsTable {
   storage_key: string
   state: 'live' | 'deleting' | 'damaged'
   created_at: number
+}
+
+interface RepositoryDeletionsTable {
+  /** Of the manifests that it takes to the trash. */
+  batch: string
+  repository_id: number
+  state: DeletionState
+  actor: string
+  began_at: number
+  /** When it was last known to go on. */
+  seen_at: number
+  ended_at: number | null
+  /** Indexes go before all else; tags of what stays come last. */
+  phase: 'indexes' | 'manifests' | 'tags'
+  /** A digest, or a tag: what comes after it is to go. */
+  last_name: string | null
+  /** How many it has taken. */
+  manifests: number
+  tags: number
+  /** A JSON array of what is told with its end. */
+  events: string
 }
 
 interface UploadsTable {

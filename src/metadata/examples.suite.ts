@@ -131,6 +131,32 @@ export function refusal(promise: Promise<unknown>): Promise<unknown> {
   )
 }
 
+/** Deletes a repository to the end, in portions of `limit`; resolves to what each one took. */
+export async function deleteRepository(
+  metadata: Metadata,
+  { batch = 'batch-1', limit = 10, events = [] }: { batch?: string; limit?: number; events?: readonly NewEvent[] } = {},
+): Promise<Digest[][]> {
+  const begun = await metadata.deletions.begin(REPOSITORY, { batch, now: 50, actor: 'ann', events })
+  if (begun === undefined) throw new Error('there is no repository')
+  return await endDeletion(metadata, begun.batch, { limit })
+}
+
+/** `between` runs after each portion but the last. */
+export async function endDeletion(
+  metadata: Metadata,
+  batch: string,
+  { limit = 10, between = async () => {} }: { limit?: number; between?: () => Promise<unknown> } = {},
+): Promise<Digest[][]> {
+  const portions: Digest[][] = []
+  for (;;) {
+    const portion = await metadata.deletions.advance(batch, { limit, now: 50 })
+    if (portion === undefined) throw new Error('there is no such deletion')
+    portions.push(portion.digests)
+    if (portion.state !== 'running') return portions
+    await between()
+  }
+}
+
 /** The descriptors of a page of referrers. */
 export async function referrersOf(
   metadata: Metadata,

@@ -1,6 +1,7 @@
 import type { Digest } from '../oci/digest.ts'
 import { link } from './blobs.ts'
 import type { Handle } from './database.ts'
+import { surviveDeletion } from './deletion-survivors.ts'
 import { store } from './manifests.ts'
 import { buriedPulls, type PullsInTrash, restorePulls } from './pulls.ts'
 import { reviewManifests } from './reviews.ts'
@@ -45,6 +46,7 @@ export async function exhume(
     if (raised.batch !== null && raised.batch === first.batch) tagged.push(raised)
     waiting.push(...raised.dependants)
   }
+  await surviveDeletion(trx, repositoryId, { manifests: ids, tags: [] })
   await reviewManifests(trx, ids, 'unused', now)
   return { id: first.id, digests, tagged }
 }

@@ -1,6 +1,7 @@
 import type { Digest } from '../oci/digest.ts'
 import { bury } from './burial.ts'
 import { type Database, type Handle, inChunks } from './database.ts'
+import { survive } from './deletion-survivors.ts'
 import { eventOfTag, queueEvents } from './events.ts'
 import type { ManifestFacts, ManifestPut, Manifests, Reference, StoredManifest } from './metadata.ts'
 import { refuseToDeleteManifest, refuseToMove } from './protection.ts'
@@ -34,11 +35,12 @@ export function manifests(database: Database): Manifests {
         async (trx) => {
           const missing = await missingReferences(trx, put)
           if (missing.length > 0) return { stored: false, missing }
-          const repositoryId = await ensureRepository(trx, put.repository, put.now)
+          const { id: repositoryId, deletion } = await ensureRepository(trx, put.repository, put.now)
           await refuseToMove(trx, { repositoryId, ...put }, put.tags, put.digest)
           const manifestId = await store(trx, repositoryId, put, true)
           const move = { repositoryId, manifestId, ...put, bound: true }
           for (const name of new Set(put.tags)) await moveTag(trx, { ...move, name })
+          if (deletion !== null) await survive(trx, repositoryId, { manifests: [manifestId], tags: put.tags })
           if (put.tags.length === 0) await reviewManifests(trx, [manifestId], 'unused', put.now)
           await queueEvents(trx, put.events)
           return { stored: true }

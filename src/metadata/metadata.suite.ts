@@ -5,6 +5,7 @@ import { blobsSuite } from './blobs.suite.ts'
 import { collectionSuite } from './collection.suite.ts'
 import { collectionStatusSuite } from './collection-status.suite.ts'
 import { contentsSuite } from './contents.suite.ts'
+import { deletionsSuite } from './deletions.suite.ts'
 import { eventsSuite, happened } from './events.suite.ts'
 import {
   blobReference,
@@ -57,6 +58,7 @@ export function metadataSuite(name: string, open: Open): void {
     pullsSuite(() => opened)
     overviewSuite(() => opened)
     repositoriesSuite(() => opened)
+    deletionsSuite(() => opened)
     retentionSuite(() => opened)
     adoptionSuite(() => opened)
     uploadsSuite(() => opened)

@@ -4,10 +4,11 @@ import type { Groups, Rules, Tokens, Users } from './account-types.ts'
 import type { Adoption } from './adoption-types.ts'
 import type { Audit } from './audit-types.ts'
 import type { Cause, Change, Collection, TagMove, TagRestored, Trash } from './collection-types.ts'
+import type { Deletions } from './deletion-types.ts'
 import type { Events, NewEvent } from './event-types.ts'
 import type { Denial, ImmutableRules, Quotas, TagProtection } from './limit-types.ts'
 import type { Pulls } from './pull-types.ts'
-import type { DeletedPortion, DeletionProgress, Overview, Renamed, RepositoryChange } from './repository-types.ts'
+import type { Overview, Renamed, RepositoryChange } from './repository-types.ts'
 import type { Retention } from './retention-types.ts'
 import type { Status } from './status-types.ts'
 import type { Verification } from './verification-types.ts'
@@ -16,6 +17,7 @@ export type * from './account-types.ts'
 export type * from './adoption-types.ts'
 export type * from './audit-types.ts'
 export type * from './collection-types.ts'
+export type * from './deletion-types.ts'
 export type * from './event-types.ts'
 export type * from './limit-types.ts'
 export type * from './pull-types.ts'
@@ -33,6 +35,7 @@ export type * from './verification-types.ts'
  */
 export interface Metadata {
   repositories: Repositories
+  deletions: Deletions
   blobs: Blobs
   uploads: Uploads
   manifests: Manifests
@@ -72,18 +75,9 @@ export interface Repositories {
   /** Whether anything was ever pushed there, even if all is deleted now; not after the repository was deleted whole. */
   exists(name: string): Promise<boolean>
   /**
-   * Moves a portion of the repository's manifests to the trash, as part of `batch`. Undefined when there is no repository, at the first portion.
-   * With the last portion the repository itself is gone, unless something was pushed since the first; the events are
-   * written then.
-   */
-  delete(
-    name: string,
-    deletion: RepositoryChange & { batch: string; progress: DeletionProgress | undefined; limit: number },
-  ): Promise<DeletedPortion | undefined>
-  /**
    * Gives the repository another name: manifests, tags, links, trash, history and pulls follow; uploads under way go on under the
-   * old name. Changes nothing where that name is taken: by a repository (`exists`), one that was deleted and lies in the
-   * trash (`in-trash`), or blobs that wait for a manifest or the collector (`in-use`).
+   * old name. Changes nothing while it is being deleted (`deleting`), or where that name is taken: by a repository (`exists`), one that
+   * was deleted and lies in the trash (`in-trash`), or blobs that wait for a manifest or the collector (`in-use`).
    *
    * Where quotas are over the new name that were not over the old one, they count the repository first, in portions of `most`
    * manifests (100 unless told), and have the room from then on: as long as that goes on, the answer is `counting`, and the same call

@@ -4,6 +4,7 @@ import { blobs } from './blobs.ts'
 import { collection } from './collection.ts'
 import { contents } from './contents.ts'
 import type { Database } from './database.ts'
+import { deletions } from './deletions.ts'
 import { events } from './events.ts'
 import { groups } from './groups.ts'
 import { immutable } from './immutable.ts'
@@ -31,6 +32,7 @@ export type Nouns = Omit<Metadata, 'close'>
 export function nouns(database: Database): Nouns {
   return {
     repositories: { ...repositories(database), ...repositoryChanges(database) },
+    deletions: deletions(database),
     blobs: blobs(database),
     uploads: uploads(database),
     manifests: manifests(database),

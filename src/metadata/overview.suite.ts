@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, test } from 'bun:test'
 import {
   blobReference,
+  deleteRepository,
   digest,
   manifestReference,
   type Opened,
@@ -19,8 +20,8 @@ export function overviewSuite(opened: () => Opened): void {
     metadata = opened().metadata
   })
 
-  const by = { now: 50, actor: 'ann' }
   const tags = async (last?: string, limit = 100) => await metadata.overview.tags(REPOSITORY, { last, limit })
+  const by = { now: 50, actor: 'ann' }
   const repositories = async (last?: string, limit = 100, among?: string[]) =>
     await metadata.overview.repositories({ last, limit }, among)
 
@@ -65,10 +66,7 @@ export function overviewSuite(opened: () => Opened): void {
     test('is none of a repository that is not there', async () => {
       expect(await tags()).toBeUndefined()
       await putManifest(metadata, 'one', { tags: ['v1'] })
-      await metadata.repositories.delete(REPOSITORY, { batch: 'b', progress: undefined, limit: 9, ...by })
-      await metadata.repositories.delete(REPOSITORY, {
-        ...{ batch: 'b', progress: { phase: 'all', last: undefined, through: 1 }, limit: 9, ...by },
-      })
+      await deleteRepository(metadata)
       expect(await tags()).toBeUndefined()
     })
   })

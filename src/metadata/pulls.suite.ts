@@ -115,9 +115,9 @@ export function pullsSuite(opened: () => Opened): void {
         const second = first === 'image' ? 'child' : 'image'
         for (const text of [first, second])
           await metadata.manifests.delete(REPOSITORY, digest(text), { ...change, batch })
-        const restored = await metadata.trash.restoreBatch(batch, change)
+        const restored = await metadata.trash.restoreBatch(REPOSITORY, batch, change)
         expect(restored?.tags.toSorted()).toEqual(['v1', 'v2'])
-        expect(await metadata.trash.restoreBatch(batch, change)).toBeUndefined()
+        expect(await metadata.trash.restoreBatch(REPOSITORY, batch, change)).toBeUndefined()
         expect(await metadata.tags.list(REPOSITORY, { limit: 9 })).toEqual(['v1', 'v2'])
         expect(await counted()).toEqual(before)
       }

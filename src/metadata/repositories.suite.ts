@@ -1,24 +1,23 @@
 import { beforeEach, describe, expect, test } from 'bun:test'
-import { MEDIA_TYPES } from '../oci/media-type.ts'
 import { happened } from './events.suite.ts'
 import {
   blobReference,
+  deleteRepository,
   digest,
-  manifestReference,
+  endDeletion,
   type Opened,
   pushBlob,
   putManifest,
   REPOSITORY,
   refusal,
-  upload,
 } from './examples.suite.ts'
-import type { DeletionProgress, Metadata, TagProtection } from './metadata.ts'
+import type { Metadata, TagProtection } from './metadata.ts'
 
 const NEW = 'team/new'
 const by = { now: 50, actor: 'ann' }
 const DUE = { now: 10_000, before: 10_000, causes: [] } as const
 
-/** Whole repositories: their deletion and their names. */
+/** Names of whole repositories. */
 export function repositoriesSuite(opened: () => Opened): void {
   let metadata: Metadata
 
@@ -28,23 +27,6 @@ export function repositoriesSuite(opened: () => Opened): void {
 
   const told = happened({ action: 'delete', tag: undefined, digest: undefined, mediaType: undefined })
 
-  /** Deletes to the end; `between` runs after each portion but the last. */
-  async function remove(limit: number, between: () => Promise<unknown> = async () => {}): Promise<string[][]> {
-    const portions: string[][] = []
-    let progress: DeletionProgress | undefined
-    do {
-      const portion = await metadata.repositories.delete(REPOSITORY, {
-        ...{ batch: 'batch-1', progress, limit, events: [told] },
-        ...by,
-      })
-      if (portion === undefined) throw new Error('there is no repository')
-      portions.push(portion.digests)
-      progress = portion.progress
-      if (progress !== undefined) await between()
-    } while (progress !== undefined)
-    return portions
-  }
-
   const listed = async (name = REPOSITORY) => ({
     exists: await metadata.repositories.exists(name),
     isListed: await metadata.repositories.isListed(name),
@@ -53,98 +35,6 @@ export function repositoriesSuite(opened: () => Opened): void {
   const UNKNOWN = { exists: false, isListed: false, tags: undefined }
   const events = async () =>
     (await metadata.events.waiting('hook', 10)).map(({ action, repository }) => [action, repository])
-
-  describe('the deletion of a repository', () => {
-    test('takes all manifests with their tags, portion by portion, indexes before what they name', async () => {
-      const texts = ['a', 'b', 'c', 'd', 'e']
-      for (const text of texts) await putManifest(metadata, text, { tags: [text] })
-      const references = [manifestReference(digest('a')), manifestReference(digest('b'))]
-      await putManifest(metadata, 'index', { tags: ['index'], references, mediaType: MEDIA_TYPES.ociIndex })
-      const sorted = texts.map(digest).sort()
-      const seen: unknown[] = []
-      const portions = await remove(2, async () => {
-        seen.push((await metadata.tags.list(REPOSITORY, { limit: 100 }))?.length, await events())
-      })
-      expect(portions).toEqual([[digest('index')], sorted.slice(0, 2), sorted.slice(2, 4), sorted.slice(4)])
-      expect(seen).toEqual([5, [], 3, [], 1, []])
-      expect(await listed()).toEqual(UNKNOWN)
-      expect(await events()).toEqual([['delete', REPOSITORY]])
-      const trash = await metadata.trash.list({ repository: REPOSITORY }, { limit: 100 })
-      expect(trash.map(({ batch, actor, reason }) => [batch, actor, reason])).toEqual(
-        Array(6).fill(['batch-1', 'ann', 'deleted']),
-      )
-    })
-
-    test('is undone by one restoration', async () => {
-      const layer = await pushBlob(metadata, 'layer')
-      await putManifest(metadata, 'a', { tags: ['a', 'b'], references: [blobReference(layer)] })
-      await putManifest(metadata, 'untagged')
-      await remove(10)
-      const restored = await metadata.trash.restoreBatch('batch-1', by)
-      expect(restored?.digests.toSorted()).toEqual([digest('a'), digest('untagged')].sort())
-      expect(await listed()).toEqual({ exists: true, isListed: true, tags: ['a', 'b'] })
-      expect(await metadata.blobs.unlink(REPOSITORY, layer, { now: 60 })).toEqual({ referencedBy: digest('a') })
-    })
-
-    test('leaves what is pushed after its beginning', async () => {
-      for (const text of ['a', 'b', 'c']) await putManifest(metadata, text, { tags: [text] })
-      let pushes = 0
-      await remove(1, () => putManifest(metadata, `late ${pushes}`, { tags: [`late-${pushes++}`] }))
-      expect((await listed()).isListed).toBe(true)
-      expect((await listed()).tags).toEqual(Array.from({ length: pushes }, (_, index) => `late-${index}`))
-      expect(await events()).toEqual([['delete', REPOSITORY]])
-    })
-
-    test('leaves a push after its beginning, though an index that came last went first', async () => {
-      await putManifest(metadata, 'a', { tags: ['a'] })
-      const references = [manifestReference(digest('a'))]
-      await putManifest(metadata, 'index', { tags: ['index'], references, mediaType: MEDIA_TYPES.ociIndex })
-      let pushes = 0
-      await remove(1, () => putManifest(metadata, `late ${pushes}`, { tags: [`late-${pushes++}`] }))
-      expect((await listed()).tags).toEqual(Array.from({ length: pushes }, (_, index) => `late-${index}`))
-    })
-
-    test.each([
-      ['a blob', () => pushBlob(metadata, 'layer'), { exists: true, isListed: false, tags: [] }],
-      [
-        'a manifest',
-        () => putManifest(metadata, 'new', { tags: ['new'] }),
-        { exists: true, isListed: true, tags: ['new'] },
-      ],
-    ])('is over with the push of %s', async (_, push, expected) => {
-      await putManifest(metadata, 'a', { tags: ['a'] })
-      await remove(10)
-      await push()
-      expect(await listed()).toEqual(expected)
-    })
-
-    test('of what is not there, or deleted already, is none', async () => {
-      const wanted = { batch: 'batch-2', progress: undefined, limit: 10, events: [told], ...by }
-      expect(await metadata.repositories.delete(REPOSITORY, wanted)).toBeUndefined()
-      await putManifest(metadata, 'a', { tags: ['a'] })
-      await remove(10)
-      expect(await metadata.repositories.delete(REPOSITORY, wanted)).toBeUndefined()
-      expect(await events()).toHaveLength(1)
-    })
-
-    test('does not begin while a tag is protected', async () => {
-      for (const text of ['a', 'v1']) await putManifest(metadata, text, { tags: [text] })
-      const protections: TagProtection[] = [{ rule: 'releases', tags: ['v*'] }]
-      const wanted = { batch: 'batch-2', progress: undefined, limit: 1, protections, ...by }
-      expect(await refusal(metadata.repositories.delete(REPOSITORY, wanted))).toMatchObject({
-        fault: 'denied',
-        denial: { rule: 'releases', tag: 'v1' },
-      })
-      expect((await listed()).tags).toEqual(['a', 'v1'])
-    })
-
-    test('knows the uploads that began before it', async () => {
-      await metadata.uploads.start(upload({ id: 'early', startedAt: 10 }))
-      await metadata.uploads.start(upload({ id: 'late', startedAt: 11 }))
-      await metadata.uploads.start(upload({ id: 'elsewhere', startedAt: 10, repository: NEW }))
-      expect((await metadata.uploads.of(REPOSITORY, 10, 5)).map(({ id }) => id)).toEqual(['early'])
-    })
-  })
 
   describe('another name of a repository', () => {
     const rename = (from = REPOSITORY, to = NEW) => metadata.repositories.rename(from, to, { ...by, events: [told] })
@@ -209,8 +99,25 @@ export function repositoriesSuite(opened: () => Opened): void {
 
     test('is not given to one that was deleted', async () => {
       await putManifest(metadata, 'a', { tags: ['a'] })
-      await remove(10)
+      await deleteRepository(metadata)
       expect(await rename()).toBe('unknown')
+    })
+
+    test('is not given while it is being deleted, nor that of one that is', async () => {
+      await putManifest(metadata, 'a', { tags: ['a'] })
+      await putManifest(metadata, 'b', { tags: ['b'], repository: NEW })
+      await metadata.deletions.begin(REPOSITORY, { ...by, batch: 'batch-1' })
+      expect([await rename(), await rename(NEW, REPOSITORY)]).toEqual(['deleting', 'exists'])
+      await metadata.deletions.callOff(REPOSITORY, 'batch-1', 60)
+      expect(await rename(REPOSITORY, 'team/third')).toBe('renamed')
+      await metadata.deletions.begin('team/third', { ...by, batch: 'batch-2' })
+      await metadata.manifests.delete('team/third', digest('a'), by)
+      const [buried] = await metadata.collection.trash(DUE.before, DUE.now, 1)
+      if (buried === undefined) throw new Error('nothing is in the trash')
+      await metadata.collection.purge(buried, DUE.now)
+      expect(await rename(NEW, 'team/third')).toBe('exists')
+      await endDeletion(metadata, 'batch-2')
+      expect(await rename(NEW, 'team/third')).toBe('renamed')
     })
 
     test('is not given while a tag is protected', async () => {

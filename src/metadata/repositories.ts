@@ -2,7 +2,7 @@ import type { Database, Handle } from './database.ts'
 import type { Repositories } from './metadata.ts'
 import { countListed, countRepository } from './quota-counts.ts'
 
-export function repositories(database: Database): Omit<Repositories, 'delete' | 'rename'> {
+export function repositories(database: Database): Omit<Repositories, 'rename'> {
   return {
     async list({ last, limit }) {
       const rows = await database.read
@@ -45,21 +45,27 @@ export async function lockRepository(trx: Handle, name: string): Promise<number 
   return row?.id
 }
 
+/** `deletion`: the batch of its deletion that is under way. */
+interface HeldRepository {
+  id: number
+  deletion: string | null
+}
+
 /**
- * The repository's id, made if need be, with its row locked until the transaction ends: links of blobs and
+ * The repository, made if need be, with its row locked until the transaction ends: links of blobs and
  * manifests of one repository come one after the other, so that neither overlooks what the other has just written.
  */
-export async function ensureRepository(trx: Handle, name: string, now: number): Promise<number> {
+export async function ensureRepository(trx: Handle, name: string, now: number): Promise<HeldRepository> {
   const known = await trx
     .selectFrom('repositories')
-    .select(['id', 'removed_at'])
+    .select(['id', 'removed_at', 'deletion'])
     .where('name', '=', name)
     .forUpdate()
     .executeTakeFirst()
-  if (known?.removed_at === null) return known.id
+  if (known?.removed_at === null) return known
   if (known !== undefined) {
     await trx.updateTable('repositories').set({ removed_at: null }).where('id', '=', known.id).execute()
-    return known.id
+    return known
   }
   const inserted = await trx
     .insertInto('repositories')
@@ -68,12 +74,12 @@ export async function ensureRepository(trx: Handle, name: string, now: number): 
     .executeTakeFirst()
   const made = await trx
     .selectFrom('repositories')
-    .select('id')
+    .select(['id', 'deletion'])
     .where('name', '=', name)
     .forUpdate()
     .executeTakeFirstOrThrow()
   if ((inserted.numInsertedOrUpdatedRows ?? 0n) > 0n) await countRepository(trx, made.id, name)
-  return made.id
+  return made
 }
 
 /**

@@ -1,14 +1,9 @@
 import type { Database } from './database.ts'
 import { MetadataError, type Repositories } from './metadata.ts'
-import { deletePortion } from './repository-deletion.ts'
 import { giveUpRename, rename } from './repository-renaming.ts'
 
-export function repositoryChanges(database: Database): Pick<Repositories, 'delete' | 'rename'> {
+export function repositoryChanges(database: Database): Pick<Repositories, 'rename'> {
   return {
-    delete(name, deletion) {
-      return database.transaction((trx) => deletePortion(trx, name, deletion), { durable: true })
-    },
-
     async rename(from, to, change) {
       try {
         return await database.transaction((trx) => rename(trx, from, to, change), { durable: true })

@@ -21,12 +21,17 @@ export async function rename(
 ): Promise<Renamed | 'counting'> {
   const repository = await trx
     .selectFrom('repositories')
-    .select('id')
+    .select(['id', 'deletion'])
     .where('name', '=', from)
     .where('removed_at', 'is', null)
     .forUpdate()
     .executeTakeFirst()
   if (repository === undefined) return 'unknown'
+  // Whoever carries the deletion out, and what memory knows, go by the name.
+  if (repository.deletion !== null) {
+    await giveUp(trx, repository.id)
+    return 'deleting'
+  }
   const former = await lockRepository(trx, to)
   const taken = former === undefined ? undefined : await contentOf(trx, former)
   if (taken !== undefined) {
@@ -45,6 +50,8 @@ export async function rename(
 
 /** What of a repository keeps its name from being given to another one. */
 async function contentOf(trx: Handle, id: number): Promise<'exists' | 'in-trash' | 'in-use' | undefined> {
+  const deletion = trx.selectFrom('repositories').select('id').where('id', '=', id).where('deletion', 'is not', null)
+  if ((await deletion.execute()).length > 0) return 'exists'
   const manifest = trx.selectFrom('manifests').select('id').where('repository_id', '=', id)
   if ((await manifest.limit(1).execute()).length > 0) return 'exists'
   const buried = trx.selectFrom('trash').select('id').where('repository_id', '=', id)

@@ -157,7 +157,9 @@ export function retentionSuite(opened: () => Opened): void {
         })
         const [move] = await metadata.tags.history(REPOSITORY, 'v1', { limit: 1 })
         expect(move).toMatchObject({ from: digest('image'), to: undefined, actor: 'retention:old', at: 50 })
-        expect(await metadata.trash.restoreBatch('b', { now: 60, actor: 'ann' })).toMatchObject({ tags: ['v1', 'v2'] })
+        expect(await metadata.trash.restoreBatch(REPOSITORY, 'b', { now: 60, actor: 'ann' })).toMatchObject({
+          tags: ['v1', 'v2'],
+        })
       })
 
       test('a tag alone where its image has another', async () => {

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import type { CompiledQuery, QueryResult } from 'kysely'
 import type { Database } from './database.ts'
 import { blobReference, digest, pushBlob, putManifest, REPOSITORY, refusal } from './examples.suite.ts'
-import type { DeletionProgress, Due, Metadata } from './metadata.ts'
+import type { Due, Metadata } from './metadata.ts'
 import { type MigrationTables, migrate } from './migrations/migrate.ts'
 import { type Nouns, nouns } from './nouns.ts'
 import { queryBuilder } from './query-builder.ts'
@@ -27,6 +27,8 @@ const WANTED = [
   'SEARCH quota_repositories USING INDEX sqlite_autoindex_quota_repositories_1 (repository_id=?)',
   // Its first one, whether it has any.
   'SEARCH manifests USING COVERING INDEX sqlite_autoindex_manifests_1 (repository_id=?)',
+  // As many as were pushed while their repository is deleted.
+  'SEARCH deletion_survivors USING COVERING INDEX sqlite_autoindex_deletion_survivors_1 (repository_id=?)',
   // Those that are indexes, in portions.
   'SEARCH manifests USING INDEX manifests_indexes (repository_id=?)',
 ]
@@ -53,7 +55,7 @@ const CALLS: [string, (metadata: Nouns) => Promise<unknown>][] = [
   ['a deletion of a manifest', ({ manifests }) => manifests.delete(REPOSITORY, digest('new'), BY)],
   ['a cycle', ({ collection }) => cycle(collection)],
   ['another name of a repository', ({ repositories }) => repositories.rename(OTHER, 'team/new', BY)],
-  ['a deletion of a repository', ({ repositories }) => remove(repositories)],
+  ['a deletion of a repository', (metadata) => remove(metadata)],
 ]
 
 describe('no plan of SQLite walks over a large table for', () => {
@@ -145,12 +147,14 @@ async function cycle(collection: Nouns['collection']): Promise<void> {
   for (const object of objects) await collection.forget(object)
 }
 
-async function remove(repositories: Nouns['repositories']): Promise<void> {
-  let progress: DeletionProgress | undefined
-  do {
-    const portion = await repositories.delete(REPOSITORY, { batch: 'batch', progress, limit: 10, ...BY })
-    progress = portion?.progress
-  } while (progress !== undefined)
+async function remove(metadata: Nouns): Promise<void> {
+  const { deletions, repositories } = metadata
+  await deletions.begin(REPOSITORY, { batch: 'batch', ...BY })
+  await putImage(metadata, 'late', ['layer'], ['late'])
+  while ((await deletions.advance('batch', { limit: 10, now: 10 }))?.state === 'running');
+  expect(await repositories.exists(REPOSITORY)).toBe(true)
+  await deletions.begin(REPOSITORY, { batch: 'again', ...BY })
+  while ((await deletions.advance('again', { limit: 10, now: 10 }))?.state === 'running');
   expect(await repositories.exists(REPOSITORY)).toBe(false)
 }
 

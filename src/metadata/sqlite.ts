@@ -64,8 +64,13 @@ export async function openSqlite({
       list: (page) => (isShort(page) ? here.repositories.list : long.repositories)(page),
       isListed: here.repositories.isListed,
       exists: here.repositories.exists,
-      delete: method('durable', 'repositories', 'delete'),
       rename: method('durable', 'repositories', 'rename'),
+    },
+    deletions: {
+      begin: method('durable', 'deletions', 'begin'),
+      advance: method('durable', 'deletions', 'advance'),
+      callOff: method('durable', 'deletions', 'callOff'),
+      unfinished: here.deletions.unfinished,
     },
     blobs: {
       find: hot.blobs.find,

@@ -1,5 +1,6 @@
 import type { Digest } from '../oci/digest.ts'
 import type { Database, Handle } from './database.ts'
+import { surviveDeletion } from './deletion-survivors.ts'
 import { queueEvents } from './events.ts'
 import { exhume } from './exhumation.ts'
 import { manifestIdOf } from './manifests.ts'
@@ -74,6 +75,7 @@ async function restore(
   const exhumed = living === undefined ? await exhume(trx, { repositoryId, digest, now: change.now }) : undefined
   const manifestId = living ?? exhumed?.id
   if (manifestId === undefined) return { kind: 'gone', digest }
+  await surviveDeletion(trx, repositoryId, { manifests: [manifestId], tags: [name] })
   const from = await moveTag(trx, { repositoryId, name, manifestId, digest, ...change, bound: false })
   if (from === undefined) await restoreTagPulls(trx, repositoryId, [name], exhumed?.tagged[0]?.pulls ?? [])
   return { kind: 'restored', digest, from: from === digest ? undefined : from }

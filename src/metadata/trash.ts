@@ -1,4 +1,5 @@
 import type { Database, Handle } from './database.ts'
+import { surviveDeletion } from './deletion-survivors.ts'
 import { type Exhumed, exhume } from './exhumation.ts'
 import type { Change, Restored, Trash, TrashRow } from './metadata.ts'
 import { restoreTagPulls } from './pulls.ts'
@@ -42,20 +43,20 @@ export function trash(database: Database): Trash {
       )
     },
 
-    restoreBatch(batch, change) {
+    restoreBatch(repository, batch, change) {
       return database.transaction(
         async (trx) => {
+          const repositoryId = await lockRepository(trx, repository)
+          if (repositoryId === undefined) return undefined
           const rows = await trx
             .selectFrom('trash')
             .select(['repository_id', 'digest'])
             .where('batch', '=', batch)
+            .where('repository_id', '=', repositoryId)
             .orderBy('id')
             .limit(PORTION)
             .execute()
-          const first = rows[0]
-          if (first === undefined) return undefined
-          const repositoryId = first.repository_id
-          await trx.selectFrom('repositories').select('id').where('id', '=', repositoryId).forUpdate().execute()
+          if (rows.length === 0) return undefined
           const all: Restored = { digests: [], tags: [], taken: [] }
           for (const { digest } of rows) {
             // It may have come back already, as a child of another one.
@@ -98,6 +99,7 @@ async function withTags(
     }
     await restoreTagPulls(trx, repositoryId, restored.tags, pulls)
   }
+  await surviveDeletion(trx, repositoryId, { manifests: [], tags: restored.tags })
   return restored
 }
 

@@ -104,6 +104,9 @@ export async function check(scene: Scene, program: Program): Promise<void> {
 export async function checkEnd(scene: Scene): Promise<void> {
   const { used, imageOf, places, ledger, content } = scene
   const last = scene.startUngated()
+  for await (const _ of last.repositories.resume({ idleMs: 0 })) scene.ran.resumed++
+  expect(await last.metadata.deletions.unfinished(9)).toEqual([])
+  await check(scene, last)
   await mendAll(scene, last)
   const before = await manifestsOf()
   // What goes takes what hangs on it along one turn later: until two turns in a row find nothing.

@@ -64,13 +64,8 @@ export interface Ledger {
   waitsSince(repository: string, image: Image): number | undefined
   /** When the last push of a manifest began, by repository and digest. */
   readonly lastPut: Map<string, number>
-  /** Somebody takes these manifests away, by repository and digest. Call the result when he has. */
-  deleting(names: readonly string[]): () => void
-  /** Another manifest has gone, or may have. */
-  taken(): void
-  /** How often manifests began or ended to go, and whether somebody takes some away at this moment. */
-  readonly takings: number
-  readonly isTaking: boolean
+  /** Somebody takes these manifests away, by repository and digest. Call the result when he has, with those that he must have spared. */
+  deleting(names: readonly string[]): (spared?: readonly string[]) => void
   /** Manifests that a client asked to delete since they were last pushed, by repository and digest. */
   readonly everDeleted: Set<string>
   /** Until when a deleted manifest can be restored, by repository and digest. */
@@ -97,8 +92,8 @@ export function createLedger(step: () => number): Ledger {
   const underWay = new Set<{ repository: string; at: number }>()
   const putAt = new Map<string, number>()
   const disturbances: Disturbance[] = []
-  let takings = 0
   const goers = new Set<readonly string[]>()
+  const lastGoer = new Map<string, readonly string[]>()
   const renames = new Map<{ from: string; to: string; until: number }, Renaming>()
   const harmed = new Map<Digest, Harm>()
   const everHarmed = new Set<Digest>()
@@ -154,22 +149,17 @@ export function createLedger(step: () => number): Ledger {
       disturbances.some(
         (each) => each.repository === repository && each.until >= since && each.digests.includes(digest),
       ),
-    get takings() {
-      return takings
-    },
-    get isTaking() {
-      return goers.size > 0
-    },
-    taken() {
-      takings++
-    },
     deleting(names) {
-      takings++
       goers.add(names)
-      for (const name of names) ledger.everDeleted.add(name)
-      return () => {
+      for (const name of names) {
+        ledger.everDeleted.add(name)
+        lastGoer.set(name, names)
+      }
+      return (spared = []) => {
         goers.delete(names)
-        takings++
+        const isMine = (name: string) =>
+          lastGoer.get(name) === names && ![...goers].some((others) => others.includes(name))
+        for (const name of spared.filter(isMine)) ledger.everDeleted.delete(name)
       }
     },
     begin(repository, at) {
@@ -234,7 +224,6 @@ export function createLedger(step: () => number): Ledger {
     },
     crash() {
       underWay.clear()
-      takings += goers.size
       goers.clear()
       ledger.restoring.length = 0
       for (const [rename, renaming] of renames) if (rename.until === Number.POSITIVE_INFINITY) renaming.finish(false)

@@ -14,6 +14,8 @@ const TABLES = [
     'damaged_blobs',
     'blobs',
     'uploads',
+    'deletion_survivors',
+    'repository_deletions',
     'repositories',
   ],
 ] as const

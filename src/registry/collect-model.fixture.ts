@@ -86,20 +86,28 @@ export interface Program {
   trash: Trash
   verifier: Verifier
   metadata: Metadata
-  /** When each deletion of a repository took its first manifests, by its batch. */
-  deletions: ReadonlyMap<string, number>
   /** Something else that waits for its turn. */
   step(work: () => Promise<void>): Promise<void>
 }
 
-/** Deletions of repositories take many steps, though these have few manifests. `begun`: when, by their batch. */
-function inPortions(metadata: Metadata, begun: Map<string, number>, now: () => number): Metadata {
-  const { repositories } = metadata
-  const removal: Metadata['repositories']['delete'] = (name, deletion) => {
-    if (deletion.progress === undefined) begun.set(deletion.batch, now())
-    return repositories.delete(name, { ...deletion, limit: 2 })
+/** Deletions of repositories by their batch: when they began, or began anew. */
+export type BegunDeletions = Map<string, { repository: string; at: number }>
+
+/** They take many steps, though these repositories have few manifests. */
+function inPortions(metadata: Metadata, begun: BegunDeletions, now: () => number): Metadata {
+  const { deletions } = metadata
+  return {
+    ...metadata,
+    deletions: {
+      ...deletions,
+      async begin(name, deletion) {
+        const deletionBegun = await deletions.begin(name, deletion)
+        if (deletionBegun !== undefined) begun.set(deletionBegun.batch, { repository: name, at: now() })
+        return deletionBegun
+      },
+      advance: (batch, step) => deletions.advance(batch, { ...step, limit: 2 }),
+    },
   }
-  return { ...metadata, repositories: { ...repositories, delete: removal } }
 }
 
 export function openStorage(content: MemoryContent, keys: World['keys'], now: () => number): Storage {
@@ -113,9 +121,9 @@ export function startProgram(
   storage: Storage,
   gate: Gate,
   clock: { now: () => number; newId: () => string },
+  deletions: BegunDeletions,
 ): Program {
   const { now, newId } = clock
-  const deletions = new Map<string, number>()
   const metadata = gated(inPortions(world.metadata, deletions, now), gate, ['list'])
   const store = gated(storage, gate, PASSING)
   const turns = createTurns()
@@ -137,7 +145,7 @@ export function startProgram(
     ...{ policy: () => policy, uploadAge: () => 2 * HOUR },
   })
   const step = async (work: () => Promise<void>) => void (await gate(work))
-  return { blobs, uploads, manifests, collector, sweep, repositories, trash, verifier, metadata, deletions, step }
+  return { blobs, uploads, manifests, collector, sweep, repositories, trash, verifier, metadata, step }
 }
 
 export interface Image {

@@ -22,7 +22,7 @@ export const runs = (usual: number) => Number(process.env.BERTH_MODEL_RUNS ?? us
 
 export async function walk(count: number, run: (seed: number) => Promise<Ran>): Promise<Ran> {
   const sum: Ran = {
-    ...{ pushed: 0, restored: 0, collected: 0, unlinked: 0, crashes: 0, renamed: 0, dropped: 0, healed: 0 },
+    ...{ pushed: 0, restored: 0, collected: 0, unlinked: 0, crashes: 0, renamed: 0, dropped: 0, resumed: 0, healed: 0 },
   }
   for (let seed = SEED; seed < SEED + count; seed++) {
     const ran = await run(seed)
@@ -39,6 +39,8 @@ export function expectBusy(sum: Ran, count: number): void {
   expect(sum.unlinked).toBeGreaterThan(count / 8)
   for (const each of ['restored', 'renamed', 'dropped'] as const) expect(sum[each]).toBeGreaterThan(count / 60)
   expect(sum.healed).toBeGreaterThan(count / 100)
+  // It takes a crash in the midst of one.
+  expect(sum.resumed).toBeGreaterThanOrEqual(Math.floor(count / 100))
   expect(sum.crashes).toBeGreaterThan(count / 20)
 }
 
@@ -62,7 +64,6 @@ export async function runModel(world: World, { seed, operations }: Settings): Pr
   async function collect(use: Program): Promise<void> {
     const totals = await use.collector.cycle(isHurried ? pick(MODES) : ORDINARY, {
       manifest({ repository, digest }) {
-        ledger.taken()
         const image = scene.imageOf.get(digest)
         if (image !== undefined) freeing(scene, repository, [image]).until = schedule.step
       },
@@ -83,6 +84,7 @@ export async function runModel(world: World, { seed, operations }: Settings): Pr
     [8, 'unlink', clients.unlink],
     [6, 'drop', repositories.drop],
     [6, 'restore batch', repositories['restore batch']],
+    [3, 'end deletions', repositories['end deletions']],
     [6, 'rename', repositories.rename],
     [3, 'harm', caretakers.harm],
     [3, 'verify', caretakers.verify],
@@ -130,10 +132,10 @@ export async function runModel(world: World, { seed, operations }: Settings): Pr
         await schedule.settle()
       } else if (roll < 0.14) {
         scene.time += pick(scene.delays)
-      } else if (roll < 0.15) {
+      } else if (roll < 0.14 + scene.crashes) {
         crash()
         await schedule.settle()
-      } else if (roll < 0.16) {
+      } else if (roll < 0.15 + scene.crashes) {
         await quiet()
       } else await schedule.happen()
     }

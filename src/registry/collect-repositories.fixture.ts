@@ -7,6 +7,7 @@ export interface RepositoryClients {
   drop(use: Program): Promise<void>
   rename(use: Program): Promise<void>
   'restore batch'(use: Program): Promise<void>
+  'end deletions'(use: Program): Promise<void>
 }
 
 /** What operators do with whole repositories. @throws Error when a promise is broken */
@@ -31,7 +32,6 @@ export function repositoryClientsOf(scene: Scene): RepositoryClients {
     const absent = used.filter(({ digest }) => isAbsent(digest))
     const made = new Map(names.map((name) => [name, ledger.write(repository, name, undefined)]))
     const freed = freeing(scene, repository, used)
-    const before = ledger.isTaking ? Number.NaN : ledger.takings
     const over = ledger.deleting(used.map((image) => nameOf(repository, image)))
     const at = scene.time
     const begun = schedule.begun
@@ -40,24 +40,38 @@ export function repositoryClientsOf(scene: Scene): RepositoryClients {
     const done = ledger.begin(repository, at)
     const dropped = await use.repositories.delete(repository, by)
     done()
-    over()
     freed.until = schedule.step
-    for (const each of made.values()) ledger.finish(each, dropped !== undefined)
+    // One that somebody called off has taken some, or nothing.
+    for (const each of made.values()) ledger.finish(each, dropped !== undefined && dropped !== 'undone')
+    if (typeof dropped !== 'object') over()
     if (dropped === undefined) {
       if (wasAlone && isAlone() && there.length > 0) throw new Error(`${repository} was said to be unknown`)
       return
     }
+    if (dropped === 'undone') return
     ran.dropped++
     for (const image of used) ledger.deleted.push({ repository, image })
     const { batch } = dropped
-    // What was pushed after its beginning stays. Two deletions at once may overlook it: SQLite gives ids again.
-    const isOnly = ledger.takings === before + 2
-    const beginning = (isOnly ? use.deletions.get(batch) : undefined) ?? Number.POSITIVE_INFINITY
+    // What was pushed after its beginning stays.
+    const beginning = scene.deletions.get(batch)?.at ?? Number.POSITIVE_INFINITY
     for (const image of absent) {
       const write = made.get(image.digest)
       if (write !== undefined && (ledger.lastPut.get(nameOf(repository, image)) ?? 0) > beginning)
         ledger.withdraw(write)
     }
+    // It has spared the children of an index that was pushed meanwhile.
+    const isThere = (image: Image) => ledger.possible(repository, image.digest).has(image.digest)
+    for (const child of used.filter(isThere).flatMap(below)) {
+      const write = made.get(child.digest)
+      if (write !== undefined) write.isCertain = false
+    }
+    const isLate = (image: Image) => (ledger.lastPut.get(nameOf(repository, image)) ?? 0) > beginning
+    over(
+      used
+        .filter(isLate)
+        .flatMap(below)
+        .map((child) => nameOf(repository, child)),
+    )
     const known =
       wasAlone && isAlone() ? there.filter((image) => !isOld(ledger.waitsSince(repository, image) ?? 0)) : []
     for (const image of known) ledger.restorable.set(nameOf(repository, image), at + TERMS.window)
@@ -91,8 +105,10 @@ export function repositoryClientsOf(scene: Scene): RepositoryClients {
   }
 
   async function restoreBatch(use: Program): Promise<void> {
-    if (ledger.batches.length === 0) return
-    const { batch, repository, images } = pick(ledger.batches)
+    // Those that are under way, or that a crash left, among them.
+    const begun = [...scene.deletions].map(([batch, { repository }]) => ({ batch, repository, images: [] }))
+    if (ledger.batches.length + begun.length === 0) return
+    const { batch, repository, images } = pick([...ledger.batches, ...begun])
     const made = [
       ...TAGS.flatMap((tag) => used.map(({ digest }) => ledger.write(repository, tag, digest))),
       ...used.map(({ digest }) => ledger.write(repository, digest, digest)),
@@ -102,8 +118,8 @@ export function repositoryClientsOf(scene: Scene): RepositoryClients {
     const wanted = images.filter((image) => isDue(nameOf(repository, image)))
     for (const name of all) ledger.restorable.delete(name)
     ledger.restoring.push(...all)
-    const begun = schedule.begun
-    const isAlone = () => schedule.running === 1 && schedule.begun === begun
+    const operations = schedule.begun
+    const isAlone = () => schedule.running === 1 && schedule.begun === operations
     const wasAlone = isAlone()
     const done = ledger.begin(repository, scene.time)
     const restored = await use.trash.restoreBatch(repository, batch, 'eve')
@@ -128,8 +144,16 @@ export function repositoryClientsOf(scene: Scene): RepositoryClients {
       return rename(use, from, pick(places.filter((place) => place !== from)))
     },
     'restore batch': restoreBatch,
+    /** What was asked for has been written down then: it may take what nobody pushed or restored since. */
+    async 'end deletions'(use) {
+      const freed = places.map((repository) => freeing(scene, repository, used))
+      for await (const _ of use.repositories.resume({ idleMs: 0 })) ran.resumed++
+      for (const each of freed) each.until = schedule.step
+    },
   }
 }
+
+const below = ({ children }: Image): Image[] => children.flatMap((child) => [child, ...below(child)])
 
 /** Neither comes back with another one, nor brings one. */
 export function standsAlone({ used }: Scene, image: Image): boolean {

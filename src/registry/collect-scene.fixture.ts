@@ -3,6 +3,7 @@ import { emptyMemory, type MemoryContent } from '../storage/memory.ts'
 import type { Storage } from '../storage/storage.ts'
 import { createLedger, type Disturbance, type Ledger } from './collect-ledger.fixture.ts'
 import {
+  type BegunDeletions,
   HOUR,
   type Image,
   makeImages,
@@ -26,6 +27,8 @@ export interface Ran {
   /** Repositories. */
   renamed: number
   dropped: number
+  /** Deletions of repositories that a crash had left. */
+  resumed: number
   /** Blobs whose bytes a push brought back. */
   healed: number
 }
@@ -50,11 +53,14 @@ export interface Scene {
   delays: readonly number[]
   /** A hurried cycle takes at once what a deletion freed: windows and ages mean nothing then. */
   isHurried: boolean
+  /** How likely a crash is at each step. */
+  crashes: number
   schedule: Schedule
   ledger: Ledger
   ran: Ran
   content: MemoryContent
   storage: Storage
+  deletions: BegunDeletions
   /** Milliseconds: the clock that the driver steps. */
   time: number
   /** One process, whose calls wait for their turn. */
@@ -71,6 +77,8 @@ interface Crowd {
   hurry: number
   /** The names of the images that it has; without, it is any one. */
   images?: readonly string[]
+  /** How likely a crash is at each step. */
+  crashes?: number
 }
 
 /** Half of all runs are one of these. */
@@ -79,8 +87,9 @@ const CROWDS: readonly Crowd[] = [
   { operations: ['push', 'abandon', 'unlink', 'collect'], hurry: 0.3 },
   { operations: ['push', 'delete', 'restore', 'untag', 'collect'], hurry: 0.3 },
   { operations: ['push', 'delete', 'restore', 'collect'], hurry: 0.9, images: ['index'] },
-  { operations: ['push', 'drop', 'restore batch', 'rename', 'collect'], hurry: 0.3 },
-  { operations: ['push', 'drop'], hurry: 0, images: ['index', 'third'] },
+  { operations: ['push', 'drop', 'restore batch', 'rename', 'collect'], hurry: 0.3, crashes: 0.04 },
+  { operations: ['push', 'drop', 'restore batch', 'end deletions', 'restore'], hurry: 0, crashes: 0.06 },
+  { operations: ['push', 'drop'], hurry: 0, images: ['index', 'third'], crashes: 0.04 },
   { operations: ['push', 'pull', 'rename', 'untag', 'abandon', 'collect'], hurry: 0.3 },
   { operations: ['push', 'harm', 'verify', 'collect', 'delete'], hurry: 0.6 },
   { operations: ['push', 'abandon', 'harm', 'verify', 'unlink', 'collect'], hurry: 0.3 },
@@ -111,6 +120,7 @@ export function createScene(world: World, seed: number, only?: number): Scene {
   let ids = 0
   const clock = { now: () => scene.time, newId: () => `id-${++ids}` }
   const storage = openStorage(content, world.keys, clock.now)
+  const deletions: BegunDeletions = new Map()
   const scene: Scene = {
     ...{
       world,
@@ -123,19 +133,31 @@ export function createScene(world: World, seed: number, only?: number): Scene {
       pauses,
       delays,
       isHurried,
+      crashes: crowd?.crashes ?? 0.01,
       schedule,
       content,
       storage,
+      deletions,
     },
     used: [...new Set([...images, ...images.flatMap(({ children }) => children)])],
     imageOf: new Map(all.map((image) => [image.digest, image])),
     // One more, which nobody pushes to before a repository has that name.
     places: [...repositories, 'moved'],
     ledger: createLedger(() => schedule.step),
-    ran: { pushed: 0, restored: 0, collected: 0, unlinked: 0, crashes: 0, renamed: 0, dropped: 0, healed: 0 },
+    ran: {
+      pushed: 0,
+      restored: 0,
+      collected: 0,
+      unlinked: 0,
+      crashes: 0,
+      renamed: 0,
+      dropped: 0,
+      resumed: 0,
+      healed: 0,
+    },
     time: 1_700_000_000_000,
-    start: () => startProgram(world, storage, schedule.gate(), clock),
-    startUngated: () => startProgram(world, storage, (call) => call(), clock),
+    start: () => startProgram(world, storage, schedule.gate(), clock, deletions),
+    startUngated: () => startProgram(world, storage, (call) => call(), clock, deletions),
   }
   return scene
 }

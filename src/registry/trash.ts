@@ -9,7 +9,10 @@ export interface Trash {
   list(repository: string | undefined, page: { before?: number | undefined; limit: number }): Promise<TrashRow[]>
   /** Undefined when it is not in the trash. */
   restore(repository: string, digest: Digest, actor: string): Promise<Restored | undefined>
-  /** Brings back all that one deletion of a repository took; undefined when nothing of it is in the trash. */
+  /**
+   * Brings back all that one deletion of a repository took; undefined when nothing of it is in the trash. One that is under way is
+   * called off: what it has not taken stays.
+   */
   restoreBatch(repository: string, batch: string, actor: string): Promise<Restored | undefined>
   history(
     repository: string,
@@ -44,9 +47,10 @@ export function createTrash(deps: {
 
     async restoreBatch(repository, batch, actor) {
       const all: Restored = { digests: [], tags: [], taken: [] }
+      const wasRunning = await withFaults(() => metadata.deletions.callOff(repository, batch, now()))
       for (;;) {
-        const restored = await withFaults(() => metadata.trash.restoreBatch(batch, { now: now(), actor }))
-        if (restored === undefined) return all.digests.length === 0 ? undefined : all
+        const restored = await withFaults(() => metadata.trash.restoreBatch(repository, batch, { now: now(), actor }))
+        if (restored === undefined) return all.digests.length === 0 && !wasRunning ? undefined : all
         manifests.forget(repository, [...restored.digests, ...restored.tags])
         all.digests.push(...restored.digests)
         all.tags.push(...restored.tags)

@@ -17,7 +17,7 @@ export interface Mutant {
 
 /**
  * `model`: random runs on SQLite, one process. `postgres`: random runs of several processes on a real PostgreSQL. `steps`: the
- * directed tests of the collector. `contract`: what every database must do. `races`: what of that several connections do at once, on
+ * directed tests of the collector and of whole repositories. `contract`: what every database must do. `races`: what of that several connections do at once, on
  * a real PostgreSQL.
  */
 export type Catcher = 'model' | 'postgres' | 'steps' | 'contract' | 'races'
@@ -448,10 +448,31 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'the deletion of a repository takes what is pushed after its beginning',
-    file: 'src/metadata/repository-deletion.ts',
-    from: `const through = Math.min(progress.through, await newestId(trx))`,
-    to: `const through = progress.through + 0 * (await newestId(trx))`,
+    file: 'src/metadata/manifests.ts',
+    from: `if (deletion !== null) await survive(trx, repositoryId, { manifests: [manifestId], tags: put.tags })`,
+    to: `void survive`,
+    caughtBy: ['model', 'contract'],
+  },
+  {
+    name: 'the deletion of a repository takes the children of an index that is pushed after its beginning',
+    file: 'src/metadata/deletion-survivors.ts',
+    from: `const edges = await indexEdges(trx, 'above', level)`,
+    to: `const edges = await indexEdges(trx, 'above', level.slice(0, 0))`,
+    caughtBy: ['model', 'contract'],
+  },
+  {
+    name: 'a repository that is being deleted gets another name',
+    file: 'src/metadata/repository-renaming.ts',
+    from: `if (repository.deletion !== null) {`,
+    to: `if (repository.deletion === '') {`,
     caughtBy: ['contract'],
+  },
+  {
+    name: 'a deletion goes on although its undoing has called it off',
+    file: 'src/registry/trash.ts',
+    from: `const wasRunning = await withFaults(() => metadata.deletions.callOff(repository, batch, now()))`,
+    to: `const wasRunning = false`,
+    caughtBy: ['steps'],
   },
   {
     name: 'a damaged blob that is pushed while it is collected counts as damaged for ever',

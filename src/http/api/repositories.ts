@@ -84,6 +84,11 @@ export function addRepositories(router: ApiRouter, deps: ApiDeps): void {
         repositories.delete(name, { actor: actor.account, force, cause: () => causeOf(c) }),
       )
       if (deleted === undefined) throw notFound(`repository ${name}`)
+      if (deleted === 'undone')
+        throw new ChangeError(
+          'conflict',
+          `the deletion of ${name} was called off before its end, by a restoration of what it had taken`,
+        )
       return { ...deleted, purged: purge ? await purgeBatch(deps, name, deleted.batch) : 0 }
     }
     const words = `deleted${purge ? ' for good' : ''}${force ? ', by force' : ''}`
@@ -111,15 +116,17 @@ export function addRepositories(router: ApiRouter, deps: ApiDeps): void {
       const by = { actor: actor.account, force, cause: () => causeOf(c) }
       const outcome = await allowed(() => repositories.rename(name, to, by))
       if (outcome === 'unknown') throw notFound(`repository ${name}`)
-      if (outcome !== 'renamed') throw new ChangeError('conflict', refusalOf(outcome, to))
+      if (outcome !== 'renamed') throw new ChangeError('conflict', refusalOf(outcome, name, to))
     }
     await changes.run(actor, `repository ${name}`, `renamed to ${to}${force ? ', by force' : ''}`, go)
     return c.body(null, 204)
   })
 }
 
-function refusalOf(outcome: Exclude<Renamed, 'renamed' | 'unknown'>, to: string): string {
+function refusalOf(outcome: Exclude<Renamed, 'renamed' | 'unknown'>, name: string, to: string): string {
   switch (outcome) {
+    case 'deleting':
+      return `${name} is being deleted; try again when that has ended, or call it off first (berth trash list --repository ${name} shows its batch, berth trash restore ${name} --batch ID)`
     case 'exists':
       return `there is a repository ${to} already; repositories are not merged: delete it, or rename it first`
     case 'in-trash':

@@ -5,8 +5,8 @@ import { MetadataError } from '../metadata.ts'
 import { accounts } from './accounts.ts'
 import { collection } from './collection.ts'
 import { coveringIndexes } from './covering-indexes.ts'
+import { deletions } from './deletions.ts'
 import { initial } from './initial.ts'
-import { lastingIds } from './lasting-ids.ts'
 import { limits } from './limits.ts'
 import { notifications } from './notifications.ts'
 import { pulls } from './pulls.ts'
@@ -47,7 +47,7 @@ export const MIGRATIONS: readonly Migration[] = [
   retention,
   trashHolds,
   coveringIndexes,
-  lastingIds,
+  deletions,
 ]
 
 export type MigrationTables = {
