@@ -1,5 +1,4 @@
 import type { Digest } from '../oci/digest.ts'
-import { StorageError } from '../storage/storage.ts'
 import { nameOf } from './collect-ledger.fixture.ts'
 import { type Image, isUnknown, type Program, TERMS } from './collect-model.fixture.ts'
 import { freeing, type Scene, TAGS } from './collect-scene.fixture.ts'
@@ -174,7 +173,7 @@ export function clientsOf(scene: Scene): Clients {
 
 /** Until the registry has it: "push again", which clients do. */
 export async function upload(
-  { ledger, ran, world }: Pick<Scene, 'ledger' | 'ran' | 'world'>,
+  { ledger, ran }: Pick<Scene, 'ledger' | 'ran'>,
   use: Program,
   repository: string,
   blob: Image['blobs'][number],
@@ -187,14 +186,7 @@ export async function upload(
       yield blob.bytes
     }
     const chunk = { body, start: undefined, length: undefined }
-    const done = await use.uploads.finish(repository, id, blob.digest, chunk).then(
-      () => true,
-      (error: unknown) => {
-        // A deletion of the repository in another process has ended the session under it: no turns are shared.
-        if (world.keys === 'never' && error instanceof StorageError) return undefined
-        return unlessUnknown(error)
-      },
-    )
+    const done = await use.uploads.finish(repository, id, blob.digest, chunk).then(() => true, unlessUnknown)
     if (done !== true) continue
     if (harm === undefined || !isKnown || ledger.harmed.get(blob.digest) !== harm) return
     // From now on it is as whole as any other.

@@ -11,8 +11,25 @@ import { createTurns } from './turns.ts'
 import { type Chunk, createUploads, type Uploads } from './uploads.ts'
 
 const BYTES = new TextEncoder().encode('0123456789')
+const OTHER = digestOf(BYTES, 'sha512')
 const LONG_AGO = 1000
 const NOW = 2000
+
+const whole = (): Chunk => ({
+  async *body() {
+    yield BYTES
+  },
+  start: undefined,
+  length: undefined,
+})
+
+/** As `call`, once something else has happened. */
+function after<A extends unknown[], R>(first: () => Promise<unknown>, call: (...args: A) => Promise<R>) {
+  return async (...args: A): Promise<R> => {
+    await first()
+    return await call(...args)
+  }
+}
 
 describe('an upload whose client sends', () => {
   let directory: string
@@ -20,22 +37,29 @@ describe('an upload whose client sends', () => {
   let storage: Storage
   let uploads: Uploads
   let time: number
+  let ids: number
+
+  /** One process: sessions and turns are its own. */
+  function open(over: Partial<Storage> = {}): Uploads {
+    return createUploads({
+      ...{
+        metadata,
+        storage: { ...storage, ...over },
+        now: () => time,
+        newId: () => `upload-${++ids}`,
+        bootId: 'boot',
+      },
+      ...{ turns: createTurns(), onBlob: () => {} },
+    })
+  }
 
   beforeEach(async () => {
     directory = mkdtempSync(join(tmpdir(), 'berth-uploads-'))
     metadata = await openSqlite({ path: join(directory, 'berth.db') })
     storage = openMemory({})
     time = LONG_AGO
-    let ids = 0
-    uploads = createUploads({
-      metadata,
-      storage,
-      now: () => time,
-      newId: () => `upload-${++ids}`,
-      bootId: 'boot',
-      turns: createTurns(),
-      onBlob: () => {},
-    })
+    ids = 0
+    uploads = open()
   })
   afterEach(async () => {
     await metadata.close()
@@ -79,6 +103,30 @@ describe('an upload whose client sends', () => {
     expect(await sendAround(id, () => uploads.expire(NOW))).toBe(1)
     expect(await metadata.blobs.find('app', digestOf(BYTES))).toMatchObject({ size: BYTES.length })
     expect(await metadata.uploads.exists(other.id)).toBe(false)
+  })
+
+  const END = (): Promise<number> => open().endAll('app', NOW)
+  test.each<[string, (id: string) => Promise<unknown>]>([
+    [
+      'before its next bytes are written',
+      (id) => open({ append: after(END, storage.append) }).append('app', id, whole()),
+    ],
+    ['before its bytes are read again', (id) => open({ digest: after(END, storage.digest) }).finish('app', id, OTHER)],
+    ['before they become a blob', (id) => open({ seal: after(END, storage.seal) }).finish('app', id, digestOf(BYTES))],
+  ])('is unknown when another process ends it with its repository %s', async (_, send) => {
+    const { id } = await uploads.start('app')
+    await uploads.append('app', id, whole())
+    const error = await send(id).catch((thrown: unknown) => thrown)
+    expect(error).toMatchObject({ code: 'BLOB_UPLOAD_UNKNOWN', detail: id })
+    expect(await metadata.blobs.locate(digestOf(BYTES))).toBeUndefined()
+  })
+
+  test('is a fault of the registry when its bytes are gone and its session is not', async () => {
+    const { id } = await uploads.start('app')
+    await uploads.append('app', id, whole())
+    const lost = () => storage.abort({ id, size: 0, state: '' })
+    const finished = open({ seal: after(lost, storage.seal) }).finish('app', id, digestOf(BYTES))
+    expect(await finished.catch((thrown: unknown) => thrown)).toMatchObject({ name: 'StorageError' })
   })
 
   test('ends like the others once its client is gone', async () => {

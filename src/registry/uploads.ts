@@ -2,7 +2,7 @@ import type { Metadata, UploadRow } from '../metadata/metadata.ts'
 import { type Algorithm, algorithmOf, type Digest } from '../oci/digest.ts'
 import { RegistryError } from '../oci/error.ts'
 import { formatUploadRange } from '../oci/range.ts'
-import type { Storage, StoredUpload } from '../storage/storage.ts'
+import { type Storage, StorageError, type StoredUpload } from '../storage/storage.ts'
 import { createCommit } from './commit.ts'
 import type { EventCause, Events } from './events.ts'
 import { withFaults } from './faults.ts'
@@ -113,6 +113,23 @@ export function createUploads(deps: UploadsDeps): Uploads {
     await storage.abort(storedUpload(row))
   }
 
+  /**
+   * Another process that shares the database may end the session under a request, whose bytes are gone then: its client hears that
+   * there is none, and begins again.
+   */
+  async function inSession<T>(repository: string, id: string, work: (turn: Turn) => Promise<T>): Promise<T> {
+    return await sessions.exclusive(id, async (turn) => {
+      try {
+        return await work(turn)
+      } catch (error) {
+        // The row goes before the bytes.
+        const isBereft = error instanceof StorageError && error.fault === 'failed'
+        if (!isBereft || (await metadata.uploads.find(repository, id)) !== undefined) throw error
+        throw new RegistryError('BLOB_UPLOAD_UNKNOWN', { detail: id, cause: error })
+      }
+    })
+  }
+
   /** What a quota refuses is not gone on with. */
   async function admitted(row: UploadRow, asked: Promise<LargestBlob | undefined>): Promise<LargestBlob | undefined> {
     try {
@@ -190,7 +207,7 @@ export function createUploads(deps: UploadsDeps): Uploads {
 
     append: (repository, id, chunk, algorithm = 'sha256') =>
       withFaults(() =>
-        sessions.exclusive(id, async (turn) => {
+        inSession(repository, id, async (turn) => {
           const { size } = await receive(await resume(repository, id), chunk, algorithm, turn)
           return { id, size }
         }),
@@ -198,7 +215,7 @@ export function createUploads(deps: UploadsDeps): Uploads {
 
     finish: (repository, id, digest, last, cause) =>
       withFaults(() =>
-        sessions.exclusive(id, async (turn) => {
+        inSession(repository, id, async (turn) => {
           let row = await resume(repository, id)
           if (last !== undefined) row = await receive(row, last, algorithmOf(digest), turn, digest)
           const upload = storedUpload(row)
