@@ -11,12 +11,14 @@ import { startRegistry } from '../start-registry.ts'
 import { createRandom, seedOf } from './random.ts'
 
 /**
- * The program itself, killed in the middle of collections that run all the time beside pushes, retags and deletions. After
- * each kill every tag pulls completely; in the end the disk holds what tags need, and nothing else.
+ * The program itself, killed in the middle of collections that run all the time beside pushes, retags, deletions and other names, also of whole
+ * repositories. After each kill every tag pulls completely; in the end the disk holds what tags need, and nothing else.
  */
 const KILLS = 20
 const TIMEOUT = 240_000
 const REPOSITORIES = ['crash/a', 'crash/b', 'crash/c']
+/** One more, which nobody pushes to before a repository has that name. */
+const PLACES = [...REPOSITORIES, 'crash/moved']
 const TAGS = ['v1', 'v2', 'latest']
 
 /** Short enough for garbage to come and go between two kills, and longer than a push takes. */
@@ -78,17 +80,32 @@ async function push(berth: Berth, repository: string, image: Image, tag: string)
 }
 
 async function disturb(berth: Berth): Promise<void> {
-  const repository = pick(REPOSITORIES)
   const roll = random.below(100)
+  if (roll >= 86) return await disturbRepository(berth, roll >= 94)
+  const repository = pick(REPOSITORIES)
   const reference = roll < 20 ? pick(TAGS) : roll < 45 ? pick(images).manifest.digest : undefined
   if (reference !== undefined) await fetch(`${berth.url}/v2/${repository}/manifests/${reference}`, { method: 'DELETE' })
   else await push(berth, repository, pick(images), pick(TAGS))
 }
 
+/** Deletes one, or gives it another name, which may be refused: it is taken, or being deleted. */
+async function disturbRepository({ dataDirectory }: Berth, isDeletion: boolean): Promise<void> {
+  const path = `http://berth/api/v1/repositories/${encodeURIComponent(pick(PLACES))}`
+  const unix = join(dataDirectory, 'berth.sock')
+  const headers = { 'content-type': 'application/json' }
+  const { status } = isDeletion
+    ? await fetch(path, { unix, method: 'DELETE' })
+    : await fetch(`${path}/rename`, { unix, method: 'POST', headers, body: JSON.stringify({ to: pick(PLACES) }) })
+  changes.set(status, (changes.get(status) ?? 0) + 1)
+}
+
+/** How often changes of whole repositories were answered so. */
+const changes = new Map<number, number>()
+
 /** Every tag, with all that it needs, byte by byte. Resolves to the digests of the blobs. */
 async function pullAll(berth: Berth): Promise<Set<Digest>> {
   const needed = new Set<Digest>()
-  for (const repository of REPOSITORIES) {
+  for (const repository of PLACES) {
     const list = await fetch(`${berth.url}/v2/${repository}/tags/list`)
     if (list.status === 404) continue
     const { tags } = (await list.json()) as { tags: string[] }
@@ -153,10 +170,20 @@ test(
       }
     }
     expect(done).toBeGreaterThan(KILLS * 5)
+    // A deletion, or another name.
+    expect((changes.get(200) ?? 0) + (changes.get(204) ?? 0)).toBeGreaterThan(0)
+    expect([...changes.keys()].filter((status) => ![200, 204, 404, 409].includes(status))).toEqual([])
 
     const berth = await startBerth({ env, dataDirectory: folder })
     try {
-      const needed = await pullAll(berth)
+      // A deletion of a repository that the last kill cut short goes on first.
+      let before = -1
+      let needed = await pullAll(berth)
+      for (let turn = 0; turn < 50 && needed.size !== before; turn++) {
+        before = needed.size
+        await Bun.sleep(500)
+        needed = await pullAll(berth)
+      }
       let status = await statusOf(berth)
       const isBusy = ({ queue, trash, discarded, uploads }: Status) =>
         queue.links + queue.manifests + trash.count + discarded.count + uploads.count > 0
