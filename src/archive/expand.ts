@@ -16,6 +16,9 @@ const MAGIC_LENGTH = 4
 /** The lowest of the sixteen numbers of frames that a reader of zstd passes over (RFC 8878 section 3.1.2). */
 const SKIPPABLE = 0x184d2a50
 
+/** RFC 8878 section 3.1.1.1.2 lets a frame ask for as much memory as it likes; the reference decoder gives 128 MiB unless told. */
+const WINDOW_TOO_LARGE = 'ZSTD_error_frameParameter_windowTooLarge'
+
 /** Bytes that come out at a time: a bomb must not be whole in memory before it is counted. */
 const CHUNK = 64 * 1024
 
@@ -86,6 +89,10 @@ async function* decoded(
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : ''
     if (!/^Z(STD)?_/.test(code)) throw error
+    if (code === WINDOW_TOO_LARGE) {
+      const reason = 'its zstd stream needs more than the 128 MiB of memory that its readers give'
+      throw new ArchiveError('unsupported', `${account.what} is not expanded: ${reason}`, { cause: error })
+    }
     const reason = code === 'Z_BUF_ERROR' ? 'ends too early' : `cannot be expanded (${(error as Error).message})`
     throw new ArchiveError('damaged', `${account.what} is damaged: its ${compression} stream ${reason}`, {
       cause: error,

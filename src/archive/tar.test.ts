@@ -218,6 +218,12 @@ describe('what is wrong is told, and nothing is read on', () => {
     ],
     ['too many files', makeTar([file('a'), file('b'), file('c')]), { entries: 2 }, /^limit: .*more than 2 files/],
     ['too many names', makeTar([file('aaaaaa'), file('bbbbbb')]), { names: 10 }, /^limit: .*names of more/],
+    [
+      'a zstd that asks for two gigabytes of memory',
+      Buffer.from([0x28, 0xb5, 0x2f, 0xfd, 0, 21 << 3, 1, 0, 0]),
+      {},
+      /^unsupported: layer x is not expanded: .* more than the 128 MiB/,
+    ],
     ['too many bytes', gzip, { layer: 4000 }, /^limit: .*expands to more than/],
   ])('%s', async (_, bytes, limits, expected) => {
     expect(await faultOf(readAll(bytes, limits))).toMatch(expected)
@@ -270,6 +276,7 @@ test('a limit is a name and a number of its kind', () => {
   expect(['layer=2GiB', 'ratio=1000', 'entries=5', 'names=1.5MiB'].map(parseLimit)).toEqual([
     ...[{ layer: 2 ** 31 }, { ratio: 1000 }, { entries: 5 }, { names: 1.5 * 2 ** 20 }],
   ])
+  expect(parseLimit('links=7')).toEqual({ links: 7 })
   expect(['layer', 'layer=', 'layer=0', 'ratio=1GiB', 'other=1', 'toString=1', 'entries=-1'].map(parseLimit)).toEqual(
     Array(7).fill(undefined),
   )

@@ -46,6 +46,8 @@ export interface UploadTarget {
 
 /** How often an upload is taken up again without a further byte in between. */
 const RESUMPTIONS = 4
+/** The same, where it says itself that it is busy: as for all other questions. */
+const BUSY = 2
 /** Bytes from which on an upload is worth remembering. */
 const MEMORABLE = 1024 * 1024
 /** Milliseconds for the registry to answer to what it has, after an interrupt. */
@@ -179,7 +181,8 @@ export function createUpload(
       } catch (error) {
         if (signal?.aborted === true) throw signal.reason
         if (passage.fault !== undefined) throw passage.fault
-        const isRefused = error instanceof UpstreamError && error.fault !== 'network' && !isPassing(error.status)
+        const isBusy = error instanceof UpstreamError && isPassing(error.status)
+        const isRefused = error instanceof UpstreamError && error.fault !== 'network' && !isBusy
         // What an earlier process sent was not checked by this one.
         if (isRefused && isOld) place = undefined
         else if (isRefused && at !== undefined && at > 0 && (error.status === 404 || error.status === 416)) {
@@ -189,7 +192,7 @@ export function createUpload(
         } else if (isRefused) {
           uploads?.forget(key)
           throw error
-        } else if (++failures > RESUMPTIONS) throw error
+        } else if (++failures > (isBusy ? BUSY : RESUMPTIONS)) throw error
         else if (isEnding && (await isThere(target, blob).catch(() => false))) {
           uploads?.forget(key)
           return

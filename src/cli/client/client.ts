@@ -19,7 +19,10 @@ export async function runClient(name: string, args: readonly string[]): Promise<
   process.on('SIGINT', onSignal)
   process.on('SIGTERM', onSignal)
   try {
-    return await performVerb(name, args, contextOfProcess(interrupt.signal))
+    const code = await performVerb(name, args, contextOfProcess(interrupt.signal))
+    // Standard input that is still waited for would keep the process.
+    if (interruptedAt !== undefined) process.stderr.write('', () => process.exit(code))
+    return code
   } finally {
     process.off('SIGINT', onSignal)
     process.off('SIGTERM', onSignal)

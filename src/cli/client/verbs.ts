@@ -103,7 +103,7 @@ export const VERBS: Readonly<Record<string, Verb>> = {
   blob: {
     summary: 'get, look for, put or delete one blob',
     load: async () => (await import('./blob.ts')).blobCommand,
-    whenInterrupted: GOES_ON,
+    whenInterrupted: 'nothing half is left under a name; run it again',
   },
   index: {
     summary: 'make an index of images for several platforms, and change it',
