@@ -1,4 +1,4 @@
-import { getPriority, setPriority } from 'node:os'
+import { giveWay } from '../threads/give-way.ts'
 
 /** A thread that checks passwords, one after the other; `password-threads.ts` is the other end. */
 declare const self: Worker
@@ -14,10 +14,8 @@ export interface PasswordReply {
   right: boolean
 }
 
-/** Nice values above the main thread's. */
-const YIELDING = 5
-
-yieldToMainThread()
+// Strangers who try passwords get what the others leave.
+giveWay()
 
 self.onmessage = ({ data: { call, password, hash } }: MessageEvent<PasswordRequest>) => {
   self.postMessage({ call, right: isRight(password, hash) } satisfies PasswordReply)
@@ -29,15 +27,5 @@ function isRight(password: Uint8Array, hash: string): boolean {
     return Bun.password.verifySync(password, hash)
   } catch {
     return false
-  }
-}
-
-/** Strangers who try passwords get what the others leave. On Linux, 0 is the calling thread alone. */
-function yieldToMainThread(): void {
-  if (process.platform !== 'linux') return
-  try {
-    setPriority(0, Math.min(19, getPriority(0) + YIELDING))
-  } catch {
-    // A sandbox may forbid it; it is only a courtesy.
   }
 }

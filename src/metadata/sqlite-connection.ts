@@ -43,8 +43,11 @@ export const SQLITE_TYPES: ColumnTypes = {
   bytes: 'blob',
 }
 
-/** Statements kept prepared for one connection; lists of values make a few shapes of each query. */
-const PREPARED = 200
+/**
+ * Statements kept prepared for one connection, and the characters that all of them have: lists of values make many shapes of a query, and
+ * a prepared one takes 30 to 60 bytes a character.
+ */
+const PREPARED = { statements: 200, characters: 128 * 1024 } as const
 
 /**
  * KiB of the database that a connection keeps in memory: the bound of what grows with a registry, 20 MiB for the three of a
@@ -79,7 +82,12 @@ export function connect(
 
 function keepPrepared(database: Database, onError: OnError | undefined): SqliteConnection {
   const pinned: { finalize(): void }[] = []
-  const prepared = new LRUCache<string, Prepared>({ max: PREPARED, dispose: (statement) => statement.finalize() })
+  const prepared = new LRUCache<string, Prepared>({
+    max: PREPARED.statements,
+    maxSize: PREPARED.characters,
+    sizeCalculation: (_, sql) => sql.length,
+    dispose: (statement) => statement.finalize(),
+  })
   const prepare = (sql: string): Prepared => {
     const known = prepared.get(sql)
     if (known !== undefined) return known

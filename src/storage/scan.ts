@@ -1,7 +1,7 @@
 import { ptr } from 'bun:ffi'
 import { accessSync, closeSync, constants, fstatSync, lstatSync, openSync, readSync, statSync } from 'node:fs'
-import { setPriority } from 'node:os'
 import type { Algorithm } from '../oci/digest.ts'
+import { giveWay } from '../threads/give-way.ts'
 import { errnoOf } from './fault.ts'
 import type { Examined } from './storage.ts'
 import type { ScanRequest, WriteResult } from './write-protocol.ts'
@@ -12,8 +12,6 @@ const PORTION = 1024 * 1024
 const ALIGNMENT = 4096
 /** A pipe that somebody put in the place of a file would keep a plain open waiting for a writer, for ever. */
 const READ = constants.O_RDONLY | constants.O_NONBLOCK
-/** Nice value of a thread that scans: it has what nobody else wants. */
-const LAST = 19
 
 interface Scan {
   fd: number
@@ -75,7 +73,7 @@ export function createScans(): { next(request: ScanRequest): WriteResult; end(id
         scan = begin(request)
         if (scan === undefined) return { found: false }
         scans.set(id, scan)
-        if (scans.size === 1) comeLast()
+        if (scans.size === 1) giveWay('last')
       }
       const bytes = read(scan, path)
       scan.hash.update(bytes)
@@ -133,14 +131,4 @@ function alignedBuffer(): Uint8Array {
   const whole = new Uint8Array(PORTION + ALIGNMENT)
   const over = ptr(whole) % ALIGNMENT
   return whole.subarray(over === 0 ? 0 : ALIGNMENT - over).subarray(0, PORTION)
-}
-
-/** On Linux, 0 is the calling thread alone. */
-function comeLast(): void {
-  if (process.platform !== 'linux') return
-  try {
-    setPriority(0, LAST)
-  } catch {
-    // A sandbox may forbid it; it is only a courtesy.
-  }
 }

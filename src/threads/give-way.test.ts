@@ -1,22 +1,24 @@
 import { expect, test } from 'bun:test'
 import { getPriority } from 'node:os'
 
-test.skipIf(process.platform !== 'linux')('a thread that gives way does so alone', async () => {
-  const program = `
-    import { readlinkSync } from 'node:fs'
+test.skipIf(process.platform !== 'linux').each(['yielding', 'last'])(
+  'a thread that gives way (%s) does so alone',
+  async (how) => {
+    const program = `
     import { getPriority } from 'node:os'
     const { giveWay } = await import(${JSON.stringify(new URL('give-way.ts', import.meta.url).href)})
-    giveWay()
-    postMessage(getPriority(Number(readlinkSync('/proc/thread-self').split('/').at(-1))))`
-  const before = getPriority()
-  const worker = new Worker(`data:text/javascript,${encodeURIComponent(program)}`)
-  try {
-    const told = await new Promise((resolve, reject) => {
-      worker.onmessage = ({ data }) => resolve(data)
-      worker.onerror = ({ message }) => reject(new Error(message))
-    })
-    expect([told, getPriority()]).toEqual([Math.max(before, 10), before])
-  } finally {
-    worker.terminate()
-  }
-})
+    giveWay(${JSON.stringify(how)})
+    postMessage(getPriority(0))`
+    const before = getPriority(0)
+    const worker = new Worker(`data:text/javascript,${encodeURIComponent(program)}`)
+    try {
+      const told = await new Promise((resolve, reject) => {
+        worker.onmessage = ({ data }) => resolve(data)
+        worker.onerror = ({ message }) => reject(new Error(message))
+      })
+      expect([told, getPriority(0)]).toEqual([how === 'last' ? 19 : Math.min(19, before + 5), before])
+    } finally {
+      worker.terminate()
+    }
+  },
+)

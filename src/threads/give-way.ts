@@ -1,18 +1,23 @@
-import { readlinkSync } from 'node:fs'
-import { setPriority } from 'node:os'
-
-/** Of 1024 that any other thread has: a tenth. Less would let a look at all of the database, which keeps its log from being restarted, last for ever. */
-const NICE = 10
+import { getPriority, setPriority } from 'node:os'
 
 /**
- * From now on, this thread has the processors after all others of the machine that want them: clients do not wait for work that nobody
- * waits for. On Linux alone, where threads have priorities of their own; elsewhere nothing happens.
+ * Nice values above those of the threads that clients wait for: a third of the processors, where all want more than there is. Less would
+ * let a look at all of the database last for ever, which keeps its log from being restarted.
  */
-export function giveWay(): void {
+const YIELDING = 5
+/** Has what nobody else wants. */
+const LAST = 19
+
+/**
+ * From now on, the thread that calls this has the processors after those that clients wait for; `last`: after all others of the machine.
+ * On Linux alone, where threads have priorities of their own.
+ */
+export function giveWay(how: 'yielding' | 'last' = 'yielding'): void {
+  if (process.platform !== 'linux') return
   try {
-    const id = Number(readlinkSync('/proc/thread-self').split('/').at(-1))
-    if (Number.isInteger(id) && id > 0) setPriority(id, NICE)
+    // 0 is the calling thread alone.
+    setPriority(0, how === 'last' ? LAST : Math.min(LAST, getPriority(0) + YIELDING))
   } catch {
-    // Work that takes turns with the others is work all the same.
+    // A sandbox may forbid it; it is only a courtesy.
   }
 }
