@@ -22,6 +22,7 @@ import { manifests } from './part-manifests.ts'
 import { memory } from './part-memory.ts'
 import { packaged } from './part-package.ts'
 import { scale } from './part-scale.ts'
+import { scrub } from './part-scrub.ts'
 import { start } from './part-start.ts'
 import { tokens } from './part-tokens.ts'
 import { transfer } from './part-transfer.ts'
@@ -40,6 +41,7 @@ const PARTS = {
   flat,
   adopt,
   gc,
+  scrub,
   scale,
 } satisfies Record<string, Part>
 const NAMES = Object.keys(PARTS) as (keyof typeof PARTS)[]

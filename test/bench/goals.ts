@@ -11,6 +11,12 @@ export const GOALS = {
   latencyWhilePushing: { of: 'ratio', atMost: 0.3 },
   /** A page out of many costs what one out of a hundred does; a quarter is left to noise. */
   flat: { of: 'berth', atMost: 1.25 },
+  /**
+   * Pages of the database that an operation reads more than among few: a leaf of each index that it touches, for they do not fit into
+   * memory any more, and a level of the deeper ones.
+   */
+  moreReads: { of: 'berth', atMost: 16 },
+  moreReadsOfPush: { of: 'berth', atMost: 80 },
   tokensP256: { of: 'berth', atLeast: 10_000 },
   tokensRsa: { of: 'berth', atLeast: 1800 },
   /** Milliseconds: strangers who try passwords do not keep anybody else waiting. */

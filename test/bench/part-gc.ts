@@ -1,28 +1,13 @@
 import { join } from 'node:path'
-import { makeImage, pushImage } from '../image.ts'
 import { collectionEnded, latestCollection, startCollection } from './berth-api.ts'
-import { prepareLoad } from './generator.ts'
-import { percentile } from './load-spec.ts'
-import { type Bench, pushOne, REPOSITORY, SMALL_MANIFEST, settle, withServer } from './part.ts'
+import { addBystanders, bystanders, type Seen } from './bystanders.ts'
+import { type Bench, pushOne, settle, withServer } from './part.ts'
 import { writeRows } from './registry-rows.ts'
 import type { Server } from './servers.ts'
 
 const PART = 'While garbage is collected'
-const TRICKLE = { connections: 16, perSecond: 150 }
-const LAYER = 1024 * 1024
 /** Small ones, so that the collector has most to do; each is a file. */
 const GARBAGE_BYTES = 4096
-
-const WORK = [
-  ['manifests', 'manifest GETs'],
-  ['pushes', 'pushes of 1 MiB'],
-] as const
-
-/** Pushes a second: fewer than one connection could make, so that each begins when it is due, whatever the one before took. */
-const PUSHES = 4
-
-/** Milliseconds, of each request. */
-type Latencies = Record<(typeof WORK)[number][0], { p50: number; p99: number }>
 
 /**
  * What others see of a collection: one server, at the same rate of requests, while it collects and while it does not, in short turns,
@@ -50,6 +35,7 @@ export async function gc(bench: Bench): Promise<void> {
     // Only told to: so it does not begin before the first measurement.
     config: { gc: { enabled: false, delay: `${DELAY}ms` } },
   } as const
+  const seen: Record<'without' | 'during', Seen[]> = { without: [], during: [] }
   await withServer(bench, start, async (server) => {
     await pushOne(bench, server.target, 1)
     for (let turn = 0; turn < turns; turn++) {
@@ -57,33 +43,22 @@ export async function gc(bench: Bench): Promise<void> {
       await settle(server)
       bench.progress(`turn ${turn + 1} of ${turns}`)
       const label = (text: string) => `${turn}-${text}`
-      const without = async () => await latencies(bench, server, seconds, label('without'))
+      const without = async () => seen.without.push(await bystanders(bench, server, seconds, label('without')))
       // What the first of the two leaves to the second (caches, what the disk has to write still) is there on both sides.
-      const first = turn % 2 === 0 ? await without() : undefined
-      const during = await whileCollecting(bench, server, seconds, label('with'))
-      addFigures(bench, first ?? (await without()), during)
+      if (turn % 2 === 0) await without()
+      seen.during.push(await whileCollecting(bench, server, seconds, label('with')))
+      if (turn % 2 === 1) await without()
     }
   })
+  addBystanders(bench, PART, { without: 'without a collection', during: 'while one runs' }, seen)
 }
 
-function addFigures(bench: Bench, without: Latencies, during: Latencies): void {
-  for (const [what, name] of WORK) {
-    const add = (text: string, unit: string, value: number) =>
-      bench.figures.add({ part: PART, name: `${name}${text}`, unit }, 'berth', value)
-    for (const rank of ['p50', 'p99'] as const) {
-      add(' without a collection', `${rank} ms`, without[what][rank])
-      add(' while one runs', `${rank} ms`, during[what][rank])
-      add(': while one runs / without', `× ${rank}`, during[what][rank] / without[what][rank])
-    }
-  }
-}
-
-async function whileCollecting(bench: Bench, server: Server, seconds: number, label: string): Promise<Latencies> {
+async function whileCollecting(bench: Bench, server: Server, seconds: number, label: string): Promise<Seen> {
   const add = (name: string, count: number, ms: number) =>
     bench.figures.add({ part: PART, name, unit: '1/s' }, 'berth', (count * 1000) / ms)
   await startCollection(server)
   let began = performance.now()
-  const measured = await latencies(bench, server, seconds, label)
+  const measured = await bystanders(bench, server, seconds, label)
   const { state, unlinked } = await latestCollection(server)
   if (state !== 'running') throw new Error('the collection ended before the measurement did')
   add('files unlinked while clients are served', unlinked.count, performance.now() - began)
@@ -105,29 +80,3 @@ const PERIOD = 9000
 const DELAY = 3_600_000
 /** Milliseconds after which the collector takes it that nobody is served. */
 const QUIET = 1500
-
-/** Of a steady trickle of GETs, then of as steady pushes, for as many seconds each. */
-async function latencies(bench: Bench, server: Server, seconds: number, label: string): Promise<Latencies> {
-  const { target } = server
-  const trickle = await prepareLoad(bench.workplace, {
-    kind: 'paced',
-    target,
-    ...TRICKLE,
-    path: SMALL_MANIFEST,
-    seconds,
-  })
-  const { latency: manifests } = await trickle.go()
-  if (manifests === undefined) throw new Error('nothing was asked')
-  const images = Array.from({ length: seconds * PUSHES }, (_, index) =>
-    makeImage({ layers: [LAYER], seed: `${label} ${index}` }),
-  )
-  const pushes: number[] = []
-  const began = performance.now()
-  for (const [index, image] of images.entries()) {
-    const due = began + (index * 1000) / PUSHES
-    await Bun.sleep(Math.max(0, due - performance.now()))
-    await pushImage(`http://${target.host}:${target.port}`, REPOSITORY, image, { tag: `${label}-${index}` })
-    pushes.push(performance.now() - due)
-  }
-  return { manifests, pushes: { p50: percentile(pushes, 0.5), p99: percentile(pushes, 0.99) } }
-}

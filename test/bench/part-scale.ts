@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { makeImage, pushImage } from '../image.ts'
 import { askBerth, collectionEnded, startCollection, textOfBerth } from './berth-api.ts'
+import type { Goal } from './figures.ts'
 import { GOALS } from './goals.ts'
 import { percentile } from './load-spec.ts'
 import { type Bench, settle, withServer } from './part.ts'
@@ -12,16 +13,25 @@ const PART = 'Scale'
 const PUSHES = 40
 const GARBAGE = 2000
 
-/** Linear in what there is, and so said. */
-const GROWING = new Set(['making the rows', 'counting for a new quota'])
+/**
+ * How a cost may grow: not at all; with what there is (it is told, and has no goal); or, of pages that are read, by so many, which is
+ * what deeper indexes and leaves that no memory holds come to.
+ */
+type Growth = 'flat' | 'linear' | Goal
 
 interface Size {
   name: string
   rows: Rows
 }
 
-/** Unit → value, by what was done. */
-type Costs = Map<string, [unit: string, value: number]>
+interface Cost {
+  unit: string
+  value: number
+  growth: Growth
+}
+
+/** By what was done. */
+type Costs = Map<string, Cost>
 
 /**
  * What a registry of a million blobs costs beside one of a thousand: in a process and a database of its own each. The rows are made
@@ -44,34 +54,43 @@ export async function scale(bench: Bench): Promise<void> {
       const made = performance.now() - began
       bench.progress(`round ${round} of ${bench.rounds}: ${name}`)
       const start = { name: 'berth', medium, access: 'plain', folder, config: { gc: { enabled: false } } } as const
+      // What the making of the rows leaves to the machine is not a start's.
+      await withServer(bench, { ...start, keepData: true }, async () => {})
       await withServer(bench, start, async (server) => {
         const costs = await measure(bench, server)
-        costs.set('making the rows', ['s', made / 1000])
-        costs.set('start', ['ms', server.startedAfterMs])
-        costs.set('peak memory', ['MiB', server.peakMebibytes()])
+        costs.set('making the rows', { unit: 's', value: made / 1000, growth: 'linear' })
+        costs.set('start', { unit: 'ms', value: server.startedAfterMs, growth: 'flat' })
+        costs.set('peak memory', { unit: 'MiB', value: server.peakMebibytes(), growth: 'flat' })
         found.push(costs)
-        for (const [what, [unit, value]] of costs) add(bench, `${what}: ${name}`, unit, value)
+        for (const [what, { unit, value }] of costs) {
+          bench.figures.add({ part: PART, name: `${what}: ${name}`, unit }, 'berth', value)
+        }
       })
     }
     const [small, large] = found
-    for (const [what, [, value]] of large ?? []) {
-      const base = small?.get(what)?.[1]
-      if (base === undefined || GROWING.has(what)) continue
-      bench.figures.add(
-        { part: PART, name: `${what}: ${many.name} / ${few.name}`, unit: '×', goal: GOALS.flat },
-        'berth',
-        value / base,
-      )
+    for (const [what, { unit, value, growth }] of large ?? []) {
+      const base = small?.get(what)?.value
+      if (base === undefined || growth === 'linear') continue
+      const name = `${what}: ${many.name}`
+      const figure =
+        growth === 'flat'
+          ? { name: `${name} / ${few.name}`, unit: '×', goal: GOALS.flat }
+          : { name: `${name}, more than ${few.name}`, unit, goal: growth }
+      bench.figures.add({ part: PART, ...figure }, 'berth', growth === 'flat' ? value / base : value - base)
     }
   }
 }
 
-function add(bench: Bench, name: string, unit: string, value: number): void {
-  bench.figures.add({ part: PART, name, unit }, 'berth', value)
-}
-
 async function measure(bench: Bench, server: Server): Promise<Costs> {
   const costs: Costs = new Map()
+  const flat = (what: string, unit: string, value: number) => costs.set(what, { unit, value, growth: 'flat' })
+  const reads = (what: string, value: number, growth: Goal) =>
+    costs.set(`${what}, pages read`, { unit: 'reads', value, growth })
+  costs.set('reading all of the database', {
+    unit: 'server CPU ms',
+    value: await lookedAtAll(server),
+    growth: 'linear',
+  })
   const lists: [string, string][] = [
     ['_catalog, a page of 10', '/v2/_catalog?n=10'],
     ['tags/list, a page of 50', `/v2/${LARGEST}/tags/list?n=50`],
@@ -81,21 +100,58 @@ async function measure(bench: Bench, server: Server): Promise<Costs> {
   for (const [what, path] of lists) {
     // The first second warms up.
     await costOf(bench, server, path)
-    costs.set(what, ['server CPU µs', await costOf(bench, server, path)])
+    flat(what, 'server CPU µs', await costOf(bench, server, path))
   }
   await settle(server)
-  costs.set('push of a small image', ['p50 ms', await pushes(server, 'pushed')])
+  const push = await pushes(server, 'pushed')
+  flat('push of a small image', 'p50 ms', push.ms)
+  reads('push of a small image', push.reads, GOALS.moreReadsOfPush)
   // The first request loads the code of the API.
+  await askBerth(server, '/gc')
   const statuses: number[] = []
-  for (let index = 0; index <= 10; index++) statuses.push(await timed(() => askBerth(server, '/gc')))
-  costs.set('gc status', ['p50 ms', percentile(statuses.slice(1), 0.5)])
-  for (const [what, seconds] of await cycles(server)) costs.set(what, ['server CPU ms', seconds * 1000])
+  const before = server.readCalls()
+  for (let index = 0; index < STATUSES; index++) statuses.push(await timed(() => askBerth(server, '/gc')))
+  const each = (server.readCalls() - before) / STATUSES / GARBAGE
+  // As long as what waits, of which each has pages of its own.
+  costs.set('gc status', { unit: 'p50 ms', value: percentile(statuses, 0.5), growth: 'linear' })
+  reads('gc status, for each blob of garbage', each, GOALS.moreReads)
+  const first = await cycle(server)
+  if (first.unlinked !== GARBAGE) throw new Error(`${first.unlinked} of ${GARBAGE} blobs were collected`)
+  flat(`a cycle with ${GARBAGE} blobs of garbage`, 'server CPU ms', first.cpuMs)
+  reads('a cycle, for each blob of garbage', first.reads / GARBAGE, GOALS.moreReads)
+  // What the one before left to the log of the database is done.
+  await Bun.sleep(SETTLED)
+  const second = await cycle(server)
+  // Hundredths of a second are all that the system counts.
+  flat('a cycle without garbage (and 10)', 'server CPU ms', second.cpuMs + 10)
+  reads('a cycle without garbage', second.reads, GOALS.moreReads)
   const [same, all] = [await dryRuns(server, [SAME.name], 20), await dryRuns(server, undefined, 3)]
-  costs.set(`a dry run of retention that looks at ${SAME.tags} tags`, ['ms', same.ms])
-  costs.set('a dry run of retention that looks at all of them, for each tag', ['µs', (all.ms * 1000) / all.tags])
+  flat(`a dry run of retention that looks at ${SAME.tags} tags`, 'ms', same.ms)
+  flat('a dry run of retention that looks at all of them, for each tag', 'µs', (all.ms * 1000) / all.tags)
   await underQuota(server, costs)
   return costs
 }
+
+const STATUSES = 10
+/** Milliseconds after which work that a request left behind is done. */
+const SETTLED = 2000
+/** Milliseconds after its start at which Berth reads all of its database, in a thread of its own, and for which that lasts at least. */
+const LOOKS_AFTER = 12_000
+
+/** CPU of the look at the whole database: it comes by itself, and is no part of anything else that is measured. */
+async function lookedAtAll(server: Server): Promise<number> {
+  const before = server.cpuSeconds()
+  await Bun.sleep(LOOKS_AFTER)
+  for (let reads = server.readCalls(); ; ) {
+    await Bun.sleep(1000)
+    const now = server.readCalls()
+    if (now - reads < QUIET_READS) return (server.cpuSeconds() - before) * 1000
+    reads = now
+  }
+}
+
+/** Reads in a second of a server that does nothing, at most. */
+const QUIET_READS = 50
 
 /** Median of dry runs of a rule that takes few of the tags of the repositories, and how many tags they have. */
 async function dryRuns(
@@ -128,7 +184,13 @@ async function underQuota(server: Server, costs: Costs): Promise<void> {
     if (quotas.every(({ state }) => state === 'exact')) break
     await Bun.sleep(100)
   }
-  costs.set('counting for a new quota', ['s', (performance.now() - began) / 1000])
+  costs.set('counting for a new quota', {
+    unit: 's',
+    value: (performance.now() - began) / 1000,
+    growth: 'linear',
+  })
+  await settle(server)
+  await Bun.sleep(SETTLED)
   const { host, port } = server.target
   const starts: number[] = []
   for (let index = 0; index < PUSHES; index++) {
@@ -140,8 +202,11 @@ async function underQuota(server: Server, costs: Costs): Promise<void> {
       }),
     )
   }
-  costs.set('start of an upload under a quota', ['p50 ms', percentile(starts, 0.5)])
-  costs.set('push of a small image under a quota', ['p50 ms', await pushes(server, 'under-quota')])
+  costs.set('start of an upload under a quota', { unit: 'p50 ms', value: percentile(starts, 0.5), growth: 'flat' })
+  const push = await pushes(server, 'under-quota')
+  costs.set('push of a small image under a quota', { unit: 'p50 ms', value: push.ms, growth: 'flat' })
+  const reads = { unit: 'reads', value: push.reads, growth: GOALS.moreReadsOfPush }
+  costs.set('push of a small image under a quota, pages read', reads)
 }
 
 /** Microseconds of the server's CPU for one request. */
@@ -151,32 +216,27 @@ async function costOf(bench: Bench, server: Server, path: string): Promise<numbe
   return ((server.cpuSeconds() - before) * 1e6) / requests
 }
 
-async function pushes({ target }: Server, label: string): Promise<number> {
+/** Median of the time, and the reads of each. */
+async function pushes(server: Server, label: string): Promise<{ ms: number; reads: number }> {
+  const { host, port } = server.target
   const times: number[] = []
+  const before = server.readCalls()
   for (let index = 0; index < PUSHES; index++) {
     const image = makeImage({ layers: [1024], seed: `${label} ${index}` })
-    const url = `http://${target.host}:${target.port}`
-    times.push(await timed(() => pushImage(url, LARGEST, image, { tag: `${label}-${index}` })))
+    times.push(await timed(() => pushImage(`http://${host}:${port}`, LARGEST, image, { tag: `${label}-${index}` })))
   }
-  return percentile(times, 0.5)
+  return { ms: percentile(times, 0.5), reads: (server.readCalls() - before) / PUSHES }
 }
 
-/** CPU seconds of a cycle with garbage, and of one that finds none. */
-async function cycles(server: Server): Promise<[string, number][]> {
-  const cycle = async () => {
-    const before = server.cpuSeconds()
-    await startCollection(server)
-    const { unlinked } = await collectionEnded(server)
-    return { seconds: server.cpuSeconds() - before, unlinked: unlinked.count }
+async function cycle(server: Server): Promise<{ cpuMs: number; reads: number; unlinked: number }> {
+  const [cpu, reads] = [server.cpuSeconds(), server.readCalls()]
+  await startCollection(server)
+  const { unlinked } = await collectionEnded(server)
+  return {
+    cpuMs: (server.cpuSeconds() - cpu) * 1000,
+    reads: server.readCalls() - reads,
+    unlinked: unlinked.count,
   }
-  const first = await cycle()
-  if (first.unlinked !== GARBAGE) throw new Error(`${first.unlinked} of ${GARBAGE} blobs were collected`)
-  const second = await cycle()
-  return [
-    [`a cycle with ${GARBAGE} blobs of garbage`, first.seconds],
-    // Hundredths of a second are all that the system counts.
-    ['a cycle without garbage (and 10)', second.seconds + 0.01],
-  ]
 }
 
 async function timed(work: () => Promise<unknown>): Promise<number> {

@@ -22,6 +22,13 @@ export function peakMebibytes(pid: number): number {
   return memoryMebibytes(pid, 'VmHWM')
 }
 
+/** How often a process has read from a file or the like so far: pages of a database that are not in its own memory, mostly. */
+export function readCalls(pid: number): number {
+  const calls = /^syscr: (\d+)$/m.exec(readFileSync(`/proc/${pid}/io`, 'utf8'))?.[1]
+  if (calls === undefined) throw new Error(`no syscr in /proc/${pid}/io`)
+  return Number(calls)
+}
+
 /** The memory that a process holds now, its program's pages among it, in MiB. */
 export function residentMebibytes(pid: number): number {
   return memoryMebibytes(pid, 'VmRSS')

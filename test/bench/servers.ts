@@ -4,7 +4,7 @@ import { cleanEnvironment, findProgram } from '../programs.ts'
 import { BERTH, freePort } from '../start-berth.ts'
 import { connect, type Target } from './connection.ts'
 import type { Credentials } from './credentials.ts'
-import { cpuSeconds, peakMebibytes } from './process-figures.ts'
+import { cpuSeconds, peakMebibytes, readCalls } from './process-figures.ts'
 import { type Access, registryConfig } from './settings.ts'
 import type { Medium, Workplace } from './workplace.ts'
 
@@ -22,6 +22,8 @@ export interface Server {
   /** User and system seconds so far. */
   cpuSeconds(): number
   peakMebibytes(): number
+  /** Reads of files so far. */
+  readCalls(): number
   /** Ends it and removes its data. @throws Error when it does not end. */
   stop(): Promise<void>
 }
@@ -109,6 +111,7 @@ async function launch(
     startedAfterMs,
     cpuSeconds: () => cpuSeconds(child.pid),
     peakMebibytes: () => peakMebibytes(child.pid),
+    readCalls: () => readCalls(child.pid),
     stop: async () => {
       child.kill(name === 'peer' ? 'SIGKILL' : 'SIGTERM')
       const code = await Promise.race([child.exited, Bun.sleep(STOP_TIMEOUT_MS).then(() => undefined)])
