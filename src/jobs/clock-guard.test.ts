@@ -21,14 +21,31 @@ const rows: [sentence: string, lastUse: number | undefined, questions: Question[
   ],
   ['data that is new has no time before it', undefined, [[0, START, true]], []],
   [
-    'a clock that is set ahead while it runs, and stays so',
+    'a clock that is set years ahead while it runs, and stays so, counts after a day',
     START,
     [
       [0, START, true],
       [HOUR, START + 3650 * DAY, false],
-      [HOUR, START + 3650 * DAY + HOUR, true],
+      [60_000, START + 3650 * DAY + 60_000, false],
+      [22 * HOUR, START + 3650 * DAY + 22 * HOUR + 60_000, false],
+      [2 * HOUR, START + 3650 * DAY + DAY + 60_000, true],
     ],
-    ['warn the clock went ahead by 3650 days at once: nothing is removed by its age until the next look'],
+    [
+      'warn the clock went ahead by 3650 days at once: nothing is removed by its age for 24 hours, unless it is set right before',
+    ],
+  ],
+  [
+    'a clock that is set ahead by two hours is held for as long',
+    START,
+    [
+      [0, START, true],
+      [60_000, START + 2 * HOUR + 60_000, false],
+      [HOUR, START + 3 * HOUR + 60_000, false],
+      [HOUR, START + 4 * HOUR + 60_000, true],
+    ],
+    [
+      'warn the clock went ahead by 2 hours at once: nothing is removed by its age for 2 hours, unless it is set right before',
+    ],
   ],
   [
     'a clock that is set ahead, and back again',
@@ -40,8 +57,39 @@ const rows: [sentence: string, lastUse: number | undefined, questions: Question[
       [HOUR, START + 3 * HOUR, true],
     ],
     [
-      'warn the clock went ahead by 9 hours at once: nothing is removed by its age until the next look',
+      'warn the clock went ahead by 9 hours at once: nothing is removed by its age for 9 hours, unless it is set right before',
       'warn the clock went back by 9 hours at once: nothing is removed by its age until the next look',
+    ],
+  ],
+  [
+    'a clock that is set back, and right again, is held for an hour: what was pushed meanwhile looks old',
+    START,
+    [
+      [0, START, true],
+      [HOUR, START - 400 * DAY, false],
+      [HOUR, START + 2 * HOUR, false],
+      [60_000, START + 2 * HOUR + 60_000, false],
+      [HOUR, START + 3 * HOUR + 60_000, true],
+    ],
+    [
+      'warn the clock went back by 400 days at once: nothing is removed by its age until the next look',
+      'warn the clock went ahead by 400 days at once: nothing is removed by its age for 60 minutes, unless it is set right before',
+    ],
+  ],
+  [
+    'a clock that was taken for right after a day, and goes ahead once more',
+    START,
+    [
+      [0, START, true],
+      [HOUR, START + 10 * DAY, false],
+      [DAY, START + 11 * DAY, true],
+      [HOUR, START + 11 * DAY + 3 * HOUR, false],
+      [HOUR, START + 11 * DAY + 4 * HOUR, false],
+      [HOUR, START + 11 * DAY + 5 * HOUR, true],
+    ],
+    [
+      'warn the clock went ahead by 10 days at once: nothing is removed by its age for 24 hours, unless it is set right before',
+      'warn the clock went ahead by 2 hours at once: nothing is removed by its age for 2 hours, unless it is set right before',
     ],
   ],
   [
@@ -49,23 +97,24 @@ const rows: [sentence: string, lastUse: number | undefined, questions: Question[
     START,
     [
       [0, START + 3650 * DAY, false],
-      [HOUR, START + HOUR, false],
-      [HOUR, START + 2 * HOUR, true],
+      [60_000, START + 60_000, false],
+      [HOUR, START + HOUR, true],
     ],
     [
-      'info the clock went ahead by 3650 days since the data was last used: nothing is removed by its age until the next look',
+      'info the clock went ahead by 3650 days since the data was last used: nothing is removed by its age for 60 minutes, unless it is set right before',
       'warn the clock went back by 3650 days at once: nothing is removed by its age until the next look',
     ],
   ],
   [
-    'a start after a long rest, which only waits for one look',
+    'a start after a long rest, which waits for an hour',
     START - 90 * DAY,
     [
       [0, START, false],
-      [HOUR, START + HOUR, true],
+      [60_000, START + 60_000, false],
+      [HOUR, START + HOUR + 60_000, true],
     ],
     [
-      'info the clock went ahead by 90 days since the data was last used: nothing is removed by its age until the next look',
+      'info the clock went ahead by 90 days since the data was last used: nothing is removed by its age for 60 minutes, unless it is set right before',
     ],
   ],
   [

@@ -41,8 +41,10 @@ export function startPeriodic(options: {
     running = running.then(attempt)
     return running
   }
-  const look = async (): Promise<void> => {
-    if (clock?.isSteady() !== false) await run()
+  // Asked when its turn has come: the clock may be set while it waits for the run before.
+  const look = (): Promise<void> => {
+    running = running.then(() => (clock?.isSteady() === false ? undefined : attempt()))
+    return running
   }
   let timer: Timer | undefined
   const every = () => Math.min(typeof everyMs === 'number' ? everyMs : everyMs(), LONGEST)

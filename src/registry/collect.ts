@@ -211,9 +211,10 @@ export function createCollector(deps: {
     async cycle(mode = NO_HURRY, given = {}) {
       const { totals, events } = createTotals(given)
       const cycle: Cycle = { events, pace: paceOf(mode.immediately ? HURRIED : GROWING) }
+      // First: the clock was looked at a moment ago, and may be set while much is unlinked.
+      const { trashBefore, manifests: untagged, links } = plan(mode)
       // Of a cycle that a crash ended.
       await unlinkAll(cycle)
-      const { trashBefore, manifests: untagged, links } = plan(mode)
       // Before its children, which a restored index would lack.
       if (trashBefore !== undefined) {
         await exhaust<TrashCandidate>(
