@@ -520,6 +520,21 @@ export function collectionSuite(opened: () => Opened): void {
         expect(await moves('v1')).toHaveLength(4)
       })
 
+      test('leads a tag that was deleted and pushed anew to where it was before, through deletions of either kind', async () => {
+        await putManifest(metadata, 'old image', { tags: ['v1'] })
+        await metadata.tags.delete(REPOSITORY, 'v1', by(2))
+        await putManifest(metadata, 'new image', { tags: ['v1'], now: 3 })
+        const back = { kind: 'restored', digest: digest('old image'), from: digest('new image') } as const
+        expect(await metadata.tags.restore(REPOSITORY, 'v1', undefined, by(4))).toEqual(back)
+        await metadata.manifests.delete(REPOSITORY, digest('old image'), by(5))
+        await putManifest(metadata, 'old image', { tags: ['v1'], now: 6 })
+        // It is where it was; before that it was elsewhere.
+        expect(await metadata.tags.restore(REPOSITORY, 'v1', undefined, by(7))).toMatchObject({
+          kind: 'restored',
+          digest: digest('new image'),
+        })
+      })
+
       test('brings a manifest back from the trash', async () => {
         await putManifest(metadata, 'image', { tags: ['v1'] })
         await metadata.manifests.delete(REPOSITORY, digest('image'), by(3))

@@ -42,6 +42,25 @@ export async function lastMove(trx: Handle, repositoryId: number, name: string) 
     .executeTakeFirst()
 }
 
+/**
+ * Where the tag pointed before it came to where it is, or was: of one that was deleted and pushed anew, before it was deleted.
+ * Undefined: it never pointed to anything else.
+ */
+export async function placeBefore(trx: Handle, repositoryId: number, name: string): Promise<Digest | undefined> {
+  const now = (await lastMove(trx, repositoryId, name))?.to_digest ?? undefined
+  const moves = trx
+    .selectFrom('tag_history')
+    .select('from_digest')
+    .where('repository_id', '=', repositoryId)
+    .where('name', '=', name)
+    .where('from_digest', 'is not', null)
+  const row = await (now === undefined ? moves : moves.where('from_digest', '<>', now))
+    .orderBy('id', 'desc')
+    .limit(1)
+    .executeTakeFirst()
+  return row?.from_digest ?? undefined
+}
+
 /** Points the tag to the manifest. Resolves to the digest that it had. `bound`: a new one by quotas. */
 export async function moveTag(
   trx: Handle,

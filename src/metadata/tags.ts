@@ -8,7 +8,7 @@ import type { Change, TagProtection, TagRestored, Tags } from './metadata.ts'
 import { refuseToDelete, refuseToMove } from './protection.ts'
 import { restoreTagPulls } from './pulls.ts'
 import { knownRepository, lockRepository } from './repositories.ts'
-import { history, lastMove, moveTag, removeTag } from './tag-history.ts'
+import { history, moveTag, placeBefore, removeTag } from './tag-history.ts'
 
 export function tags(database: Database): Tags {
   return {
@@ -68,7 +68,7 @@ async function restore(
   },
 ): Promise<TagRestored> {
   const { repositoryId, name, change } = wanted
-  const digest = wanted.to ?? (await lastMove(trx, repositoryId, name))?.from_digest ?? undefined
+  const digest = wanted.to ?? (await placeBefore(trx, repositoryId, name))
   if (digest === undefined) return { kind: 'unknown' }
   await refuseToMove(trx, wanted, [name], digest)
   const living = await manifestIdOf(trx, repositoryId, digest)

@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test'
 import { quotaPrefix, quotaPrefixText } from './quota-prefix.ts'
-import { parseSize } from './size.ts'
+import { parseSize, sizeText } from './size.ts'
 
 test.each([
   ['team', 'team'],
@@ -37,4 +37,17 @@ test.each([
   ['', undefined],
 ])('%p is a size of %p bytes', (text, bytes) => {
   expect(parseSize(text)).toBe(bytes as number)
+})
+
+test.each([
+  [-1, '0 B'],
+  [0, '0 B'],
+  [1023, '1023 B'],
+  [1024, '1 KiB'],
+  [1075, '1 KiB'],
+  [2 ** 20 - 1, '1023.9 KiB'],
+  [1.5 * 2 ** 40, '1.5 TiB'],
+  [2 ** 51, '2048 TiB'],
+])('%p bytes are %p for people', (bytes, text) => {
+  expect(sizeText(bytes)).toBe(text)
 })

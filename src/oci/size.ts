@@ -1,9 +1,10 @@
 const UNITS = ['KiB', 'MiB', 'GiB', 'TiB']
 
-/** A number of bytes for people, such as `212.4 MiB`; rounded down, so that it is never more than there is. */
+/** A number of bytes for people, such as `212.4 MiB` or `999 B`; rounded down, so that it is never more than there is. */
 export function sizeText(bytes: number): string {
+  if (bytes < 1024) return `${Math.max(0, Math.floor(bytes))} B`
   let unit = 0
-  let amount = Math.max(0, bytes) / 1024
+  let amount = bytes / 1024
   while (amount >= 1024 && unit < UNITS.length - 1) {
     amount /= 1024
     unit++

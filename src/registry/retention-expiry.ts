@@ -112,7 +112,13 @@ export function parseExpiry(text: string): Expiry | undefined {
   if (after !== undefined) return after > 0 ? { after, at: undefined } : undefined
   if (!/^\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:\d\d))?$/.test(text.trim())) return undefined
   const at = Date.parse(text.trim())
-  return Number.isNaN(at) ? undefined : { after: undefined, at }
+  if (Number.isNaN(at) || !isDay(text.trim().slice(0, 10))) return undefined
+  return { after: undefined, at }
+}
+
+/** `2027-02-30` would be read as two days later: it says nothing, rather than something else. */
+function isDay(text: string): boolean {
+  return new Date(`${text}T00:00:00Z`).toISOString().startsWith(text)
 }
 
 function said(pairs: Record<string, unknown> | undefined, names: readonly string[]): Expiry | undefined {

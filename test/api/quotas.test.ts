@@ -54,7 +54,7 @@ describe('an upload that has no place below a prefix', () => {
     403,
     {
       code: 'DENIED',
-      message: 'the quota of small is used up: 0 KiB of 1 MiB are used, and this needs 2 MiB more',
+      message: 'the quota of small is used up: 0 B of 1 MiB are used, and this needs 2 MiB more',
       detail: { limit: 'quota', prefix: 'small', resource: 'bytes', used: 0, asked: 2 * MIB, allowed: MIB },
     },
   ]

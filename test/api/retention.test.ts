@@ -286,16 +286,17 @@ describe('retention', () => {
     await label('later', { 'berth.expires-after': '4w' })
     await label('of-quay', { 'quay.expires-after': '1h' })
     await label('nonsense', { 'berth.expires-after': 'soon' })
+    await label('no-day', { 'berth.expires-after': '2001-02-30' })
     const [a, b] = [await label('child-a', short), await label('child-b', { 'berth.expires-after': '3d' })]
     await pushManifest(registry.port, 'team/app', 'index', indexOf([a, b]), MEDIA_TYPES.ociIndex)
     const unmarked = await label('unmarked', {})
     await pushManifest(registry.port, 'team/app', 'mixed', indexOf([a, unmarked]), MEDIA_TYPES.ociIndex)
     time = START + 2.5 * DAY
     await registry.app.retaining.retain()
-    expect(await tagsOf()).toEqual(['child-b', 'index', 'later', 'mixed', 'nonsense', 'of-quay', 'unmarked'])
+    expect(await tagsOf()).toEqual(['child-b', 'index', 'later', 'mixed', 'no-day', 'nonsense', 'of-quay', 'unmarked'])
     time = START + 3.5 * DAY
     await registry.app.retaining.retain()
-    expect(await tagsOf()).toEqual(['later', 'mixed', 'nonsense', 'of-quay', 'unmarked'])
+    expect(await tagsOf()).toEqual(['later', 'mixed', 'no-day', 'nonsense', 'of-quay', 'unmarked'])
     // The image whose tag went is still a child of an index that stays.
     expect((await fetch(`${registry.url}/v2/team/app/manifests/${a.digest}`)).status).toBe(200)
   }, 60_000)
@@ -340,9 +341,10 @@ describe('retention', () => {
     test('waits where the clock was set', async () => {
       await registry.app.retaining.look()
       time += 365 * DAY
-      await registry.app.retaining.look()
+      for (let looks = 0; looks < 3; looks++) await registry.app.retaining.look()
       expect(await tagsOf()).toEqual(['b', 'c'])
-      await registry.app.retaining.look()
+      // Who asks for a run says that the clock is right.
+      await registry.app.retaining.retain()
       expect(await tagsOf()).toEqual(['c'])
     })
 

@@ -148,7 +148,7 @@ export function addTrash(router: ApiRouter, deps: ApiDeps): void {
       const why =
         restored.kind === 'gone'
           ? `${restored.digest} is gone for good, or was never in ${repository}`
-          : `${repository}:${tag} never pointed to anything else`
+          : `${repository}:${tag} was never there, or never pointed to anything else`
       throw new ChangeError('not-found', why)
     }
     const words = force ? 'restored, by force' : 'restored'
