@@ -114,6 +114,8 @@ export async function startApp(
       onError,
     })
     app.traffic.pending = registry.pending
+    // From here on what runs often is worth to be compiled (threads/start-ahead.ts).
+    Bun.unsafe.setJITPolicy(1)
     const secured: Secured<Config>[] = [
       [registry, ({ http }) => keeper.filesOf(http.tls)],
       [tokens, (next) => keeper.filesOf(next.tokenServer?.tls)],
