@@ -25,5 +25,5 @@ test('serve, which is loaded without the other commands, has the same help, vers
   expect(alone.out).toContain('Usage: berth serve [options] [config.yml]')
   expect(alone).toEqual(among)
   expect(version).toEqual(plainVersion)
-  expect([wrong.code, wrong.error]).toEqual([2, "error: unknown option '--no-such-flag'\n"])
+  expect([wrong.code, wrong.error]).toEqual([2, "berth: unknown option '--no-such-flag'\nHint: berth serve --help\n"])
 }, 30_000)

@@ -103,10 +103,10 @@ describe('a start that fails says what, where and what to do, and ends with 1', 
 
 describe('wrong usage ends with 2', () => {
   test.each([
-    ['an unknown option', ['serve', '--quick'], "error: unknown option '--quick'"],
-    ['an unknown command', ['start'], "error: unknown command 'start'"],
-    ['two files', ['serve', 'a.yml', 'b.yml'], "error: too many arguments for 'serve'"],
-    ['another mode', ['serve', '--compat', 'loose'], "error: option '--compat <mode>' argument 'loose' is invalid"],
+    ['an unknown option', ['serve', '--quick'], "berth: unknown option '--quick'"],
+    ['an unknown command', ['start'], "berth: unknown command 'start'"],
+    ['two files', ['serve', 'a.yml', 'b.yml'], "berth: too many arguments for 'serve'"],
+    ['another mode', ['serve', '--compat', 'loose'], "berth: option '--compat <mode>' argument 'loose' is invalid"],
   ])('%s', async (_, args, stderr) => {
     const ended = await run([BERTH, ...args], { cwd: folder })
     expect([ended.code, ended.stdout]).toEqual([2, ''])
