@@ -1,12 +1,22 @@
 import { Command } from 'commander'
 import type { CollectionStatusView, RunView, WhyView } from '../http/api/collection-schemas.ts'
-import { show } from './answer.ts'
-import { type AdminContext, type AdminFlags, type Ask, adminOptions, ofProcess, segment, withApi } from './control.ts'
+import { type ListFlags, roomOf, show } from './answer.ts'
+import {
+  type AdminContext,
+  type AdminFlags,
+  type Ask,
+  adminOptions,
+  listOptions,
+  ofProcess,
+  segment,
+  withApi,
+} from './control.ts'
 import { CommandError } from './error.ts'
+import { shortDigests } from './listing.ts'
 import { bytesText, counted } from './progress.ts'
 import { printable, printableJson, timeCell } from './table.ts'
 
-interface RunFlags extends AdminFlags {
+interface RunFlags extends ListFlags {
   now?: true
   dryRun?: true
   untagged?: true
@@ -26,7 +36,7 @@ export function gcCommand(context: AdminContext = ofProcess): Command {
     },
   )
 
-  adminOptions(command.command('run').description('collect what is due now, besides the cycles that run by themselves'))
+  listOptions(command.command('run').description('collect what is due now, besides the cycles that run by themselves'))
     .option('--now', 'also what deletions freed, without its undo window and delays')
     .option('-m, --untagged', 'also untagged manifests that the configuration would keep')
     .option('-d, --dry-run', 'only tell what would go')
@@ -34,7 +44,7 @@ export function gcCommand(context: AdminContext = ofProcess): Command {
       await withApi(context, flags, async (ask) => {
         const run = await collect(ask, flags, (sofar) => showProgress(context, flags, sofar))
         if (flags.format === 'json') context.out(printableJson(JSON.stringify(run)))
-        else context.out(runText(run))
+        else context.out(roomOf(context, flags) === undefined ? runText(run) : shortDigests(runText(run)))
         if (run.state === 'failed')
           throw new CommandError(`the run failed: ${run.error ?? 'see the log of the server'}`)
         if (run.failures > 0) throw new CommandError(`${run.failures} candidates were put off; the log says why`)
