@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import { type AuditRow, MetadataError } from '../metadata/metadata.ts'
+import { RegistryError } from '../oci/error.ts'
 import { ACTOR, caught } from './accounts.fixture.ts'
 import { ChangeError, createChanges, OPERATOR } from './administration.ts'
 import { UnavailableError } from './authenticator.ts'
@@ -37,6 +38,12 @@ describe('a change', () => {
       new MetadataError('no-space', 'ENOSPC /var/lib'),
       UnavailableError,
       'made: the database has no space left on its disk',
+    ],
+    [
+      'meets a fault below the registry, in its words',
+      new RegistryError('UNAVAILABLE', { message: 'the disk reports errors', cause: new Error('EIO /var/lib') }),
+      UnavailableError,
+      'made: the disk reports errors',
     ],
     ['meets a mistake of ours, without its words', new TypeError('secret'), TypeError, 'made: internal error'],
   ])('that %s is recorded, too', async (_, thrown, kind, detail) => {

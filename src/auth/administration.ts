@@ -1,4 +1,5 @@
 import { type Audit, type AuditRow, MetadataError } from '../metadata/metadata.ts'
+import { RegistryError } from '../oci/error.ts'
 import { UnavailableError } from './authenticator.ts'
 
 /** The name of the source of Berth's own users and robots, in rows of tokens and of accounts. */
@@ -157,6 +158,9 @@ export async function answered<T>(work: () => Promise<T>): Promise<T> {
     return await work()
   } catch (error) {
     if (error instanceof MetadataError) throw new UnavailableError(FAULTS[error.fault], { cause: error })
+    if (error instanceof RegistryError && error.code === 'UNAVAILABLE') {
+      throw new UnavailableError(error.message, { cause: error })
+    }
     throw error
   }
 }
