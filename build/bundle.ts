@@ -6,6 +6,7 @@
 import { mkdirSync, readdirSync, realpathSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { recordSchema } from '../src/metadata/sqlite-schema.ts'
 import { WORKER_PROGRAMS } from '../src/threads/worker-program.ts'
 import { later } from './later.ts'
 
@@ -24,7 +25,10 @@ try {
     ...{ entrypoints: ['main', ...WORKER_PROGRAMS].map((name) => join(home, 'src', `${name}.ts`)) },
     ...{ root: join(home, 'src'), outdir: draft, external: SELDOM, plugins: [later] },
     // Byte code can only be made of this format, in which import.meta is the source's: Workers have to be told their place.
-    define: { BUNDLE: JSON.stringify(pathToFileURL(`${bundle}/`).href) },
+    define: {
+      BUNDLE: JSON.stringify(pathToFileURL(`${bundle}/`).href),
+      NEW_SCHEMA: JSON.stringify(JSON.stringify(await recordSchema())),
+    },
     ...{ target: 'bun', format: 'cjs', bytecode: true, minify: { syntax: true }, sourcemap: 'external' },
   })
   setMapsAside()

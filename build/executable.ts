@@ -7,6 +7,7 @@ import { createHash } from 'node:crypto'
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { recordSchema } from '../src/metadata/sqlite-schema.ts'
 import { WORKER_PROGRAMS } from '../src/threads/worker-program.ts'
 import { later } from './later.ts'
 
@@ -40,7 +41,10 @@ async function build(target: Target): Promise<void> {
       entrypoints: ['main', ...WORKER_PROGRAMS].map((name) => join(home, 'src', `${name}.ts`)),
       root: join(home, 'src'),
       // Where the runtime shows what it carries.
-      define: { BUNDLE: JSON.stringify('file:///$bunfs/root/') },
+      define: {
+        BUNDLE: JSON.stringify('file:///$bunfs/root/'),
+        NEW_SCHEMA: JSON.stringify(JSON.stringify(await recordSchema())),
+      },
       plugins: [later],
       target: 'bun',
       format: 'cjs',

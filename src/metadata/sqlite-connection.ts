@@ -26,7 +26,7 @@ export interface SqliteConnection {
   /** A statement that lasts as long as the connection. */
   pin<Row>(sql: string): Statement<Row, SQLQueryBindings[]>
   /** Runs a statement afresh: some pragmas act while they are prepared, and would act once only. */
-  run(sql: string): void
+  run(sql: string, values?: readonly (string | number | null)[]): void
   /** Runs a prepared statement without values. */
   step(sql: string): void
   /** Kysely over the connection. `guard` runs before each statement, and throws where none may run. */
@@ -103,8 +103,9 @@ function keepPrepared(database: Database, onError: OnError | undefined): SqliteC
       pinned.push(statement)
       return statement
     },
-    run(sql) {
-      database.run(sql)
+    run(sql, values) {
+      if (values === undefined || values.length === 0) database.run(sql)
+      else database.run(sql, [...values])
     },
     step(sql) {
       prepare(sql).run()

@@ -2,9 +2,10 @@ import { closeSync, mkdirSync, openSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { Database, Handle } from './database.ts'
 import { MetadataError } from './metadata.ts'
-import { MIGRATIONS, type Migration, type MigrationTables, migrate } from './migrations/migrate.ts'
+import { type Migration, type MigrationTables, migrate } from './migrations/migrate.ts'
 import { SNAPSHOTS_FOLDER, writeSnapshotFile } from './snapshot-file.ts'
 import { codeOf, connect, metadataError, SQLITE_TYPES, type SqliteConnection, translated } from './sqlite-connection.ts'
+import { NEWEST, replaySchema } from './sqlite-schema.ts'
 
 export type Outcome = { ok: true; value: unknown } | { ok: false; error: MetadataError }
 
@@ -67,11 +68,16 @@ async function prepareFile(
   connection.run(`PRAGMA journal_size_limit = ${LOG_SIZE}`)
   connection.run('PRAGMA wal_autocheckpoint = 1000')
   connection.run('PRAGMA synchronous = FULL')
-  keepBeforeMigration(connection, path, (migrations ?? MIGRATIONS).at(-1)?.version ?? 0)
+  const newest = migrations === undefined ? NEWEST : (migrations.at(-1)?.version ?? 0)
+  const found = schemaOf(connection)
+  if (found !== 'new' && found > 0 && found < newest) keepBeforeMigration(path, found, newest)
   connection.run('BEGIN IMMEDIATE')
   try {
-    const handle = connection.query(() => {}).withTables<MigrationTables>()
-    await migrate(handle, SQLITE_TYPES, now, migrations)
+    const isReplayed = found === 'new' && migrations === undefined && replaySchema(connection, now)
+    if (!isReplayed && found !== newest) {
+      const handle = connection.query(() => {}).withTables<MigrationTables>()
+      await migrate(handle, SQLITE_TYPES, now, migrations)
+    }
     connection.run('COMMIT')
   } catch (error) {
     if (connection.isInTransaction()) connection.run('ROLLBACK')
@@ -79,16 +85,21 @@ async function prepareFile(
   }
 }
 
+/** The version of the schema, 0 for one that is none of Berth's; `new`: there is nothing in the file. */
+function schemaOf(connection: SqliteConnection): number | 'new' {
+  const first = "SELECT name FROM sqlite_schema ORDER BY name = 'migrations' DESC LIMIT 1"
+  const table = connection.prepare(first).get()
+  if (table == null) return 'new'
+  if (!(table instanceof Object && 'name' in table && table.name === 'migrations')) return 0
+  const row = connection.prepare('SELECT max(version) AS version FROM migrations').get()
+  return row instanceof Object && 'version' in row ? Number(row.version) : 0
+}
+
 /**
  * A database of an older schema is copied before anything of it changes: whoever must go back to the program before finds it
  * there. Without the copy it is not changed. @throws MetadataError
  */
-function keepBeforeMigration(connection: SqliteConnection, path: string, newest: number): void {
-  const hasTable = connection.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'migrations'").get()
-  if (hasTable == null) return
-  const row = connection.prepare('SELECT max(version) AS version FROM migrations').get()
-  const version = row instanceof Object && 'version' in row ? Number(row.version) : 0
-  if (version === 0 || version >= newest) return
+function keepBeforeMigration(path: string, version: number, newest: number): void {
   const folder = join(dirname(path), SNAPSHOTS_FOLDER)
   translated(`cannot keep a copy of the database in ${folder} before its schema changes`, () => {
     mkdirSync(folder, { recursive: true, mode: 0o700 })

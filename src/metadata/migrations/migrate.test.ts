@@ -6,6 +6,8 @@ import { join } from 'node:path'
 import { version } from '../../../package.json' with { type: 'json' }
 import { digest, putManifest, refusal, user } from '../examples.suite.ts'
 import { openSqlite } from '../sqlite.ts'
+import { connect } from '../sqlite-connection.ts'
+import { recordSchema, replaySchema } from '../sqlite-schema.ts'
 import { openWriter } from '../sqlite-writer.ts'
 import { initial } from './initial.ts'
 import { MIGRATIONS, type Migration } from './migrate.ts'
@@ -41,6 +43,22 @@ describe('migrations', () => {
 
   test('are numbered without gaps', () => {
     expect(MIGRATIONS.map(({ version }) => version)).toEqual(MIGRATIONS.map((_, index) => index + 1))
+  })
+
+  test('give a new database the same when they are replayed from a record', async () => {
+    const everything = (file: string) => {
+      using database = new Database(file)
+      const schema = database.query('SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY rowid').values()
+      const names = schema.filter(([type]) => type === 'table').map(([, name]) => String(name))
+      return [schema, names.map((name) => [name, database.query(`SELECT * FROM "${name}" ORDER BY rowid`).values()])]
+    }
+    ;(await openWriter({ path, now: 70 })).close()
+    const replayed = join(directory, 'replayed.db')
+    writeFileSync(replayed, '')
+    const connection = connect(replayed, 'write')
+    expect(replaySchema(connection, 70, await recordSchema())).toBe(true)
+    connection.close()
+    expect(everything(replayed)).toEqual(everything(path))
   })
 
   test('run once each, in order', async () => {
