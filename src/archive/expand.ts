@@ -82,10 +82,26 @@ async function* decoded(
 ): AsyncGenerator<Uint8Array, undefined> {
   const decoder =
     compression === 'gzip' ? createGunzip({ chunkSize: CHUNK }) : createZstdDecompress({ chunkSize: CHUNK })
+  const iterator = source[Symbol.asyncIterator]()
+  let fault: { error: unknown } | undefined
+  async function next(): Promise<IteratorResult<Uint8Array, unknown>> {
+    try {
+      return await iterator.next()
+    } catch (error) {
+      fault = { error }
+      throw error
+    }
+  }
+  async function* chunks(): AsyncGenerator<Uint8Array, undefined> {
+    for (let chunk = await next(); chunk.done !== true; chunk = await next()) yield chunk.value
+  }
   // What goes wrong on the way arrives where the decoder is read.
-  pipeline(Readable.from(source, { objectMode: true, highWaterMark: 1 }), decoder, () => {})
+  pipeline(Readable.from(chunks(), { objectMode: true, highWaterMark: 1 }), decoder, () => {})
   try {
     yield* decoder as AsyncIterable<Uint8Array>
+    // A decoder is at its end before what comes behind; whether these are the right bytes is said at theirs.
+    while ((await next()).done !== true);
+    if (fault !== undefined) throw fault.error
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : ''
     if (!/^Z(STD)?_/.test(code)) throw error
@@ -97,6 +113,9 @@ async function* decoded(
     throw new ArchiveError('damaged', `${account.what} is damaged: its ${compression} stream ${reason}`, {
       cause: error,
     })
+  } finally {
+    // Not waited for: it may be in the middle of a chunk that does not come.
+    iterator.return?.().catch(() => {})
   }
 }
 

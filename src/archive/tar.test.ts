@@ -229,6 +229,20 @@ describe('what is wrong is told, and nothing is read on', () => {
     expect(await faultOf(readAll(bytes, limits))).toMatch(expected)
   })
 
+  test.each(['gzip', 'zstd'] as const)(
+    'what comes behind %s is read to its end, where its check stands',
+    async (packing) => {
+      const account = createBudget().archive('layer x')
+      async function* body() {
+        yield pack(makeTar([file('a')]), packing)
+        yield new Uint8Array(100_000)
+        throw new Error('these are other bytes')
+      }
+      const { bytes } = await expand(body(), account)
+      await expect(Array.fromAsync(readTar(bytes, account))).rejects.toThrow('these are other bytes')
+    },
+  )
+
   test('a bomb, before it is big: of its bytes no more are taken than the bound needs', async () => {
     const zeros = new Uint8Array(64 * 2 ** 20)
     for (const packing of ['gzip', 'zstd'] as const) {

@@ -10,14 +10,20 @@ function escaped(character: string): string {
   return `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`
 }
 
+/** Of a column; a cell that is wider stands out. One of a stranger with a million signs must not widen all the others. */
+const MOST_WIDTH = 1000
+
 /** Columns two spaces apart, without space at the ends of lines. */
 export function formatTable(rows: readonly (readonly string[])[]): string {
   const cells = rows.map((row) => row.map(printable))
   const widths: number[] = []
   for (const row of cells) {
-    for (const [column, cell] of row.entries()) widths[column] = Math.max(widths[column] ?? 0, Bun.stringWidth(cell))
+    for (const [column, cell] of row.entries()) {
+      widths[column] = Math.min(MOST_WIDTH, Math.max(widths[column] ?? 0, Bun.stringWidth(cell)))
+    }
   }
-  const pad = (cell: string, column: number) => cell + ' '.repeat((widths[column] ?? 0) - Bun.stringWidth(cell))
+  const pad = (cell: string, column: number) =>
+    cell + ' '.repeat(Math.max(0, (widths[column] ?? 0) - Bun.stringWidth(cell)))
   return cells.map((row) => `${row.map(pad).join('  ').trimEnd()}\n`).join('')
 }
 

@@ -62,6 +62,8 @@ export interface AuthorizationOptions {
 const CLIENT_ID = 'berth'
 /** Bytes of an answer that are taken from a token server; tokens have a few thousand. */
 const MAX_TOKEN = 1024 * 1024
+/** Tokens that are kept: whoever looks at each of a hundred thousand repositories has one for each. */
+const MOST_TOKENS = 256
 /** Seconds, where a token server names no other (distribution, "Docker Registry v2 authentication: token"). */
 const DEFAULT_LIFE = 60
 /** Milliseconds before its end in which a token is not used any more. */
@@ -131,6 +133,8 @@ export function createAuthorization({
     }
     const token = await fetchToken(registry, realm, service, scope, credential)
     tokens.set(key, token)
+    const [oldest] = tokens.keys()
+    if (tokens.size > MOST_TOKENS && oldest !== undefined) tokens.delete(oldest)
     return token
   }
 

@@ -1,5 +1,6 @@
 import type { Digest } from '../oci/digest.ts'
 import { repositoryAccess } from '../oci/scope.ts'
+import { bytesOf } from './body.ts'
 import { checkedBytes, type Mismatch } from './content-check.ts'
 import { UpstreamError } from './error.ts'
 import type { RepositoryReference } from './reference.ts'
@@ -150,7 +151,7 @@ export function createBlobs(options: { session: Session } & UploadOptions): Blob
         await response.body?.cancel()
         return response.status === 416 ? new Uint8Array() : undefined
       }
-      return new Uint8Array(await response.arrayBuffer())
+      return await bytesOf(response, targetOf(repository, digest).what, end - start)
     },
 
     async mount(repository, digest, from) {

@@ -6,11 +6,11 @@ import { contextOfProcess } from '../../src/cli/client/context.ts'
 import { berthCommand } from '../../src/cli/commands.ts'
 import { complete } from '../../src/cli/complete.ts'
 import { MEDIA_TYPES } from '../../src/oci/media-type.ts'
-import { type Content, content, descriptorOf, json, makeImage, pushImage } from '../image.ts'
+import { type Content, content, descriptorOf, json, makeImage, noise, pushImage } from '../image.ts'
 import { run } from '../programs.ts'
 import { BERTH } from '../start-berth.ts'
 import { startRegistry } from '../start-registry.ts'
-import { file, makeLayered, makeTar } from '../tar.ts'
+import { file, makeLayered, makeTar, pack } from '../tar.ts'
 import { openVerbShell } from './verb-shell.ts'
 
 /** What a terminal would obey, in each of its forms, and what a shell would. */
@@ -153,6 +153,50 @@ describe('nothing that a terminal would obey is shown by', () => {
     const piped = await run([BERTH, ...args], options)
     expect(piped.stdout).toContain(bytes)
   })
+})
+
+test.each(['gzip', 'zstd', 'none'] as const)(
+  'other bytes than a digest names are never shown as files of %s',
+  async (packing) => {
+    const image = makeLayered([{ bytes: makeTar([file('good', noise(300_000, 'good'))]), packing }])
+    const [layer] = image.layers
+    const evil = pack(makeTar([file('evil')]), packing)
+    const bytes = new Uint8Array(layer?.bytes.byteLength ?? 0)
+    bytes.set(evil)
+    const liar = Bun.serve({
+      ...{ hostname: '127.0.0.1', port: 0, development: false },
+      fetch: (request) => {
+        if (request.url.endsWith(layer?.digest ?? '')) return new Response(bytes)
+        const found = request.url.endsWith(image.config.digest) ? image.config : image.manifest
+        return new Response(found.bytes, { headers: { 'Content-Type': found.mediaType } })
+      },
+    })
+    expect(await shell.run('files', `127.0.0.1:${liar.port}/app:v1`)).toMatchObject({
+      ...{
+        out: '',
+        code: 1,
+        error: expect.stringMatching(/^berth: blob sha256:[^\n]+: the registry sent other bytes /),
+      },
+    })
+    await liar.stop(true)
+  },
+)
+
+test('a cell of a million signs widens no other', async () => {
+  const history = Array.from({ length: 2000 }, (_, at) => ({ created: at === 7 ? 'x'.repeat(1_000_000) : 'y' }))
+  const image = makeLayered([], { config: { history } })
+  const long = Bun.serve({
+    ...{ hostname: '127.0.0.1', port: 0, development: false },
+    fetch: (request) => {
+      const found = request.url.endsWith(image.config.digest) ? image.config : image.manifest
+      return new Response(found.bytes, { headers: { 'Content-Type': found.mediaType } })
+    },
+  })
+  const { out, code } = await shell.run('history', `127.0.0.1:${long.port}/app:v1`)
+  expect(code).toBe(0)
+  expect(out).toContain('x'.repeat(1_000_000))
+  expect(out.length).toBeLessThan(4_000_000)
+  await long.stop(true)
 })
 
 test('what it calls a tag leads a copy to no other repository', async () => {

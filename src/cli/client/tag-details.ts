@@ -1,7 +1,7 @@
 import type { Digest } from '../../oci/digest.ts'
 import type { Manifest } from '../../oci/manifest.ts'
 import { formatPlatform } from '../../oci/platform.ts'
-import { readManifest } from '../../transfer/tree.ts'
+import { guardManifests, type ManifestGuard, readManifest } from '../../transfer/tree.ts'
 import { UpstreamError } from '../../upstream/error.ts'
 import { formatRepository, type RepositoryReference } from '../../upstream/reference.ts'
 import type { Upstream } from '../../upstream/upstream.ts'
@@ -31,18 +31,28 @@ interface Content {
 export function tagReader(upstream: Upstream, repository: RepositoryReference) {
   const known = new Map<Digest, Promise<Content>>()
 
-  async function contentOf(digest: Digest, depth: number, fetched = upstream.manifest(repository, digest)) {
+  async function contentOf(
+    digest: Digest,
+    depth: number,
+    guard: ManifestGuard,
+    fetched = upstream.manifest(repository, digest),
+  ) {
     const manifest = await fetched
+    guard(manifest)
     const what = `${formatRepository(repository)}@${digest}`
-    const content = await describe(readManifest(what, manifest), depth)
+    const content = await describe(readManifest(what, manifest), depth, guard)
     content.parts.set(digest, manifest.bytes.byteLength)
     return content
   }
 
-  async function describe({ config, layers, manifests }: Manifest, depth: number): Promise<Content> {
+  async function describe(
+    { config, layers, manifests }: Manifest,
+    depth: number,
+    guard: ManifestGuard,
+  ): Promise<Content> {
     const parts = new Map<Digest, number>([...layers, ...(config ? [config] : [])].map((one) => [one.digest, one.size]))
     const children: Content[] = []
-    if (depth > 0) for (const { digest } of manifests) children.push(await remembered(digest, depth - 1))
+    if (depth > 0) for (const { digest } of manifests) children.push(await remembered(digest, depth - 1, guard))
     for (const child of children) for (const [digest, size] of child.parts) parts.set(digest, size)
     const own = config && /\b(image\.config|container\.image)\b/.test(config.mediaType) ? config : undefined
     const json = own && (await readConfig(upstream, repository, own)).json
@@ -57,8 +67,13 @@ export function tagReader(upstream: Upstream, repository: RepositoryReference) {
     }
   }
 
-  function remembered(digest: Digest, depth: number, fetched?: ReturnType<Upstream['manifest']>): Promise<Content> {
-    const content = known.get(digest) ?? contentOf(digest, depth, fetched)
+  function remembered(
+    digest: Digest,
+    depth: number,
+    guard: ManifestGuard,
+    fetched?: ReturnType<Upstream['manifest']>,
+  ): Promise<Content> {
+    const content = known.get(digest) ?? contentOf(digest, depth, guard, fetched)
     known.set(digest, content)
     return content
   }
@@ -67,8 +82,9 @@ export function tagReader(upstream: Upstream, repository: RepositoryReference) {
     try {
       const fetched = await upstream.manifest(repository, tag)
       const { digest, mediaType } = fetched
+      const guard = guardManifests(`${formatRepository(repository)}:${tag}`)
       // An index in an index in an index has never been seen.
-      const { platforms, parts, created } = await remembered(digest, 2, Promise.resolve(fetched))
+      const { platforms, parts, created } = await remembered(digest, 2, guard, Promise.resolve(fetched))
       const size = [...parts.values()].reduce((sum, one) => sum + one, 0)
       return { tag, digest, mediaType, platforms, size, created }
     } catch (error) {
