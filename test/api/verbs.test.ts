@@ -235,3 +235,41 @@ describe('somebody without rights', () => {
     expect((await openVerbShell('/nonexistent').run('ls', `${host}/app`)).error).toMatch(/Hint: berth login 127/)
   })
 })
+
+describe('whoami', () => {
+  let claims: object = {}
+  const server = Bun.serve({
+    hostname: '127.0.0.1',
+    port: 0,
+    fetch(request) {
+      const { pathname, origin } = new URL(request.url)
+      if (pathname === '/auth') {
+        const token = ['e30', Buffer.from(JSON.stringify(claims)).toString('base64url'), 'x'].join('.')
+        return Response.json({ token })
+      }
+      const challenge = { 'WWW-Authenticate': `Bearer realm="${origin}/auth",service="s"` }
+      return request.headers.has('authorization')
+        ? new Response('{}')
+        : new Response('', { status: 401, headers: challenge })
+    },
+  })
+  afterAll(() => server.stop(true))
+  const host = `127.0.0.1:${server.port}`
+  const auths = { [host]: { auth: btoa('kim:secret') } }
+  const kim = openVerbShell('/nonexistent', [], { DOCKER_AUTH_CONFIG: JSON.stringify({ auths }) })
+
+  test.each<[string, object, string, string[] | null]>([
+    [
+      'shows the groups that the token server names',
+      { sub: 'kim', groups: ['dev', 'ops'] },
+      'Groups      dev, ops\n',
+      ['dev', 'ops'],
+    ],
+    ['says nothing of them where it does not', { sub: 'kim' }, 'Account     kim\n', null],
+    ['nor where they are something else', { sub: 'kim', groups: 'dev' }, 'Account     kim\n', null],
+  ])('%s', async (_, said, end, groups) => {
+    claims = said
+    expect((await kim.run('whoami', '-l', host)).out).toEndWith(end)
+    expect(JSON.parse((await kim.run('whoami', host, '-f', 'json')).out)).toMatchObject({ account: 'kim', groups })
+  })
+})

@@ -35,6 +35,7 @@ describe('what goes wrong is told in a line, with an exit code', () => {
     ['no operand', () => ['ls'], 64, /missing required argument/],
     ['an unknown option', () => ['ls', 'x/y', '--nothing'], 64, /unknown option/],
     ['a wrong reference', () => ['digest', 'host:5000/App'], 64, /invalid reference/],
+    ['a misspelt option', () => ['ls', 'x/y', '--lnog'], 64, /unknown option '--lnog' \(Did you mean --long\?\)/],
     ['a format that there is not', () => ['ls', 'x/y', '--format', 'yaml'], 64, /no format of this verb/],
     ['a template that is not supported', () => ['ls', 'x/y', '-f', '{{if .}}'], 64, /is not supported/],
     ['a pattern that is none', () => ['ls', 'x/y', '--include', '('], 64, /--include/],

@@ -65,7 +65,8 @@ function settle(command: Command, name: string, context: ClientContext): void {
   command.exitOverride().configureOutput({
     writeOut: (text) => context.out(text),
     writeErr: (text) => context.error(text),
-    outputError: (text, write) => write(`berth: ${text.replace(/^error: /, '')}Hint: ${name} --help\n`),
+    outputError: (text, write) =>
+      write(`berth: ${text.replace(/^error: /, '').replace(/\n\(/, ' (')}Hint: ${name} --help\n`),
   })
   for (const child of command.commands) settle(child, `${name} ${child.name()}`, context)
 }

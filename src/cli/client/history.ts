@@ -30,7 +30,9 @@ export function historyCommand(context: ClientContext): Command {
       const json = config && (await readConfig(upstream, image, config)).json
       const steps = Array.isArray(json?.history) ? (json.history as unknown[]) : undefined
       if (steps === undefined) {
-        throw new UpstreamError('not-found', `${formatImage(image)} says nothing of how it was made`)
+        throw new UpstreamError('not-found', `${formatImage(image)} says nothing of how it was made`, {
+          hint: `berth inspect --config ${formatImage(image)} has what there is`,
+        })
       }
       const left = [...layers]
       const rows = steps.map((step) => {

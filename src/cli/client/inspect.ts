@@ -32,7 +32,9 @@ export function inspectCommand(context: ClientContext): Command {
       }
       const fetched = await fetchSingle(upstream, image, platform, context.env)
       const manifest = readManifest(what, fetched)
-      if (manifest.config === undefined) throw new UpstreamError('invalid', `${what} has no configuration`)
+      if (manifest.config === undefined) {
+        throw new UpstreamError('invalid', `${what} has no configuration`, { hint: `berth manifest ${what}` })
+      }
       const { bytes, json = {} } = await readConfig(upstream, image, manifest.config)
       if (flags.config && (format === 'table' || format === 'raw')) {
         context.out(bytes)
