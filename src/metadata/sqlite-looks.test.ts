@@ -43,6 +43,23 @@ describe('a look at all that there is', () => {
     expect(heard).toEqual([])
   })
 
+  test('is brief where it was no longer than others may wait', async () => {
+    let time = 0
+    let took = 0
+    const asked: string[] = []
+    const timed = createLooks(path, undefined, () => time)
+    const totals = timed.unless(
+      async () => {
+        asked.push('brief')
+        time += took
+      },
+      async () => void asked.push('long'),
+    )
+    for (took of [0, 100, 101, 0]) await totals()
+    expect(asked).toEqual(['brief', 'brief', 'brief', 'long'])
+    await timed.close()
+  })
+
   test('of a database that is damaged is told', async () => {
     rmSync(path)
     await Bun.write(path, 'none')

@@ -12,14 +12,21 @@ import type { OnError } from './sqlite-connection.ts'
 export interface Looks {
   /** The noun's method, which only reads; one look at a time. */
   method<N extends keyof Nouns, M extends keyof Nouns[N] & string>(noun: N, method: M): Nouns[N][M]
+  /**
+   * The same of what is short in most registries, and asked again and again, for which no thread need be started: `brief` has it, until it
+   * once took longer than others may wait for it.
+   */
+  unless<A extends unknown[], R>(brief: (...args: A) => Promise<R>, long: (...args: A) => Promise<R>): typeof brief
   /** Ends what is under way; those who wait hear of it. */
   close(): Promise<void>
 }
 
 /** Milliseconds for which a thread waits for another look. */
 const IDLE = 1000
+/** Milliseconds that others wait for a brief look. */
+const BRIEF = 100
 
-export function createLooks(path: string, onError?: OnError): Looks {
+export function createLooks(path: string, onError?: OnError, clock = () => performance.now()): Looks {
   let last: Promise<unknown> = Promise.resolve()
   let thread: Worker | undefined
   let idle: Timer | undefined
@@ -67,6 +74,18 @@ export function createLooks(path: string, onError?: OnError): Looks {
         return mine
       }
       return forward as unknown as Nouns[N][M]
+    },
+    unless(brief, long) {
+      let isBrief = true
+      return async (...args) => {
+        if (!isBrief) return await long(...args)
+        const began = clock()
+        try {
+          return await brief(...args)
+        } finally {
+          isBrief = clock() - began <= BRIEF
+        }
+      }
     },
     async close() {
       isClosed = true

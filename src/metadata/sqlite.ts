@@ -249,7 +249,7 @@ export async function openSqlite({
       finish: method('durable', 'adoption', 'finish'),
     },
     status: {
-      totals: method('read', 'status', 'totals'),
+      totals: looks.unless(method('read', 'status', 'totals'), looks.method('status', 'totals')),
       write: method('relaxed', 'status', 'write'),
     },
     verification: {
