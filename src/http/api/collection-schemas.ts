@@ -32,7 +32,7 @@ export const runSchema = z
         manifests: z.array(z.object({ repository: z.string(), digest: z.string(), size: z.number().int() })),
         blobs: z.array(z.object({ digest: z.string(), size: z.number().int() })),
       })
-      .openapi({ description: 'The first 10,000 of each' }),
+      .openapi({ description: 'The first 10,000 of each, once the run has ended; empty before, and in the status' }),
   })
   .openapi('CollectionRun')
 

@@ -67,7 +67,7 @@ export function addCollection(router: ApiRouter, { collection, changes }: ApiDep
   router.openapi(latest, async (c) => {
     const found = ask().latest()
     if (found === undefined) throw new ProblemError(404, 'nobody has asked for a run since the server started')
-    return c.json(runView(found), 200)
+    return c.json(found.state === 'running' ? progressView(found) : runView(found), 200)
   })
 
   const why = createRoute({
@@ -98,6 +98,11 @@ export function addCollection(router: ApiRouter, { collection, changes }: ApiDep
   })
 }
 
+/** What was taken is listed when all is: who looks at a run again and again would be told ten thousand digests each time. */
+function progressView(run: CollectionRun): RunView {
+  return { ...runView(run), listed: { manifests: [], blobs: [] } }
+}
+
 function runView({ mode, startedAt, endedAt, error, ...run }: CollectionRun): RunView {
   const { immediately: now, dryRun, untagged } = mode
   const times = { startedAt: isoOf(startedAt), endedAt: isoOrNull(endedAt) }
@@ -113,6 +118,6 @@ function statusView(found: Awaited<ReturnType<CollectionRuns['status']>>): Colle
     ...{ garbage, discarded, collected },
     trash: { ...trash, oldest: isoOrNull(trash.oldest) },
     uploads: { ...uploads, oldest: isoOrNull(uploads.oldest) },
-    latest: latest === undefined ? null : runView(latest),
+    latest: latest === undefined ? null : progressView(latest),
   }
 }
