@@ -94,7 +94,9 @@ export async function listen(options: ListenOptions): Promise<Listener> {
   try {
     if (address.kind === 'unix') {
       const path = socket?.path ?? address.path
-      server = Bun.serve({ ...common, unix: path })
+      // Ten seconds otherwise: a plan of a large registry may say nothing for longer.
+      const unhurried: typeof common = { ...common, ...{ idleTimeout: IDLE_SECONDS } }
+      server = Bun.serve({ ...unhurried, unix: path })
       chmodSync(path, 0o600)
     } else {
       // Outside development the runtime would share the port with another process, and neither would notice.
