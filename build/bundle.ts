@@ -14,7 +14,7 @@ const home = realpathSync(join(import.meta.dir, '..'))
 const dist = join(home, 'dist')
 const bundle = join(dist, 'bundle')
 /** Loaded at their first use, from node_modules: few installations have any. */
-const SELDOM = ['casbin', 'ldapts', 'mongodb', 'openid-client']
+const SELDOM = ['casbin', 'ldapts', 'mongodb', 'nodemailer', 'openid-client']
 
 const draft = join(dist, `draft-${process.pid}`)
 mkdirSync(draft, { recursive: true })

@@ -34,6 +34,11 @@ export const later: BunPlugin = {
       const contents = text.replace(imported, "from 'later:$2'").replace(/^import process from .node:process.;?/m, '')
       return contents === text ? undefined : { contents, loader: path.endsWith('.ts') ? 'ts' : 'js' }
     })
+    // Fifty languages of zod's messages, of which one is spoken here.
+    build.onLoad({ filter: /\/zod\/v4\/locales\/index\.js$/ }, () => ({
+      loader: 'js',
+      contents: "export { default as en } from './en.js'",
+    }))
     build.onResolve({ filter: /^later:/ }, ({ path }) => ({ path: path.slice('later:'.length), namespace: 'later' }))
     build.onLoad({ filter: /./, namespace: 'later' }, ({ path }) => ({
       loader: 'js',
