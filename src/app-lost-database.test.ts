@@ -3,6 +3,8 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { openData } from './app-data.ts'
+import { refuseLostBlobs } from './app-lost-database.ts'
+import type { StoredBlob } from './metadata/metadata.ts'
 import { digestOf } from './oci/digest.ts'
 import { blobFolder } from './storage/distribution-path.ts'
 
@@ -76,4 +78,32 @@ describe('a data directory without its database', () => {
     expect(await open(elsewhere)).toContain('metadata.path says where it is')
     expect(await open()).toBe('opened')
   })
+})
+
+describe('a database without the folder of its blobs', () => {
+  let directory = ''
+  beforeEach(() => {
+    directory = mkdtempSync(join(tmpdir(), 'berth-lost-'))
+  })
+  afterEach(() => rmSync(directory, { recursive: true }))
+
+  const blob: StoredBlob = { digest: digestOf(Buffer.from('a blob')), size: 6, key: 'some/where', state: 'live' }
+  const naming = (...blobs: StoredBlob[]) => ({ verification: { blobs: async () => blobs } })
+  const ask = (metadata: ReturnType<typeof naming>) =>
+    refuseLostBlobs(directory, metadata).then(
+      () => 'goes on',
+      (error: Error) => error.message,
+    )
+
+  test('is refused, with what to do, which helps', async () => {
+    const said = await ask(naming(blob))
+    expect(said).toContain(
+      `the database names blobs, and ${directory}/docker/registry/v2/blobs is not there: mount the disk`,
+    )
+    const [, path = ''] = /mkdir -p (\S+)$/.exec(said) ?? []
+    mkdirSync(path, { recursive: true })
+    expect(await ask(naming(blob))).toBe('goes on')
+  })
+
+  test('that names none goes on', async () => expect(await ask(naming())).toBe('goes on'))
 })

@@ -2,6 +2,7 @@ import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { hasTree } from './app-adoption.ts'
 import { newestCopy, quoted } from './app-damage.ts'
+import type { Metadata } from './metadata/metadata.ts'
 import { SNAPSHOTS_FOLDER } from './metadata/snapshot-file.ts'
 import { BLOBS_ROOT } from './storage/distribution-path.ts'
 import { UPLOADS_FOLDER } from './storage/filesystem.ts'
@@ -23,6 +24,26 @@ export function refuseLostDatabase(data: { directory: string; metadata: string }
     `${directory} holds the blobs of a registry, and its database ${database} is not there: without it all of them would count as garbage. ` +
       `Bring it back${metadata === directory ? '' : ' (metadata.path says where it is)'}, ${copyAdvice([metadata, directory], database)}. ` +
       `To begin with nothing here, move ${join(directory, 'docker')} away first`,
+  )
+}
+
+/**
+ * The other way round: a database that names blobs, and no folder that could hold any, which is what a disk that is not mounted looks
+ * like. Every image would be 404, and what clients push again would lie below the mount. Before the storage is opened, which makes folders.
+ * @throws Error that says how to go on
+ */
+export async function refuseLostBlobs(
+  directory: string,
+  metadata: { verification: Pick<Metadata['verification'], 'blobs'> },
+): Promise<void> {
+  const blobs = join(directory, BLOBS_ROOT)
+  if (statSync(blobs, { throwIfNoEntry: false }) !== undefined) return
+  const [named] = await metadata.verification.blobs({ limit: 1 })
+  if (named === undefined) return
+  throw new Error(
+    `the database names blobs, and ${blobs} is not there: mount the disk that it is on, or name the data directory that has it (--data, ` +
+      `storage.filesystem.rootdirectory). If the blobs are lost, berth restore brings a backup back; to have the images pushed again, begin ` +
+      `with: mkdir -p ${quoted(blobs)}`,
   )
 }
 

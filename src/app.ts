@@ -1,3 +1,4 @@
+import { resolve } from 'node:path'
 import { version } from '../package.json' with { type: 'json' }
 import { type AdoptionReport, type AdoptionWishes, adoptTree, guardTree, hasTree } from './app-adoption.ts'
 import type { Clock } from './app-clock.ts'
@@ -8,6 +9,7 @@ import { bootId } from './app-files.ts'
 import { openFoundation } from './app-foundation.ts'
 import { createIdentity, DEFAULTS, type Identity } from './app-identity.ts'
 import { removeLeftovers } from './app-leftovers.ts'
+import { refuseLostBlobs } from './app-lost-database.ts'
 import { disksOf, observeApp } from './app-metrics.ts'
 import { openNotifications } from './app-notifications.ts'
 import { databaseMeter, observedStorage, tracedMetadata } from './app-observed.ts'
@@ -126,6 +128,7 @@ export async function createApp(
   })
   try {
     const metadata = tracedMetadata(owned.metadata, watch)
+    await refuseLostBlobs(resolve(config.data.directory), metadata)
     const storage = observedStorage(await openFilesystem({ directory: config.data.directory }), watch)
     owned.closers.push(() => storage.close())
 

@@ -30,7 +30,8 @@ const MANIFEST = 'application/vnd.oci.image.manifest.v1+json'
 /** Writes the rows into a new database below `data`, as pushes would have left them, and the files of the garbage. */
 export async function writeRows(data: string, rows: Rows): Promise<void> {
   const { blobs, repositories, garbage, garbageBytes, waiting = { since: 1, later: 0, portions: 1 } } = rows
-  mkdirSync(data, { recursive: true })
+  // With no folder of blobs at all it would look like a disk that is not mounted, and no server would start.
+  mkdirSync(join(data, 'docker/registry/v2/blobs'), { recursive: true })
   const path = join(data, 'berth.db')
   await (await openSqlite({ path, now: () => 1 })).close()
   using database = new Database(path)
