@@ -1,7 +1,8 @@
 import { Command, InvalidArgumentError } from 'commander'
 import { CommandError } from './error.ts'
+import { writeListing } from './listing.ts'
 import { type PasswordQuestion, readPassword } from './password-prompt.ts'
-import { formatTable, printable } from './table.ts'
+import { printable, shellWord } from './table.ts'
 
 /** What the command needs of the process, as arguments for tests. */
 export interface HtpasswdContext {
@@ -77,7 +78,8 @@ export function htpasswdCommand(context: HtpasswdContext = htpasswdOfProcess): C
     .action(async (file: string) => {
       const { listHtpasswdUsers } = await import('../run-htpasswd.ts')
       const rows = listHtpasswdUsers(file).map(({ name, kind }) => [name, kind])
-      context.out(formatTable([['NAME', 'HASH'], ...rows]))
+      const empty = `${file} has no users: berth htpasswd add ${shellWord(printable(file))} USER`
+      writeListing(context, { titles: ['NAME', 'HASH'], rows, keep: ['NAME'], empty }, undefined)
     })
   return command
 }

@@ -57,7 +57,9 @@ export function lsCommand(context: ClientContext): Command {
       const needsUsage = flags.long || flags.sort === 'pushed' || flags.sort === 'pulled' || flags.sort === 'pulls'
       const usage = needsUsage ? await upstream.tagOverview(repository, rangeOf(flags, tags)) : undefined
       if (needsUsage && !flags.long && usage === undefined) {
-        throw new UpstreamError('unsupported', `${repository.registry} does not tell when tags were pushed or pulled`)
+        throw new UpstreamError('unsupported', `${repository.registry} does not tell when tags were pushed or pulled`, {
+          hint: '--sort created goes by the time that images say',
+        })
       }
       const details: ({ tag: string } & Partial<TagDetails>)[] = needsDetails
         ? (await inParallel(tags, READERS, tagReader(upstream, repository))).filter((row) => row !== undefined)
