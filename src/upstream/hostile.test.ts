@@ -233,6 +233,22 @@ describe('an upload', () => {
     },
   )
 
+  test.each(['http://[::1', 'http://127.0.0.1:99999/v2/x', 'file:///etc/passwd', 'nowhere'])(
+    'whose place is %p ends at once',
+    async (place) => {
+      const asked: string[] = []
+      const registry = serve((request) => {
+        asked.push(request.method)
+        return new Response('', { status: 202, headers: { Location: place } })
+      })
+      await expect(client().blobs.put(app(registry), blob)).rejects.toMatchObject({
+        fault: 'invalid',
+        message: expect.stringContaining(JSON.stringify(place)),
+      })
+      expect(asked).toEqual(['POST'])
+    },
+  )
+
   test('in which something in between is busy goes on where it was', async () => {
     let stored = 0
     const starts: number[] = []
@@ -252,6 +268,15 @@ describe('an upload', () => {
     })
     await client().blobs.put(app(registry), blob)
     expect({ starts, stored }).toEqual({ starts: [0, 1024 * 1024], stored: BYTES.byteLength })
+  })
+})
+
+test('a manifest that is said to be there under another digest is not there', async () => {
+  const headers = { 'Docker-Content-Digest': digestOf(Buffer.from('other')), 'Content-Length': '5' }
+  const registry = serve(() => new Response(null, { headers }))
+  await expect(client().head(app(registry), DIGEST)).rejects.toMatchObject({
+    fault: 'invalid',
+    message: `${registry}/app@${DIGEST}: the registry answers with another manifest, ${headers['Docker-Content-Digest']}`,
   })
 })
 

@@ -94,6 +94,15 @@ export function createRegistry({ session, looking = false }: { session: Session;
     })
     if (response.status === 404) return undefined
     const digest = response.headers.get('docker-content-digest') ?? reference
+    if (
+      isDigest(reference) &&
+      isDigest(digest) &&
+      algorithmOf(digest) === algorithmOf(reference) &&
+      digest !== reference
+    ) {
+      const { what } = whatOf(repository, reference)
+      throw new UpstreamError('invalid', `${what}: the registry answers with another manifest, ${digest}`)
+    }
     const size = Number(response.headers.get('content-length'))
     const mediaType = response.headers.get('content-type') ?? ''
     if (isDigest(digest) && Number.isSafeInteger(size) && size > 0) return { mediaType, digest, size }

@@ -34,7 +34,12 @@ export function createSession({
       const url = /^https?:\/\//i.test(path) ? path : `${base}/v2/${path}`
       const target = { registry, repository, needed }
       // An upload's place may be on another host (a storage of its own): what lets us in is the registry's alone.
-      const isOwn = new URL(url).origin === new URL(base).origin
+      const address = URL.parse(url)
+      if (address === null) {
+        const place = JSON.stringify(url.slice(0, QUOTED))
+        throw new UpstreamError('invalid', `${what}: the registry leads to ${place}, which is no address`)
+      }
+      const isOwn = address.origin === new URL(base).origin
       const send = async (authorized: string | undefined) => {
         const headers = {
           ...rest.headers,
