@@ -187,6 +187,8 @@ export function collectionSuite(opened: () => Opened): void {
         await takeLinks(waited(1))
         const again = { repository: REPOSITORY, digest: digest('a layer'), size: 10, upload: 'u', now: 9 }
         expect(await metadata.blobs.commit({ ...again, key: 'fresh' })).toBe('fresh')
+        // Nor can bytes be under that key that anybody may rely on.
+        expect(await metadata.blobs.commit({ ...again, key: 'key-of-a layer' })).toBeUndefined()
         await metadata.collection.forget(await object())
         expect(await metadata.blobs.find(REPOSITORY, digest('a layer'))).toMatchObject({ key: 'fresh', state: 'live' })
         expect(await metadata.collection.objects(1_000_000, 10)).toEqual([])

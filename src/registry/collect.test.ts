@@ -357,6 +357,94 @@ describe('the collector', () => {
     expect(rests).toEqual(expected)
   })
 
+  describe('memory', () => {
+    const untagged = { immediately: false, untagged: true }
+    const findOf = (registry: ReturnType<typeof open>, manifest: Digest) =>
+      Promise.resolve(registry.manifests.find('app', manifest)).then(
+        () => 'there',
+        () => 'unknown',
+      )
+
+    test('answers for no manifest that is being taken, though somebody asks in the midst of it', async () => {
+      const answers: string[] = []
+      const registry = open(({ metadata: over }) => {
+        const { takeManifest } = over.collection
+        over.collection.takeManifest = async (...args) => {
+          answers.push(await findOf(registry, manifest))
+          const outcome = await takeManifest(...args)
+          answers.push(await findOf(registry, manifest))
+          return outcome
+        }
+      })
+      await registry.push()
+      const manifest = await registry.put('v1')
+      await registry.manifests.delete('app', 'v1', 'ann')
+      time += 2 * HOUR
+      await registry.collector.cycle(untagged)
+      expect([...answers, await findOf(registry, manifest)]).toEqual(['there', 'unknown', 'unknown'])
+    })
+
+    test('does not hold what was read in the midst of it, and arrives after it', async () => {
+      const held = Promise.withResolvers<void>()
+      let reading: Promise<string> | undefined
+      const registry = open(({ metadata: over }) => {
+        const { find } = over.manifests
+        over.manifests = {
+          ...over.manifests,
+          async find(...args) {
+            const found = await find(...args)
+            if (reading !== undefined) await held.promise
+            return found
+          },
+        }
+        const { takeManifest } = over.collection
+        over.collection.takeManifest = async (...args) => {
+          const mine = Promise.withResolvers<string>()
+          reading = mine.promise
+          void findOf(registry, manifest).then(mine.resolve)
+          await meanwhile()
+          return await takeManifest(...args)
+        }
+      })
+      await registry.push()
+      const manifest = await registry.put('v1')
+      await registry.manifests.delete('app', 'v1', 'ann')
+      time += 2 * HOUR
+      await registry.collector.cycle(untagged)
+      held.resolve()
+      expect([await reading, await findOf(registry, manifest)]).toEqual(['there', 'unknown'])
+    })
+
+    test('does not hold the link of a blob that was read in the midst of it, and arrives after it', async () => {
+      const held = Promise.withResolvers<void>()
+      let reading: Promise<boolean> | undefined
+      const registry = open(({ metadata: over }) => {
+        const { find } = over.blobs
+        over.blobs.find = async (...args) => {
+          const found = await find(...args)
+          if (reading !== undefined) await held.promise
+          return found
+        }
+        const { takeLink } = over.collection
+        over.collection.takeLink = async (...args) => {
+          const mine = Promise.withResolvers<boolean>()
+          reading = mine.promise
+          void registry.isThere().then(mine.resolve)
+          await meanwhile()
+          return await takeLink(...args)
+        }
+      })
+      await registry.push('other')
+      await registry.put('v1', 'other')
+      await registry.push()
+      time += 2 * HOUR
+      await registry.collector.cycle(ORDINARY)
+      held.resolve()
+      // Its bytes are there, for another repository needs them.
+      expect([await reading, await registry.isThere(), await registry.isThere('other')]).toEqual([true, false, true])
+    })
+  })
+
   test('untagged manifests are kept where the terms say so, unless a cycle is told otherwise', async () => {
     const registry = open(() => {}, { untagged: 'keep' })
     await registry.push()
@@ -368,6 +456,37 @@ describe('the collector', () => {
     expect((await registry.collector.cycle({ immediately: false, untagged: true })).manifests.count).toBe(1)
     expect(await metadata.trash.find('app', manifest)).toMatchObject({ reason: 'collected', actor: 'berth gc' })
   })
+
+  test.each([
+    [
+      'marked, with a row',
+      async (registry: ReturnType<typeof open>) => {
+        await registry.push()
+        await metadata.blobs.unlink('app', layer, { now: time })
+      },
+    ],
+    [
+      'discarded, without one',
+      async () => {
+        await open().push('other')
+        const [key = ''] = content.objects.keys()
+        await metadata.blobs.unlink('other', layer, { now: time })
+        // The row is lost; the key waits for its unlinking still.
+        await metadata.collection.forget({ kind: 'object', key, digest: layer, size: bytes.byteLength, attempts: 0 })
+        expect(await metadata.collection.claim({ key, digest: layer, size: bytes.byteLength }, time)).toBe(true)
+      },
+    ],
+  ])(
+    'a push is acknowledged at once, and stays, although the same bytes are %s, and not unlinked yet',
+    async (_, leave) => {
+      const registry = open()
+      await leave(registry)
+      await registry.push()
+      await registry.put('v1')
+      await registry.collector.cycle(ORDINARY)
+      expect([await registry.isThere(), content.objects.size]).toEqual([true, 1])
+    },
+  )
 
   test('a file that cannot be unlinked is put off, longer each time, and the rest goes on', async () => {
     let fails = true

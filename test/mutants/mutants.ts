@@ -18,9 +18,9 @@ export interface Mutant {
 /**
  * `model`: random runs on SQLite, one process. `postgres`: random runs of several processes on a real PostgreSQL. `steps`: the
  * directed tests of the collector and of whole repositories. `contract`: what every database must do. `races`: what of that several connections do at once, on
- * a real PostgreSQL.
+ * a real PostgreSQL; `locks`: what they do there while somebody else has a row.
  */
-export type Catcher = 'model' | 'postgres' | 'steps' | 'contract' | 'races'
+export type Catcher = 'model' | 'postgres' | 'steps' | 'contract' | 'races' | 'locks'
 
 const COLLECT = 'src/registry/collect.ts'
 const BLOBS = 'src/registry/blobs.ts'
@@ -189,18 +189,14 @@ export const MUTANTS: readonly Mutant[] = [
     from: `        else collected.set(cacheKey, others)
         forget(repository, [digest])`,
     to: `        else collected.set(cacheKey, others)`,
-    caughtBy: [],
-    unnoticed:
-      'memory forgets before the step, too: only a read in its midst would bring the old answer back, and none was met',
+    caughtBy: ['steps'],
   },
   {
     name: 'what was read while a manifest is collected enters memory',
     file: MANIFESTS,
     from: `if (before === changes && !collected.has(cacheKey))`,
     to: `if (before === changes)`,
-    caughtBy: [],
-    unnoticed:
-      'memory forgets before the step, too: only a read in its midst would bring the old answer back, and none was met',
+    caughtBy: ['steps'],
   },
   {
     name: 'a blob that is collected stays in memory',
@@ -211,9 +207,7 @@ export const MUTANTS: readonly Mutant[] = [
     to: `        } finally {
           deletions += 0
         }`,
-    caughtBy: [],
-    unnoticed:
-      'memory forgets before the step, too: only a read in its midst would bring the old answer back, and none was met',
+    caughtBy: ['steps'],
   },
 
   // Bytes and rows.
@@ -244,16 +238,14 @@ export const MUTANTS: readonly Mutant[] = [
     file: BLOB_ROWS,
     from: `if (key !== undefined && (await isDiscarded(trx, key))) {`,
     to: `if (key === 'never') {`,
-    caughtBy: [],
-    unnoticed: 'second line: bytes are sealed under no such key, and alone for their digest',
+    caughtBy: ['contract'],
   },
   {
     name: 'a push trusts the bytes of a row that is marked',
     file: COMMIT,
     from: `const isWhole = known?.state === 'live' && (await storage.open(known.key))?.size === known.size`,
     to: `const isWhole = known !== undefined && (await storage.open(known.key))?.size === known.size`,
-    caughtBy: [],
-    unnoticed: 'second line: the commit without a key refuses a row that is not live, and the push looks again',
+    caughtBy: ['steps'],
   },
   {
     name: 'a row that is marked is made live under the key that is about to go',
@@ -286,8 +278,7 @@ export const MUTANTS: readonly Mutant[] = [
       await collection.forget(object)`,
     to: `      await collection.forget(object)
       await storage.delete(object.key)`,
-    caughtBy: [],
-    unnoticed: 'second line: the sweep takes bytes without a row',
+    caughtBy: ['steps'],
   },
   {
     name: 'the sweep takes bytes whose row came a moment ago',
@@ -377,16 +368,14 @@ export const MUTANTS: readonly Mutant[] = [
     file: STEPS,
     from: `.where('digest', '=', digest).forNoKeyUpdate().skipLocked(),`,
     to: `.where('digest', '=', digest),`,
-    caughtBy: [],
-    unnoticed: 'only transactions that run side by side can show it; the races were tried once and did not',
+    caughtBy: ['locks'],
   },
   {
     name: 'the collector takes links and manifests without the lock of the repository',
     file: STEPS,
     from: `.where('id', '=', id).forUpdate().skipLocked(),`,
     to: `.where('id', '=', id),`,
-    caughtBy: [],
-    unnoticed: 'only transactions that run side by side can show it; the races were tried once and did not',
+    caughtBy: ['locks'],
   },
   {
     name: 'a mount does not lock the blob',
@@ -394,8 +383,7 @@ export const MUTANTS: readonly Mutant[] = [
     from: `            .where('state', '=', 'live')
             .forShare()`,
     to: `            .where('state', '=', 'live')`,
-    caughtBy: [],
-    unnoticed: 'only transactions that run side by side can show it; the races were tried once and did not',
+    caughtBy: ['locks'],
   },
   {
     name: 'a commit does not lock the row that it found',
@@ -404,8 +392,7 @@ export const MUTANTS: readonly Mutant[] = [
     if (row !== undefined || key`,
     to: `const row = await blobByDigest(trx, digest).executeTakeFirst()
     if (row !== undefined || key`,
-    caughtBy: [],
-    unnoticed: 'only transactions that run side by side can show it; the races were tried once and did not',
+    caughtBy: ['locks'],
   },
   {
     name: 'a deletion of a blob does not lock it',
@@ -413,16 +400,14 @@ export const MUTANTS: readonly Mutant[] = [
     from: `          await blobByDigest(trx, digest).forNoKeyUpdate().executeTakeFirst()
           const repositoryId`,
     to: `          const repositoryId`,
-    caughtBy: [],
-    unnoticed: 'only transactions that run side by side can show it; the races were tried once and did not',
+    caughtBy: ['locks'],
   },
   {
     name: 'a purge does not lock the blobs',
     file: STEPS,
     from: `for (const each of digests) await lockBlob(trx, { digest: each })`,
     to: `void lockBlob`,
-    caughtBy: [],
-    unnoticed: 'only transactions that run side by side can show it; the races were tried once and did not',
+    caughtBy: ['locks'],
   },
   {
     name: 'a manifest is checked without the lock of its repository',
