@@ -1,4 +1,4 @@
-import { type Dirent, readdirSync } from 'node:fs'
+import type { Dirent } from 'node:fs'
 import { lstat, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Digest } from '../oci/digest.ts'
@@ -83,18 +83,9 @@ export async function objectsIn(root: string, folder: string, digest: Digest): P
 
 /** Every file in the folder of uploads. */
 export async function* listUploads(folder: string): AsyncIterable<{ id: string; size: number; modified: Date }> {
-  // One folder, mostly empty, at each start: what reads it in a thread would have to be loaded for it.
-  for (const entry of entriesNow(folder)) {
+  for (const entry of await entriesOf(folder)) {
     const found = entry.isFile() ? await unlessGone(lstat(join(folder, entry.name))) : undefined
     if (found !== undefined) yield { id: entry.name, size: found.size, modified: found.mtime }
-  }
-}
-
-function entriesNow(path: string): Dirent[] {
-  try {
-    return readdirSync(path, { withFileTypes: true })
-  } catch (error) {
-    return gone(error)
   }
 }
 
@@ -106,13 +97,7 @@ async function unlessGone<T>(looking: Promise<T>): Promise<T | undefined> {
   try {
     return await looking
   } catch (error) {
-    gone(error)
-    return undefined
+    if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR') return undefined
+    throw storageError(error, 'list the blobs')
   }
-}
-
-/** @throws StorageError for what says anything else than that it is not there */
-function gone(error: unknown): [] {
-  if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR') return []
-  throw storageError(error, 'list the blobs')
 }
