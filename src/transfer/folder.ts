@@ -16,14 +16,19 @@ export interface Folder {
   open(path: string, start?: number): AsyncIterable<Uint8Array>
 }
 
-/** Nothing outside of it is read: neither `../` nor a link leads there. `signal` ends the reading. */
+/** What may be a link to a file elsewhere, as build systems make layouts: a blob has a digest, and the others are never sent. */
+const LINKED = /^(?:blobs\/.*|index\.json|manifest\.json|oci-layout)$/s
+
+/** Nothing outside of it is read: `../` never leads there, and links do not but for those. `signal` ends the reading. */
 export function directoryFolder(path: string, signal?: AbortSignal | undefined): Folder {
   const root = realpathSync(path)
   function find(file: string): { place: string; size: number } | undefined {
+    const named = normal(file)
     try {
-      const place = realpathSync(join(root, file))
+      const place = realpathSync(join(root, named))
       const stat = statSync(place)
-      return place.startsWith(join(root, '/')) && stat.isFile() ? { place, size: stat.size } : undefined
+      const mayBeRead = place.startsWith(join(root, '/')) || LINKED.test(named)
+      return mayBeRead && stat.isFile() ? { place, size: stat.size } : undefined
     } catch {
       return undefined
     }

@@ -130,6 +130,15 @@ describe('a layout', () => {
     expect((await shell.run('blob', 'head', blob)).code).toBe(2)
   })
 
+  test('whose blobs are links, as build systems make them, is read all the same', async () => {
+    const path = at('linked')
+    mkdirSync(join(path, 'blobs'), { recursive: true })
+    symlinkSync(at('layout/blobs/sha256'), join(path, 'blobs/sha256'))
+    for (const name of ['index.json', 'oci-layout']) symlinkSync(at(`layout/${name}`), join(path, name))
+    expect(await shell.run('push', '-q', path, `${app}-linked:v1`)).toMatchObject({ code: 0, error: '' })
+    expect((await shell.run('digest', `${app}-linked:v1`)).out.trim()).toBe(IMAGE.manifest.digest)
+  })
+
   test('whose index.json cannot be read is not written over', async () => {
     const path = at('unreadable')
     writeLayout(path, IMAGE, 'v1')
