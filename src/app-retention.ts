@@ -7,6 +7,7 @@ import type { Digest } from './oci/digest.ts'
 import type { Events } from './registry/events.ts'
 import type { ImmutableTags } from './registry/immutable.ts'
 import type { Manifests } from './registry/manifests.ts'
+import type { Traffic } from './registry/pace.ts'
 import { createRetention, type Retention } from './registry/retention.ts'
 import { createImageExpiries } from './registry/retention-expiry.ts'
 import { createPlanner } from './registry/retention-plan.ts'
@@ -40,6 +41,7 @@ export function openRetention(deps: {
   background: boolean
   /** When the database was written last before this start. */
   lastUse: number | undefined
+  traffic: Traffic
   log: Log
   now: Clock['now']
   newId: Clock['newId']
@@ -57,11 +59,11 @@ export function openRetention(deps: {
     background,
     lastUse,
   } = deps
-  const { log, now, newId } = deps
+  const { log, now, newId, traffic } = deps
   const names = () => config().retention.expiry.names
   const expiries = createImageExpiries({ metadata, storage, names })
   const retention = createRetention({
-    ...{ metadata, manifests, immutable, events, onFreed, flushPulls, now, newId },
+    ...{ metadata, manifests, immutable, events, onFreed, flushPulls, traffic, now, newId },
     rules: createRetentionRules({ retention: metadata.retention, configured: () => config().retention.rules }),
     planner: createPlanner({ metadata, immutable, expiries, now }),
     settings: () => config().retention,

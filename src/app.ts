@@ -195,7 +195,7 @@ export async function createApp(
     let upkeep = startUpkeep()
     owned.closers.push(() => upkeep.stop())
     const retaining = openRetention({
-      ...{ metadata, storage, manifests, immutable, events, onFreed, log, now, newId },
+      ...{ metadata, storage, manifests, immutable, events, onFreed, traffic, log, now, newId },
       config: () => settings,
       flushPulls: pulls.flush,
       isAdopting: () => isAdopting,

@@ -4,6 +4,7 @@ import { isNewer } from '../oci/retention-rule.ts'
 import { compileSelector } from '../oci/selector.ts'
 import { createIdSet, type IdSet } from './id-set.ts'
 import type { ImmutableTags } from './immutable.ts'
+import type { Pace } from './pace.ts'
 import type { RepositoryRules, RetentionItem, RuleSet, Verdict } from './retention-engine.ts'
 import { endOf, type ImageExpiries } from './retention-expiry.ts'
 
@@ -29,12 +30,15 @@ export interface PlanEnd {
   kept: number
 }
 
-/** Rows of one look. */
-const PAGE = 1000
+/** Rows of one look: whoever is served waits while the thread decides about them. */
+const PAGE = 250
+
+/** Runs the look at one page: see `Pace`. */
+type Turn = Pace['turn']
 
 export interface Planner {
   /** Every tag, and every manifest without one that a rule could speak of: what is to become of it, and why. */
-  plan(repository: string, rules: RuleSet): AsyncGenerator<PlanItem | PlanEnd>
+  plan(repository: string, rules: RuleSet, turn: Turn): AsyncGenerator<PlanItem | PlanEnd>
 }
 
 /**
@@ -52,21 +56,27 @@ export function createPlanner(deps: {
   const { metadata, immutable, expiries, now } = deps
   const { retention, pulls } = metadata
 
-  async function* tagsOf(repository: string, rules: RepositoryRules): AsyncGenerator<Item[]> {
+  async function* tagsOf(repository: string, rules: RepositoryRules, turn: Turn): AsyncGenerator<Item[]> {
     for (let last: string | undefined; ; ) {
-      const page = await retention.tags(repository, { last, limit: PAGE })
-      if (page.length > 0) yield await itemsOf(repository, rules, 'tag', page)
+      const { page, items } = await turn(async () => {
+        const page = await retention.tags(repository, { last, limit: PAGE })
+        return { page, items: await itemsOf(repository, rules, 'tag', page) }
+      })
+      if (items.length > 0) yield items
       last = page.at(-1)?.name
       if (page.length < PAGE) return
     }
   }
 
-  async function* untaggedOf(repository: string, rules: RepositoryRules): AsyncGenerator<Item[]> {
+  async function* untaggedOf(repository: string, rules: RepositoryRules, turn: Turn): AsyncGenerator<Item[]> {
     if (!rules.needsUntagged) return
     for (let last: string | undefined; ; ) {
-      const { manifests, next } = await retention.untagged(repository, { last, limit: PAGE })
-      const page = manifests.map((row) => ({ ...row, name: row.digest }))
-      if (page.length > 0) yield await itemsOf(repository, rules, 'manifest', page)
+      const { items, next } = await turn(async () => {
+        const { manifests, next } = await retention.untagged(repository, { last, limit: PAGE })
+        const page = manifests.map((row) => ({ ...row, name: row.digest }))
+        return { items: await itemsOf(repository, rules, 'manifest', page), next }
+      })
+      if (items.length > 0) yield items
       if (next === undefined) return
       last = next
     }
@@ -78,6 +88,7 @@ export function createPlanner(deps: {
     kind: Item['kind'],
     page: readonly (RetentionCandidate & { name: string })[],
   ): Promise<Item[]> {
+    if (page.length === 0) return []
     const ends = rules.needsExpiry ? await expiries.of(repository, page) : undefined
     const used = rules.needsPulls ? await usesOf(repository, kind, page) : undefined
     return page.map(({ name, digest, manifestId, pushedAt }) => {
@@ -101,12 +112,12 @@ export function createPlanner(deps: {
   }
 
   return {
-    async *plan(repository, ruleSet) {
+    async *plan(repository, ruleSet, turn) {
       const rules = ruleSet.of(repository)
       if (rules === undefined) return
       if (rules.needsRanks) {
         for (const pages of [tagsOf, untaggedOf]) {
-          for await (const page of pages(repository, rules)) for (const item of page) rules.rank(item)
+          for await (const page of pages(repository, rules, turn)) for (const item of page) rules.rank(item)
         }
       }
       const at = now()
@@ -122,7 +133,7 @@ export function createPlanner(deps: {
       }
 
       for (const pages of [tagsOf, untaggedOf]) {
-        for await (const page of pages(repository, rules)) {
+        for await (const page of pages(repository, rules, turn)) {
           for (const item of page) {
             counts[item.kind].seen++
             const verdict = guarded(item, rules.decide(item, at), ruleOf)

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'bun:test'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -8,6 +8,7 @@ import type { Metadata, TagProtection } from '../metadata/metadata.ts'
 import { openSqlite } from '../metadata/sqlite.ts'
 import { type RetentionRule, readRetentionRule } from '../oci/retention-rule.ts'
 import { NO_EVENTS } from './events.ts'
+import { createTraffic, type PaceClock, type Traffic } from './pace.ts'
 import { createRetention, type RetentionEnd, type RetentionTotals } from './retention.ts'
 import type { PlanItem } from './retention-plan.ts'
 import { createPlanner } from './retention-plan.ts'
@@ -40,9 +41,14 @@ describe('retention', () => {
     rmSync(folder, { recursive: true })
   })
 
-  function retentionOf(rules: readonly RetentionRule[], protections: readonly TagProtection[] = []) {
+  function retentionOf(
+    rules: readonly RetentionRule[],
+    protections: readonly TagProtection[] = [],
+    beside: { traffic?: Traffic; clock?: PaceClock } = {},
+  ) {
     const immutable = { of: () => protections }
     return createRetention({
+      ...beside,
       ...{ metadata, immutable, events: NO_EVENTS, manifests: { forget() {} }, onFreed() {}, onEnd() {} },
       rules: createRetentionRules({ retention: metadata.retention, configured: () => rules }),
       planner: createPlanner({ metadata, immutable, expiries: { of: async () => new Map() }, now: () => NOW }),
@@ -200,5 +206,46 @@ describe('retention', () => {
     metadata.retention.tags = take
     expect(end.state).toBe('failed')
     expect((await retention.runs({ limit: 1 }))[0]).toMatchObject({ state: 'failed', error: 'no disk' })
+  })
+
+  describe('beside clients', () => {
+    const repository = 'beside/clients'
+    let rests: number[]
+    let retention: ReturnType<typeof retentionOf>
+
+    beforeAll(async () => {
+      await putManifest(metadata, 'a manifest of many tags', {
+        repository,
+        tags: Array.from({ length: 251 }, (_, index) => `t${index}`),
+      })
+    })
+    beforeEach(() => {
+      rests = []
+      let time = 0
+      const traffic = createTraffic()
+      traffic.pending = () => 1
+      const clock: PaceClock = {
+        // A look at a page takes a millisecond.
+        elapsed: () => ++time,
+        sleep: async (ms) => void rests.push(ms),
+      }
+      const { rule } = readRetentionRule({ name: 'none', tags: ['x*'], olderthan: '1d', action: 'delete' })
+      retention = retentionOf([rule], [], { traffic, clock })
+    })
+
+    test.each([
+      ['what happens by itself rests for nineteen times as long as it took', 'schedule', [19, 19]],
+      ['what somebody waits for rests for three times as long', 'asked', [3, 3]],
+    ] as [string, 'schedule' | 'asked', number[]][])('%s, after each page', async (_, cause, expected) => {
+      const begun = await retention.start({ repositories: [repository], rule: undefined }, cause, '')
+      if (typeof begun === 'string') throw new Error(begun)
+      expect((await begun.ended).state).toBe('done')
+      expect(rests).toEqual(expected)
+    })
+
+    test('a plan rests, too', async () => {
+      expect((await planOf(retention, repository)).total).toMatchObject({ kept: 251 })
+      expect(rests).toEqual([3, 3])
+    })
   })
 })

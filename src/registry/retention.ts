@@ -4,6 +4,8 @@ import type { RetentionRule } from '../oci/retention-rule.ts'
 import type { EventCause, Events } from './events.ts'
 import type { ImmutableTags } from './immutable.ts'
 import type { Manifests } from './manifests.ts'
+import { createPaces, createTraffic, GROWING, HURRIED, type PaceClock, type Traffic } from './pace.ts'
+import { StoppedError } from './rate.ts'
 import { compileRules, type RuleSet } from './retention-engine.ts'
 import { type PlanItem, type Planner, protectionOf } from './retention-plan.ts'
 import { EXPIRY, type RetentionRules } from './retention-rule-list.ts'
@@ -65,8 +67,8 @@ const PORTION = 100
 const REPOSITORIES = 500
 /** Milliseconds without a sign after which a run is taken for dead. */
 const SILENCE = 10 * 60_000
-/** Repositories after which a run gives a sign, if none had anything to delete. */
-const SIGN = 200
+/** After which a run gives one. */
+const SIGN = 60_000
 
 export function createRetention(deps: {
   metadata: Metadata
@@ -84,6 +86,9 @@ export function createRetention(deps: {
   onEnd: (end: RetentionEnd) => void
   now: () => number
   newId: () => string
+  /** Clients that are served meanwhile, who must not notice. */
+  traffic?: Traffic
+  clock?: PaceClock
 }): Retention {
   const {
     metadata,
@@ -99,8 +104,11 @@ export function createRetention(deps: {
     onEnd,
     now,
     newId,
+    traffic = createTraffic(),
+    clock,
   } = deps
   const { retention } = metadata
+  const paceOf = createPaces(traffic, clock)
   let stopping = false
   let running: Promise<unknown> = Promise.resolve()
 
@@ -161,7 +169,7 @@ export function createRetention(deps: {
     return { ...step, events: events.of('delete', { repository, tag: name }, cause), manifestEvents: ofManifest }
   }
 
-  async function perform(id: number, wish: RetentionWish): Promise<RetentionEnd> {
+  async function perform(id: number, wish: RetentionWish, effort: Parameters<typeof paceOf>[0]): Promise<RetentionEnd> {
     const counts: RetentionCounts = { repositories: 0, tags: 0, manifests: 0, bytes: 0, skipped: 0 }
     const finish = async (state: RetentionRun['state'], error: unknown): Promise<RetentionEnd> => {
       const text = error === undefined ? undefined : error instanceof Error ? error.message : String(error)
@@ -169,6 +177,18 @@ export function createRetention(deps: {
       const end = { ...counts, state, error }
       onEnd(end)
       return end
+    }
+    const pace = paceOf(effort)
+    let signed = now()
+    const sign = async () => {
+      signed = now()
+      await retention.progress(id, counts, signed)
+    }
+    const turn = async <T>(work: () => Promise<T>): Promise<T> => {
+      if (stopping) throw new StoppedError()
+      const done = await pace.turn(work)
+      if (Math.abs(now() - signed) >= SIGN) await sign()
+      return done
     }
     try {
       const ruleSet = await ruleSetOf(wish)
@@ -182,9 +202,9 @@ export function createRetention(deps: {
           if (steps.length === 0) return
           if (isReadOnly()) throw new Error('the registry is read-only by now')
           await takePortion(repository, batch, steps, counts)
-          await retention.progress(id, counts, now())
+          await sign()
         }
-        for await (const line of planner.plan(repository, ruleSet)) {
+        for await (const line of planner.plan(repository, ruleSet, turn)) {
           if (line.kind === 'end' || line.action === 'keep') continue
           portion.push(line)
           if (portion.length < PORTION) continue
@@ -193,11 +213,10 @@ export function createRetention(deps: {
         }
         await flush()
         counts.repositories++
-        if (counts.repositories % SIGN === 0) await retention.progress(id, counts, now())
       }
       return await finish('done', undefined)
     } catch (error) {
-      return await finish('failed', error)
+      return error instanceof StoppedError ? await finish('stopped', undefined) : await finish('failed', error)
     }
   }
 
@@ -212,10 +231,11 @@ export function createRetention(deps: {
 
     async *plan(wish) {
       const ruleSet = await ruleSetOf(wish)
+      const pace = paceOf(HURRIED)
       const total: RetentionTotals = { repositories: 0, tags: 0, kept: 0, manifests: 0, bytes: 0, exact: true }
       for await (const repository of repositoriesOf(wish)) {
         total.repositories++
-        for await (const line of planner.plan(repository, ruleSet)) {
+        for await (const line of planner.plan(repository, ruleSet, pace.turn)) {
           if (line.kind !== 'end') {
             yield { kind: 'item', item: line }
             continue
@@ -239,7 +259,8 @@ export function createRetention(deps: {
       const dueBefore = cause === 'schedule' ? time - settings().intervalMs : undefined
       const begun = await retention.begin({ cause, actor, now: time, seenAfter: time - SILENCE, dueBefore })
       if (typeof begun === 'string') return begun
-      const ended = perform(begun.id, wish)
+      // Nobody waits for what happens by itself.
+      const ended = perform(begun.id, wish, cause === 'schedule' ? GROWING : HURRIED)
       running = ended
       return { id: begun.id, ended }
     },
