@@ -59,10 +59,11 @@ describe('a rule of the destination', () => {
     const all = await shell.run('cp', '-q', '-a', from, `${host}/team/app`)
     expect(all).toMatchObject({ code: 0 })
     await pushImage(source.url, 'moved', NEW, { tag: 'v1' })
-    expect(await shell.run('cp', '-q', '-a', `127.0.0.1:${source.port}/moved`, `${host}/team/app`)).toMatchObject({
-      out: '',
-      code: 3,
-    })
+    const moved = await shell.run('cp', '-q', '-a', `127.0.0.1:${source.port}/moved`, `${host}/team/app`)
+    expect(moved).toMatchObject({ out: '', code: 1 })
+    expect(moved.error).toMatch(
+      /DENIED: team\/app:v1 is immutable [^\n]+\nberth: 1 tag of 1 failed: v1\nHint: [^\n]+\n$/,
+    )
     expect(await digestAt(`${host}/team/app:v1`)).toBe(OLD.manifest.digest)
   })
 
@@ -105,7 +106,7 @@ test.skipIf(!isRoot)('a destination that is full is told, and takes the copy onc
     fill(join(disk.path, 'filler'))
     const refused = await copy()
     expect(refused).toMatchObject({ out: '', code: 1 })
-    expect(refused.error).toMatch(/^berth: [^\n]+ UNAVAILABLE: [^\n]*space[^\n]*\n$/)
+    expect(refused.error).toMatch(/^berth: [^\n]+ UNAVAILABLE: [^\n]*space[^\n]*\n(Hint: [^\n]+\n)?$/)
     rmSync(join(disk.path, 'filler'))
     expect(await shell.run('digest', target)).toMatchObject({ out: '', code: 2 })
     expect(await copy()).toMatchObject({ code: 0, out: `${target}@${NEW.manifest.digest}\n` })
