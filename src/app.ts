@@ -165,6 +165,7 @@ export async function createApp(
       now,
       policy: () => policy,
       onFreed,
+      onMissing: onFreed,
       counts,
       pulls,
       events,

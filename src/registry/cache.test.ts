@@ -102,4 +102,15 @@ describe('a manifest', () => {
     // Now it is in memory, and comes without a promise.
     expect(manifests.find('app', 'v1')).not.toBeInstanceOf(Promise)
   })
+
+  test('that is refused tells which blobs memory may be wrong about', async () => {
+    const missing = [{ digest }]
+    const metadata = { manifests: { put: async () => ({ stored: false, missing }) } } as unknown as Metadata
+    const told: unknown[] = []
+    const onMissing = (digests: unknown) => void told.push(digests)
+    const manifests = createManifests({ metadata, policy: () => policy, now, onFreed() {}, onMissing })
+    const pushed = { repository: 'app', reference: 'v1', tags: [], contentType: null, actor: '' }
+    await expect(manifests.put({ ...pushed, bytes: Buffer.from(fresh) })).rejects.toMatchObject({ detail: digest })
+    expect(told).toEqual([[digest]])
+  })
 })

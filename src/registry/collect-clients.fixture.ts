@@ -17,6 +17,7 @@ export interface Clients {
 /** What clients do with images. Each writes into the ledger what it was promised. @throws Error when a promise is broken */
 export function clientsOf(scene: Scene): Clients {
   const { random, pick, images, used, repositories, places, isHurried, schedule, ledger, ran } = scene
+  const hasOwnMemory = scene.world.keys === 'never'
   const anyPlace = () => (random() < 0.8 ? pick(repositories) : pick(places))
 
   async function confirm(use: Program, repository: string, blob: Image['blobs'][number]): Promise<void> {
@@ -31,12 +32,19 @@ export function clientsOf(scene: Scene): Clients {
     await upload(scene, use, repository, blob)
   }
 
-  async function push(use: Program, repository: string, image: Image, tags: readonly string[]): Promise<void> {
-    for (const child of image.children) await push(use, repository, child, [])
+  async function push(
+    use: Program,
+    repository: string,
+    image: Image,
+    tags: readonly string[],
+    begun = schedule.step,
+  ): Promise<void> {
+    for (const child of image.children) await push(use, repository, child, [], begun)
     const confirmed: { digest: Digest; at: number; step: number }[] = []
     for (const blob of image.blobs) {
       // What happens after this may undo it, even before the client hears of it.
-      const confirming = { digest: blob.digest, at: scene.time, step: schedule.step }
+      // A process of its own also confirms from memory what another one has taken since the operation began.
+      const confirming = { digest: blob.digest, at: scene.time, step: hasOwnMemory ? begun : schedule.step }
       await confirm(use, repository, blob)
       confirmed.push(confirming)
     }

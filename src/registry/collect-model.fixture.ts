@@ -132,7 +132,7 @@ export function startProgram(
   const uploads = createUploads({ ...deps, newId, bootId: 'boot', onBlob: blobs.forget })
   const policy = { enabled: true, allowsUrl: () => false, requiresChild: () => true, classes: [] }
   const onFreed = (digests: readonly Digest[]) => digests.forEach(blobs.forget)
-  const manifests = createManifests({ ...{ metadata, now, policy: () => policy }, onFreed })
+  const manifests = createManifests({ ...{ metadata, now, policy: () => policy }, onFreed, onMissing: onFreed })
   const collector = createCollector({ ...deps, blobs, manifests, terms: () => TERMS })
   const sweep = createSweep({ ...deps, blobs, uploads })
   const repositories = createRepositories({

@@ -74,6 +74,8 @@ export function createManifests(deps: {
   immutable?: Pick<ImmutableTags, 'of'>
   /** Called before a deletion is acknowledged: no manifest of the repository needs these blobs any more. */
   onFreed: (digests: readonly Digest[]) => void
+  /** A manifest was refused for want of these: a memory that has them is of a time before another process took them. */
+  onMissing?: (digests: readonly Digest[]) => void
   /** Counts what is pulled. */
   pulls?: Pick<PullCounts, 'add'>
   /** Counts what was asked of memory, and what it had. */
@@ -82,7 +84,7 @@ export function createManifests(deps: {
   space?: Space
 }): Manifests {
   const { metadata, now, onFreed, events = NO_EVENTS, counts = { requests: 0, hits: 0 }, pulls } = deps
-  const { space = ENDLESS_SPACE, immutable = NOTHING_IMMUTABLE } = deps
+  const { space = ENDLESS_SPACE, immutable = NOTHING_IMMUTABLE, onMissing } = deps
   const referencesOfPulled = createReferencesOf()
   /** In the hands of the collector, by cache key. */
   const collected = new Map<string, number>()
@@ -184,7 +186,11 @@ export function createManifests(deps: {
           protections,
         }),
       )
-      if (!outcome.stored) throw missing(outcome.missing.map((entry) => entry.digest))
+      if (!outcome.stored) {
+        const digests = outcome.missing.map((entry) => entry.digest)
+        onMissing?.(digests)
+        throw missing(digests)
+      }
       forget(repository, [...names, digest])
       events.queued(told)
       return { digest, subject: manifest.subject?.digest }
