@@ -5,6 +5,7 @@ import { createRation } from './auth/ration.ts'
 import type { TokenEvent } from './auth/token-server.ts'
 import type { AuditConfig } from './config/config.ts'
 import { plainAddress } from './http/peer.ts'
+import type { PurgeRecord } from './http/v2/trash.ts'
 import type { AuditRow, Metadata } from './metadata/metadata.ts'
 import { openJsonLines } from './telemetry/json-lines.ts'
 import type { Log } from './telemetry/log.ts'
@@ -112,6 +113,19 @@ export function auditRowOf(event: TokenEvent, at: number): AuditRow {
   const detail = event.token === undefined ? '' : `token ${event.token}`
   const outcome = outcomeOf(event)
   return { ...row, source: event.source, granted: spell(event.access), rules: rules.join(', '), outcome, detail }
+}
+
+/** The record of what a client of the registry took for good: nothing else will tell of it. */
+export function auditRowOfPurge(event: Parameters<PurgeRecord>[0], at: number): AuditRow {
+  const { account, repository, digest, purged } = event
+  const address = event.address === undefined ? '' : plainAddress(event.address)
+  const row = { at, kind: 'change', account, source: '', address, service: '', granted: '', rules: '' } as const
+  const asked = `${repository}@${digest}`
+  if (purged === undefined) return { ...row, asked, outcome: 'failed', detail: 'purged: the log says why' }
+  const { manifests, kept, blobs } = purged
+  const stay = kept.length === 0 ? '' : `; kept: ${kept.length}`
+  const detail = `purged: manifests: ${manifests.length}, blobs: ${blobs.count} of ${blobs.bytes} bytes${stay}`
+  return { ...row, asked, outcome: manifests.length === 0 ? 'failed' : 'done', detail }
 }
 
 function outcomeOf({ scopes, access }: Extract<TokenEvent, { kind: 'issued' }>): AuditRow['outcome'] {

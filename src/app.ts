@@ -1,6 +1,7 @@
 import { resolve } from 'node:path'
 import { version } from '../package.json' with { type: 'json' }
 import { type AdoptionReport, type AdoptionWishes, adoptTree, guardTree, hasTree } from './app-adoption.ts'
+import { auditRowOfPurge } from './app-audit.ts'
 import type { Clock } from './app-clock.ts'
 import { createUpkeep, runsOf, type Upkeep } from './app-collection.ts'
 import { createDamageWatch } from './app-damage.ts'
@@ -35,6 +36,7 @@ import { createManifestHandlers } from './http/v2/manifests.ts'
 import { createOverviewHandlers } from './http/v2/overview.ts'
 import { createReferrersHandlers } from './http/v2/referrers.ts'
 import { createTagsHandlers } from './http/v2/tags.ts'
+import { createTrashHandlers } from './http/v2/trash.ts'
 import { createUploadHandlers } from './http/v2/uploads.ts'
 import { createWaitingRoom } from './http/waiting-room.ts'
 import type { Digest } from './oci/digest.ts'
@@ -263,6 +265,10 @@ export async function createApp(
         referrers: createReferrersHandlers({ referrers }),
         catalog: createCatalogHandlers({ catalog, maxEntries: next.catalog.maxEntries }),
         overview: createOverviewHandlers({ catalog, tags }),
+        trash: createTrashHandlers({
+          purge: (repository, digest) => upkeep.collector.purgeImage(repository, digest),
+          record: (event) => foundation.deps.record(auditRowOfPurge(event, now())),
+        }),
       })
       const fetch = createServer({
         routes,

@@ -50,7 +50,8 @@ describe('space', () => {
     const why = await berthOf('gc', 'why', layerOf(other))
     expect(why).toContain('kept by team/app:v2')
     expect(why).toContain(digestOf(other))
-    expect(await berthOf('gc', 'why', `sha256:${'0'.repeat(64)}`)).toContain('is not here')
+    const unknown = berthOf('gc', 'why', `sha256:${'0'.repeat(64)}`)
+    await expect(unknown).rejects.toThrow('is not here: no blob, and no manifest')
   }, 60_000)
 
   test('what was deleted is in the trash, comes back from there, and goes for good when it is asked to', async () => {

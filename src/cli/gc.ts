@@ -56,6 +56,7 @@ export function gcCommand(context: AdminContext = ofProcess): Command {
   ).action(async (digest: string, flags: AdminFlags) => {
     await withApi(context, flags, async (ask) => {
       const answer = await ask<WhyView>('GET', `/gc/why/${segment(digest)}`)
+      if (isNothing(answer.json)) throw new CommandError(`${digest} is not here: no blob, and no manifest`)
       context.out(flags.format === 'json' ? printableJson(answer.text) : whyText(answer.json))
     })
   })
@@ -134,6 +135,10 @@ function statusTable(status: CollectionStatusView): string[][] {
   ]
 }
 
+function isNothing({ blob, keepers, reviews, trash, discarded }: WhyView): boolean {
+  return blob === null && keepers.length + reviews.length + trash.length + discarded.length === 0
+}
+
 function whyText(why: WhyView): string {
   const lines: string[] = []
   const { digest, blob } = why
@@ -155,7 +160,6 @@ function whyText(why: WhyView): string {
   for (const { dueAt, attempts } of why.discarded) {
     lines.push(`bytes to be unlinked, next try ${timeCell(dueAt)}${attempts > 0 ? `, failed ${attempts} times` : ''}`)
   }
-  if (lines.length === 0) lines.push(`${digest} is not here`)
   return `${lines.map(printable).join('\n')}\n`
 }
 

@@ -65,6 +65,11 @@ export function trashCommand(context: AdminContext = ofProcess): Command {
   adminOptions(
     command.command('purge').description('take a manifest out of the trash for good, with its space').argument('<id>'),
   ).action(async (id: string, flags: AdminFlags) => {
+    if (!/^[1-9][0-9]{0,14}$/.test(id)) {
+      throw new CommandError(`${JSON.stringify(id)} is no ID of the trash: a number, as berth trash list shows it`, 2, {
+        hint: 'berth delete --purge REPOSITORY@DIGEST takes an image by its name',
+      })
+    }
     await withApi(context, flags, async (ask) => {
       tell(context, flags, await ask('DELETE', `/trash/${segment(id)}`), `${id} is gone for good.`)
     })

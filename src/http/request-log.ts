@@ -44,7 +44,7 @@ export function createRequestLogger(options: {
       const { reference } = target
       if (target.resource === 'manifest') fields['vars.reference'] = reference
       else if (target.resource === 'upload') fields['vars.uuid'] = reference
-      else if (target.resource === 'blob' || target.resource === 'referrers') {
+      else if (target.resource === 'blob' || target.resource === 'referrers' || target.resource === 'trash') {
         if (isDigest(reference)) fields['vars.digest'] = reference
       }
     }

@@ -10,7 +10,7 @@ export interface RequestMeter {
   end(resource: Resource, trail: Trail, response: Response, now: number): void
 }
 
-/** distribution's names of its routes; those of `referrers` and of the overviews are Berth's own. */
+/** distribution's names of its routes; those of `referrers`, the overviews and the trash are Berth's own. */
 const HANDLERS: Record<Resource, string> = {
   base: 'base',
   catalog: 'catalog',
@@ -22,6 +22,7 @@ const HANDLERS: Record<Resource, string> = {
   referrers: 'referrers',
   'catalog-overview': 'catalog_overview',
   'tags-overview': 'tags_overview',
+  trash: 'trash',
 }
 
 /** Seconds. */

@@ -12,6 +12,7 @@ const handlers: Handlers = {
   referrers: { list: handler },
   catalog: { list: handler },
   overview: { repositories: handler, tags: handler },
+  trash: { purge: handler },
 }
 
 describe('a path names', () => {
@@ -42,6 +43,14 @@ describe('a path names', () => {
       '/v2/_berth/catalog/list',
       { resource: 'catalog-overview', name: '', reference: '' },
     ],
+    [
+      'what is in the trash',
+      '/v2/a/b/_berth/trash/sha256:x',
+      { resource: 'trash', name: 'a/b', reference: 'sha256:x' },
+    ],
+    ['nothing: the trash of no repository', '/v2/_berth/trash/sha256:x', undefined],
+    ['nothing: the trash of a repository called trash', '/v2/a/trash/sha256:x', undefined],
+    ['nothing: the whole trash', '/v2/a/_berth/trash/', undefined],
     ['nothing: a catalog of a repository', '/v2/a/_berth/catalog/list', undefined],
     ['nothing: a verb without a name', '/v2/manifests/v1', undefined],
     ['nothing: an unknown verb', '/v2/a/things/x', undefined],
@@ -114,6 +123,7 @@ describe('the table of routes', () => {
       'DELETE upload': 'delete',
       'GET referrers': 'pull',
       'HEAD referrers': 'pull',
+      'DELETE trash': 'delete',
     })
   })
 

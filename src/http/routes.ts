@@ -13,6 +13,7 @@ export interface Handlers {
   referrers: { list: Handler }
   catalog: { list: Handler }
   overview: { repositories: Handler; tags: Handler }
+  trash: { purge: Handler }
 }
 
 /** What a path can name. */
@@ -27,6 +28,7 @@ export type Resource =
   | 'referrers'
   | 'catalog-overview'
   | 'tags-overview'
+  | 'trash'
 
 /**
  * What a route asks of its caller:
@@ -49,7 +51,8 @@ export interface Route {
 }
 
 /** THE table. */
-export function createRoutes({ blobs, manifests, uploads, tags, referrers, catalog, overview }: Handlers): Route[] {
+export function createRoutes(handlers: Handlers): Route[] {
+  const { blobs, manifests, uploads, tags, referrers, catalog, overview, trash } = handlers
   return [
     { resource: 'base', method: 'GET', access: 'login', handle: checkSupport },
     { resource: 'base', method: 'HEAD', access: 'login', handle: checkSupport },
@@ -76,6 +79,7 @@ export function createRoutes({ blobs, manifests, uploads, tags, referrers, catal
     { resource: 'catalog-overview', method: 'HEAD', access: 'catalog', handle: overview.repositories },
     { resource: 'tags-overview', method: 'GET', access: 'pull', handle: overview.tags },
     { resource: 'tags-overview', method: 'HEAD', access: 'pull', handle: overview.tags },
+    { resource: 'trash', method: 'DELETE', access: 'delete', handle: trash.purge, writes: true, deletes: true },
   ]
 }
 
@@ -108,7 +112,7 @@ export function neededAccess(rule: AccessRule, name: string, query: Query): Acce
   }
 }
 
-/** Where Berth's own lists are (OCI Distribution Specification, "Extensions"). */
+/** Where Berth's own lists, and the trash, are (OCI Distribution Specification, "Extensions"). */
 const EXTENSION = '/_berth'
 
 /**
@@ -138,6 +142,10 @@ export function parseTarget(path: string): Target | undefined {
     case 'catalog':
       return last === 'list' && `/${name}` === EXTENSION
         ? { resource: 'catalog-overview', name: '', reference: '' }
+        : undefined
+    case 'trash':
+      return last !== '' && name.endsWith(EXTENSION)
+        ? { resource: 'trash', name: name.slice(0, -EXTENSION.length), reference: last }
         : undefined
     case 'referrers':
       return last === '' ? undefined : { resource: 'referrers', name, reference: last }

@@ -14,6 +14,7 @@ const TEMPLATES: Record<Resource, string> = {
   referrers: '/v2/{name}/referrers/{digest}',
   'catalog-overview': '/v2/_berth/catalog/list',
   'tags-overview': '/v2/{name}/_berth/tags/list',
+  trash: '/v2/{name}/_berth/trash/{digest}',
 }
 
 /** Serves a request as a span `METHOD template` (OpenTelemetry, "Semantic Conventions for HTTP Spans"). */

@@ -104,6 +104,18 @@ export interface CollectionStatus {
   collected: Record<CollectedKind, Tally>
 }
 
+/** What there is, of a repository, of a manifest that somebody deleted. */
+export interface Remains {
+  /** In the trash, the newest first. */
+  burials: { trash: TrashCandidate; reason: 'deleted' | 'collected'; batch: string | undefined; deletedAt: number }[]
+  /** It is there (still, or again). */
+  manifest: ManifestCandidate | undefined
+  /** Since when it waits for the collector because a deletion took its last tag, its index or its subject. */
+  freedAt: number | undefined
+  /** What all of these name as their children, and what refers to the digest, there or in the trash. */
+  dependants: Digest[]
+}
+
 /** How far a walk over the queue of links has come. */
 export interface LinkPlace {
   repositoryId: number
@@ -170,6 +182,8 @@ export interface Collection {
   purge(trash: TrashCandidate, now: number): Promise<Outcome>
   /** What is under that id in the trash, and the links of its repository to blobs that it holds. */
   buried(id: number): Promise<{ trash: TrashCandidate; links: LinkCandidate[] } | undefined>
+  /** Undefined: the repository has nothing under that digest, and nor has its trash. */
+  remains(repository: string, digest: Digest): Promise<Remains | undefined>
   /** Resolves when nothing that was done before can be undone by a power cut any more. */
   sync(): Promise<void>
   /** After the bytes were unlinked: their key is free again, and the row of a blob that is `deleting` goes. */

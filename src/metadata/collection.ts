@@ -15,6 +15,7 @@ import type {
 } from './metadata.ts'
 import { countDeparture } from './quota-counts.ts'
 import { createRehearsing, type Rehearsing } from './rehearsal.ts'
+import { remains } from './remains.ts'
 import { causeOf, discardUnheld } from './reviews.ts'
 import { statement } from './statement.ts'
 import { strays } from './strays.ts'
@@ -35,6 +36,7 @@ export function collection(database: Database): Collection {
     takeLink: (link, due) => relaxed((trx) => takeLink(trx, link, due)),
     takeManifest: (manifest, due, destination) => relaxed((trx) => takeManifest(trx, manifest, due, destination)),
     purge: (trash, now) => relaxed((trx) => purge(trx, trash, now)),
+    remains: (repository, digest) => remains(database.read, repository, digest),
 
     // SQLite writes no row, and so syncs no log, when nothing in it changes.
     sync: () =>

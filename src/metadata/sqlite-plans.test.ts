@@ -50,6 +50,7 @@ const CALLS: [string, (metadata: Nouns) => Promise<unknown>][] = [
   ['gc status, garbage', ({ collection }) => collection.garbage({ repositoryId: 1, digest: digest('a') }, 10)],
   ['gc status, the trash', ({ collection }) => collection.heldByTrash(digest('a'), 10)],
   ['gc why', ({ collection }) => collection.why(digest('layer'), 10)],
+  ['what remains of an image', ({ collection }) => collection.remains(REPOSITORY, digest('image'))],
   ['candidates of a cycle', ({ collection }) => everyCandidate(collection, DUE)],
   ['candidates of a hurried cycle', ({ collection }) => everyCandidate(collection, HURRIED)],
   ['a deletion of a manifest', ({ manifests }) => manifests.delete(REPOSITORY, digest('new'), BY)],

@@ -122,6 +122,7 @@ export async function openSqlite({
       trash: method('read', 'collection', 'trash'),
       objects: method('read', 'collection', 'objects'),
       buried: method('read', 'collection', 'buried'),
+      remains: method('read', 'collection', 'remains'),
       takeLink: method('relaxed', 'collection', 'takeLink'),
       takeManifest: method('relaxed', 'collection', 'takeManifest'),
       purge: method('relaxed', 'collection', 'purge'),

@@ -171,5 +171,89 @@ export function trashHoldsSuite(opened: () => Opened): void {
         expect(await inTrash()).toEqual([])
       }
     })
+
+    describe('what remains of a manifest', () => {
+      const remains = async (name: string, repository = REPOSITORY) => {
+        const found = await metadata.collection.remains(repository, digest(name))
+        return (
+          found && {
+            burials: found.burials.map(({ trash, reason, batch, deletedAt }) => {
+              expect(trash).toEqual({ ...trash, kind: 'trash', repository, digest: digest(name), attempts: 0 })
+              return [reason, batch, deletedAt]
+            }),
+            manifest: found.manifest && [found.manifest.repository, nameOf(found.manifest.digest)],
+            freedAt: found.freedAt,
+            dependants: found.dependants.map(nameOf).sort(),
+          }
+        )
+      }
+      const there = (name: string) => [REPOSITORY, name]
+
+      test('while nothing was deleted: itself, its children and referrers', async () => {
+        await pushNested()
+        const settled = { burials: [], freedAt: undefined }
+        expect(await remains('index')).toEqual({
+          ...{ ...settled, manifest: there('index'), dependants: ['child', 'signature'] },
+        })
+        expect(await remains('child')).toEqual({ ...settled, manifest: there('child'), dependants: [] })
+      })
+
+      test('is not freed where nothing ever needed it, or a push moved its tag', async () => {
+        await putManifest(metadata, 'child', { now: 5 })
+        await putManifest(metadata, 'index', { tags: ['v1'] })
+        await putManifest(metadata, 'outer', { tags: ['v1'], now: 6 })
+        expect((await remains('child'))?.freedAt).toBeUndefined()
+        expect(await remains('index')).toEqual({
+          ...{ burials: [], manifest: there('index'), freedAt: undefined, dependants: [] },
+        })
+      })
+
+      test('after its last tag: when that was deleted', async () => {
+        await pushNested()
+        await metadata.tags.delete(REPOSITORY, 'outer', { now: 30, actor: 'ann' })
+        expect(await remains('outer')).toEqual({
+          ...{ burials: [], manifest: there('outer'), freedAt: 30, dependants: ['index'] },
+        })
+      })
+
+      test('after its deletion: its burials, and those that it freed at the same time', async () => {
+        await pushNested()
+        await deleteAt('outer', 40)
+        await metadata.manifests.delete(REPOSITORY, digest('index'), { now: 50, actor: 'ann', batch: 'all' })
+        const gone = { manifest: undefined, freedAt: undefined }
+        expect(await remains('index')).toEqual({
+          ...{ ...gone, burials: [['deleted', 'all', 50]], dependants: ['child', 'signature'] },
+        })
+        expect([(await remains('child'))?.freedAt, (await remains('signature'))?.freedAt]).toEqual([50, 50])
+        await takeManifests(60)
+        expect(await remains('signature')).toEqual({ ...gone, burials: [['collected', undefined, 50]], dependants: [] })
+        expect((await remains('index'))?.dependants).toEqual(['child', 'signature'])
+      })
+
+      test('after two deletions: the newest first, and that it was pushed again', async () => {
+        for (const now of [10, 20]) {
+          await putManifest(metadata, 'child', { now })
+          await deleteAt('child', now + 5)
+        }
+        await putManifest(metadata, 'child', { now: 30 })
+        expect(await remains('child')).toEqual({
+          burials: [
+            ['deleted', undefined, 25],
+            ['deleted', undefined, 15],
+          ],
+          ...{ manifest: there('child'), freedAt: undefined, dependants: [] },
+        })
+      })
+
+      test('is nothing elsewhere', async () => {
+        await pushNested()
+        await putManifest(metadata, 'child', { repository: 'team/other' })
+        await deleteAt('outer', 40)
+        expect([await remains('outer', 'team/other'), await remains('outer', 'team/none')]).toEqual([
+          undefined,
+          undefined,
+        ])
+      })
+    })
   })
 }

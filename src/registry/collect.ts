@@ -8,6 +8,7 @@ import type {
   ObjectCandidate,
   Outcome,
   RehearsalPlan,
+  Tally,
   TrashCandidate,
 } from '../metadata/metadata.ts'
 import type { Digest } from '../oci/digest.ts'
@@ -16,6 +17,7 @@ import type { Blobs } from './blobs.ts'
 import { createTotals, type Totals } from './collect-totals.ts'
 import type { Manifests } from './manifests.ts'
 import { createPaces, createTraffic, GROWING, HURRIED, type Pace, type PaceClock, type Traffic } from './pace.ts'
+import { createPurge, type PurgeImage } from './purge.ts'
 
 /** How long things wait for the collector. Milliseconds. */
 export interface CollectionTerms {
@@ -54,6 +56,8 @@ export interface Collector {
   plan(mode: CollectionMode): RehearsalPlan
   /** Takes one manifest out of the trash, and at once what its deletion freed and nobody touched since. */
   purge(trashId: number): Promise<Purged>
+  /** Takes what a deletion left of an image for good, with what it freed and nobody touched since. */
+  purgeImage: PurgeImage
   /**
    * Takes manifests out of the trash, the oldest first, as long as `isShort` says so. Resolves to how many. None while a
    * backup holds their bytes: the trash would be emptied, and no space freed.
@@ -197,6 +201,26 @@ export function createCollector(deps: {
     )
   }
 
+  /** Of blobs that are marked, by size: what a request waits for shall not be all that waits to be unlinked. */
+  async function unlinkBlobs(marked: ReadonlyMap<Digest, number>, pace: Pace): Promise<Tally> {
+    const done: Tally = { count: 0, bytes: 0 }
+    if (marked.size === 0 || isHeld()) return done
+    // A row that a power cut brings back must have its bytes.
+    await pace.turn(() => collection.sync())
+    for (const [digest, size] of marked) {
+      if (isStopping()) break
+      for (const key of await metadata.blobs.discarded(digest)) {
+        const object: ObjectCandidate = { kind: 'object', key, digest, size, attempts: 0 }
+        await pace.turn(() => attempt(object, unlink, {}))
+      }
+      // Whoever unlinked it: a cycle may have been quicker.
+      if ((await metadata.blobs.discarded(digest)).length > 0) continue
+      done.count++
+      done.bytes += size
+    }
+    return done
+  }
+
   async function purge(trash: TrashCandidate, events: CollectionEvents): Promise<Outcome> {
     const outcome = await collection.purge(trash, now())
     if (outcome.kind !== 'taken') return outcome
@@ -264,6 +288,12 @@ export function createCollector(deps: {
       await unlinkAll({ events, pace: paceOf(HURRIED) })
       return 'purged'
     },
+
+    purgeImage: createPurge({
+      ...{ collection, blobs, manifests, now, isStopping, unlinkBlobs },
+      pace: () => paceOf(HURRIED),
+      takeBurial: (trash) => purge(trash, {}),
+    }),
 
     async relieve(isShort, given = {}) {
       const { events } = createTotals(given)

@@ -9,6 +9,7 @@ import { bytesOf } from './body.ts'
 import { UpstreamError } from './error.ts'
 import { createOverview, type OverviewRange, type OverviewRows } from './overview.ts'
 import { guardPages, nextPage } from './pages.ts'
+import { createPurge, type PurgeOutcome } from './purge.ts'
 import { formatRepository, type RepositoryReference } from './reference.ts'
 import type { Session } from './session.ts'
 
@@ -39,6 +40,8 @@ export interface Registry {
   ): Promise<Digest>
   /** By digest: with all its tags. By tag: the tag alone, where the registry can (registry:2 cannot: `unsupported`). */
   delete(repository: RepositoryReference, reference: string): Promise<void>
+  /** Takes what a deletion left of a manifest for good, where the registry is Berth: with its blobs, unless something needs them. */
+  purge(repository: RepositoryReference, digest: Digest): Promise<PurgeOutcome>
   /** Manifests that name this one as their subject; where the registry has no such API, those of the fallback tag. */
   referrers(repository: RepositoryReference, subject: Digest, artifactType?: string): Promise<Descriptor[]>
   /** Whether the registry lists referrers itself: where it does not, whoever pushes one keeps the fallback tag. */
@@ -202,6 +205,11 @@ export function createRegistry({ session, looking = false }: { session: Session;
         expected: [202, 200, 204],
       })
       await response.body?.cancel()
+    },
+
+    purge(repository, digest) {
+      mustBeRepository(repository)
+      return createPurge(session)(repository, digest)
     },
 
     async referrers(repository, subject, artifactType) {

@@ -8,6 +8,7 @@ import { expectRefused, IMAGE, need, startTokenRegistry, type TokenRegistry } fr
 let tokens: TokenRegistry
 let issuer: Issuer
 let stranger: Issuer
+const TRASHED = `/v2/${IMAGE}/_berth/trash/sha256:${'0'.repeat(64)}`
 let port: number
 beforeAll(async () => {
   tokens = await startTokenRegistry()
@@ -137,6 +138,8 @@ describe('a token', () => {
     ['push, to push: both are needed', [repository(IMAGE, 'push')], 'POST', `/v2/${IMAGE}/blobs/uploads/`, 401],
     ['pull and push, to push', [repository(IMAGE, 'pull', 'push')], 'POST', `/v2/${IMAGE}/blobs/uploads/`, 202],
     ['pull and push, to delete', [repository(IMAGE, 'pull', 'push')], 'DELETE', `/v2/${IMAGE}/manifests/none`, 401],
+    ['pull and push, to purge', [repository(IMAGE, 'pull', 'push')], 'DELETE', TRASHED, 401],
+    ['delete, to purge', [repository(IMAGE, 'delete')], 'DELETE', TRASHED, 404],
     ['delete, to delete', [repository(IMAGE, 'delete')], 'DELETE', `/v2/${IMAGE}/manifests/none`, 404],
     ['pull, for the catalog', [{ type: 'registry', name: 'catalog', actions: ['pull'] }], 'GET', '/v2/_catalog', 401],
     ['*, for the catalog', [{ type: 'registry', name: 'catalog', actions: ['*'] }], 'GET', '/v2/_catalog', 200],

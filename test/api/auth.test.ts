@@ -42,6 +42,7 @@ describe('without a token every route challenges with what it needs, before anyt
     ['PATCH', `/v2/${IMAGE}/blobs/uploads/123`, push, `repository:${IMAGE}:pull,push`],
     ['PUT', `/v2/${IMAGE}/blobs/uploads/123`, push, `repository:${IMAGE}:pull,push`],
     ['DELETE', `/v2/${IMAGE}/manifests/tag1`, remove, `repository:${IMAGE}:delete`],
+    ['DELETE', `/v2/${IMAGE}/_berth/trash/${digest}`, remove, `repository:${IMAGE}:delete`],
     ['DELETE', `/v2/${IMAGE}/blobs/${digest}`, remove, `repository:${IMAGE}:delete`],
     ['DELETE', `/v2/${IMAGE}/blobs/uploads/123`, remove, `repository:${IMAGE}:delete`],
     [

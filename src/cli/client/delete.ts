@@ -1,4 +1,5 @@
 import { Command } from 'commander'
+import type { Digest } from '../../oci/digest.ts'
 import { inParallel } from '../../transfer/parallel.ts'
 import { UpstreamError } from '../../upstream/error.ts'
 import { formatImage, formatRepository, type ImageReference, parseImage } from '../../upstream/reference.ts'
@@ -6,6 +7,7 @@ import type { Upstream } from '../../upstream/upstream.ts'
 import { mustAgree } from './agree.ts'
 import { type ConnectionFlags, connect, connectionOptions } from './connection.ts'
 import type { ClientContext } from './context.ts'
+import { type PurgeResult, purge, purgeTrashed, refusePurge } from './delete-purge.ts'
 import { deleteTag } from './delete-tag.ts'
 import { missingHint } from './missing-image.ts'
 import { lines } from './output.ts'
@@ -16,6 +18,8 @@ interface DeleteFlags extends ConnectionFlags {
   force?: true
   ignoreMissing?: true
   dryRun?: true
+  purge?: true
+  yes?: true
 }
 
 /** Tags that are asked at a time. */
@@ -24,21 +28,27 @@ const READERS = 8
 export function deleteCommand(context: ClientContext): Command {
   return connectionOptions(new Command('delete').argument('<image...>', 'REPOSITORY:TAG or REPOSITORY@DIGEST'))
     .option('--manifest', 'the manifest that the tag stands for, with all of its tags')
+    .option('--purge', 'for good, and give the space back at once (where the registry is Berth)')
     .option('-f, --force', 'do not ask')
+    .option('-y, --yes', 'the same')
     .option('--ignore-missing', 'what is not there is no error')
     .option('--dry-run', 'say what would be deleted, and delete nothing')
-    .action(async (names: string[], flags: DeleteFlags) => {
+    .action(async (names: string[], given: DeleteFlags) => {
+      const flags: DeleteFlags = given.yes ? { ...given, force: true } : given
       // All are read before the first is deleted: a mistyped one must not leave half of the work done.
       const images = names.map(parseTarget)
       const upstream = connect(context, flags)
       const seen = new Set<string>()
+      const unpurged: ImageReference[] = []
       for (const image of flags.manifest ? await inParallel(images, READERS, resolved(upstream)) : images) {
         const name = formatImage(image.digest === undefined ? image : { ...image, tag: undefined })
         if (seen.has(name)) continue
         seen.add(name)
         const isTag = image.digest === undefined && !flags.manifest
-        await (isTag ? removeTag : removeManifest)(context, upstream, image, flags)
+        const remove = !isTag ? removeManifest : flags.purge ? purgeTag : removeTag
+        if ((await remove(context, upstream, image, flags)) === 'unsupported') unpurged.push(image)
       }
+      refusePurge(unpurged)
     })
 }
 
@@ -84,25 +94,84 @@ async function removeTag(context: ClientContext, upstream: Upstream, image: Imag
   context.out(lines([name]))
 }
 
-async function removeManifest(context: ClientContext, upstream: Upstream, image: ImageReference, flags: DeleteFlags) {
+/** The tag, and its manifest for good where it was the last one. */
+async function purgeTag(
+  context: ClientContext,
+  upstream: Upstream,
+  image: ImageReference,
+  flags: DeleteFlags,
+): Promise<PurgeResult | undefined> {
+  const { tag = '' } = image
+  const digest = (await upstream.head(image, tag))?.digest
+  if (digest === undefined) return await missing(context, upstream, image, flags)
+  const others = (await tagsOf(upstream, image, digest)).filter((other) => other !== tag)
+  const manifest = formatImage({ ...image, tag: undefined, digest })
+  if (others.length > 0) {
+    await removeTag(context, upstream, image, flags)
+    context.error(lines([`${manifest} stays, for it has other tags: ${others.join(', ')}.`]))
+    return undefined
+  }
+  if (flags.dryRun) {
+    context.error(`Nothing is deleted: this is what would be, for good.\n`)
+    context.out(lines([formatImage(image), manifest]))
+    return undefined
+  }
+  if (!flags.force)
+    await mustAgree(context, `The tag ${formatImage(image)}, and ${digest} for good: nothing brings it back.`)
+  const removed = await removeLastTag(upstream, { ...image, tag, digest })
+  if (removed === 'nothing') return await missing(context, upstream, image, flags)
+  const told = removed === 'tag' ? [formatImage(image)] : [formatImage(image), manifest]
+  context.out(lines(told))
+  return await purge(context, upstream, image, { digest, told })
+}
+
+/** Where tags cannot go alone (registry:2), a manifest without another one can. */
+async function removeLastTag(
+  upstream: Upstream,
+  image: ImageReference & { tag: string; digest: Digest },
+): Promise<'tag' | 'manifest' | 'nothing'> {
+  try {
+    return (await deleteTag(upstream, { ...image, digest: undefined })) ? 'tag' : 'nothing'
+  } catch (error) {
+    if (!(error instanceof UpstreamError) || error.fault !== 'unsupported') throw error
+    const others = (await tagsOf(upstream, image, image.digest)).filter((other) => other !== image.tag)
+    if (others.length > 0) throw error
+    await upstream.delete(image, image.digest)
+    return 'manifest'
+  }
+}
+
+async function removeManifest(
+  context: ClientContext,
+  upstream: Upstream,
+  image: ImageReference,
+  flags: DeleteFlags,
+): Promise<PurgeResult | undefined> {
   const digest = image.digest ?? (await upstream.head(image, image.tag ?? ''))?.digest
   const isThere =
     digest !== undefined && (image.digest === undefined || (await upstream.head(image, digest)) !== undefined)
+  if (digest !== undefined && !isThere && flags.purge && !flags.dryRun) {
+    if (!flags.force)
+      await mustAgree(context, `What the trash of ${formatRepository(image)} has of ${digest}, for good.`)
+    if (await purgeTrashed(context, upstream, { ...image, digest })) return 'purged'
+  }
   if (digest === undefined || !isThere) return await missing(context, upstream, image, flags)
   const tags = await tagsOf(upstream, image, digest)
   const manifest = formatImage({ ...image, tag: undefined, digest })
   const what = [manifest, ...tags.map((tag) => formatImage({ ...image, tag, digest: undefined }))]
   if (flags.dryRun) {
-    context.error(`Nothing is deleted: this is what would be.\n`)
+    context.error(`Nothing is deleted: this is what would be${flags.purge ? ', for good' : ''}.\n`)
     context.out(lines(what))
-    return
+    return undefined
   }
   if (!flags.force) {
     const named = tags.length === 0 ? 'It has no tags.' : `Its tags go with it: ${tags.join(', ')}.`
-    await mustAgree(context, `The manifest ${digest} of ${formatRepository(image)}. ${named}`)
+    const forGood = flags.purge ? ' For good: nothing brings it back.' : ''
+    await mustAgree(context, `The manifest ${digest} of ${formatRepository(image)}. ${named}${forGood}`)
   }
   await upstream.delete(image, digest)
   context.out(lines(what))
+  return flags.purge ? await purge(context, upstream, image, { digest, told: what }) : undefined
 }
 
 async function missing(
@@ -110,10 +179,11 @@ async function missing(
   upstream: Upstream,
   image: ImageReference,
   { ignoreMissing }: DeleteFlags,
-): Promise<void> {
+): Promise<undefined> {
   const text = `${formatImage(image)} is not there`
   if (!ignoreMissing) throw new UpstreamError('not-found', text, { hint: await missingHint(upstream, image) })
   context.error(lines([text]))
+  return undefined
 }
 
 function usage(message: string, hint?: string): UpstreamError {

@@ -1,52 +1,29 @@
 import { MEDIA_TYPES } from '../../oci/media-type.ts'
-import { createRoutes, type Handlers, type Method, type Resource, type Route } from '../routes.ts'
+import { createRoutes, type Handlers, type Resource, type Route } from '../routes.ts'
+import { EXTENSIONS } from './extensions.ts'
 import {
   type Answer,
   answersOf,
   type Described,
   json,
-  type Parameter,
   type PathItems,
   parametersOf,
   refusalsOf,
   schemaOf,
 } from './operation.ts'
-
-interface Place {
-  path: string
-  parameters: readonly Parameter[]
-  /** HEAD is that of GET. */
-  methods: Partial<Record<Exclude<Method, 'HEAD'>, Described>>
-}
-
-const name: Parameter = {
-  name: 'name',
-  in: 'path',
-  description: 'Repository, with its slashes as they are (`team/app`)',
-  schema: { type: 'string', maxLength: 255 },
-}
-const reference: Parameter = {
-  name: 'reference',
-  in: 'path',
-  description: 'Tag or digest',
-  schema: { type: 'string' },
-}
-const digest: Parameter = { ...reference, name: 'digest', description: 'Digest (`sha256:…` or `sha512:…`)' }
-const upload: Parameter = { ...reference, name: 'upload', description: 'Id of the upload, as its Location has it' }
-const ofQuery = (parameter: string, description: string, type = 'string'): Parameter => ({
-  name: parameter,
-  in: 'query',
-  description,
-  schema: { type },
-})
-const ofHeader = (parameter: string, description: string): Parameter => ({
-  ...ofQuery(parameter, description),
-  in: 'header',
-})
-const n = (description: string) => ofQuery('n', description, 'integer')
-const last = ofQuery('last', 'What the page before ended with; the page begins after it')
-const wanted = ofQuery('digest', 'Digest of the whole blob')
-const ifNoneMatch = ofHeader('If-None-Match', 'An ETag that is there already')
+import {
+  digest,
+  ifNoneMatch,
+  last,
+  n,
+  name,
+  ofHeader,
+  ofQuery,
+  type Place,
+  reference,
+  upload,
+  wanted,
+} from './place.ts'
 
 const manifest: Answer['content'] = Object.fromEntries(
   [MEDIA_TYPES.ociManifest, MEDIA_TYPES.ociIndex, MEDIA_TYPES.dockerManifest, MEDIA_TYPES.dockerList].map((type) => [
@@ -290,34 +267,7 @@ const PLACES: Record<Resource, Place> = {
       },
     },
   },
-  'catalog-overview': {
-    path: '/v2/_berth/catalog/list',
-    parameters: [],
-    methods: {
-      GET: {
-        id: 'listCatalogOverview',
-        summary: 'Repositories with sizes, pushes and pulls',
-        description: 'An extension of Berth. Rights as for `/v2/_catalog`. A page may end early: Link leads on.',
-        parameters: [n('Rows in a page, at most 100'), last],
-        answers: { 200: { description: 'A page, by name', content: json('Repositories'), some: ['Link'] } },
-        errors: ['PAGINATION_NUMBER_INVALID'],
-      },
-    },
-  },
-  'tags-overview': {
-    path: '/v2/{name}/_berth/tags/list',
-    parameters: [name],
-    methods: {
-      GET: {
-        id: 'listTagsOverview',
-        summary: 'Tags with digests, sizes, pushes and pulls',
-        description: 'An extension of Berth. Rights as for `tags/list`.',
-        parameters: [n('Rows in a page: 100 unless told, at most 1000'), last],
-        answers: { 200: { description: 'A page, by name', content: json('TagsOverview'), some: ['Link'] } },
-        errors: ['NAME_UNKNOWN', 'PAGINATION_NUMBER_INVALID'],
-      },
-    },
-  },
+  ...EXTENSIONS,
 }
 
 /** What the rules of access in `routes.ts` mean, as scopes of a token. */
@@ -392,4 +342,5 @@ const UNUSED: Handlers = {
   referrers: { list: unused },
   catalog: { list: unused },
   overview: { repositories: unused, tags: unused },
+  trash: { purge: unused },
 }

@@ -13,6 +13,8 @@ function map(properties: Schema, optional: Schema = {}, more: Schema = {}): Sche
   return { type: 'object', properties: { ...properties, ...optional }, required: Object.keys(properties), ...more }
 }
 
+const tally = map({ count: whole, bytes: whole }, {}, { additionalProperties: false })
+
 const errors = {
   type: 'array',
   minItems: 1,
@@ -66,6 +68,30 @@ export const SCHEMAS: Readonly<Record<string, Schema>> = {
       ),
     },
   }),
+  Purged: map(
+    {
+      name: text,
+      digest,
+      manifests: {
+        type: 'array',
+        description: 'Gone for good',
+        items: map({ digest, size: whole }, {}, { additionalProperties: false }),
+      },
+      kept: {
+        type: 'array',
+        description: 'What belongs to it and stays',
+        items: map(
+          { digest, why: { type: 'string', enum: ['named-in-trash', 'in-use', 'another-deletion', 'busy'] } },
+          {},
+          { additionalProperties: false },
+        ),
+      },
+      blobs: { ...tally, description: 'That nobody can reach any more' },
+      unlinked: { ...tally, description: 'Those of them that are off the disk; the others follow by themselves' },
+    },
+    {},
+    { additionalProperties: false },
+  ),
   TokenAnswer: map(
     {
       access_token: { ...text, description: 'A JWT; its claim `access` says what was granted' },
