@@ -312,4 +312,24 @@ export const ERROR_TEXTS: readonly ErrorText[] = [
     ],
     finds: [],
   },
+  {
+    texts: ['Error saving credentials: error storing credentials - err: exit status 1, out: …', 'pass not initialized'],
+    seen: 'docker, at `docker login`, after the password was found right',
+    cause:
+      'docker takes the helper program that it finds (Debian brings docker-credential-pass and docker-credential-secretservice) to keep passwords, and that helper has never been set up. The registry is not at fault.',
+    remedy: [
+      'set the helper up: `gpg --quick-generate-key NAME`, then `pass init NAME`',
+      'or let docker keep logins in its own file: `{"credsStore": ""}` in ~/.docker/config.json',
+      '`berth login HOST:PORT` writes that file without a helper, and docker uses it',
+    ],
+    finds: [],
+  },
+  {
+    texts: ['currently logged in, auth file contains an Identity token'],
+    seen: 'podman, buildah and skopeo, at `login`',
+    cause:
+      'An earlier `docker login` or `berth login` stored a refresh token for this registry in ~/.docker/config.json, which podman reads too and does not replace by a password.',
+    remedy: ['`berth logout HOST:PORT` (or `docker logout HOST:PORT`), then `podman login HOST:PORT` again'],
+    finds: [],
+  },
 ]

@@ -173,7 +173,10 @@ export function clientsOf(scene: Scene): Clients {
     unlink: (use) => unlink(use, ...anyOf(ledger.pushed)),
     /** An operator who wants the space of one deletion back at once. */
     async purge(use) {
-      const rows = isHurried ? await use.metadata.trash.list({}, { limit: 5 }) : []
+      const rows: { id: number }[] = []
+      await use.step(async () => {
+        if (isHurried) rows.push(...(await scene.world.metadata.trash.list({}, { limit: 5 })))
+      })
       if (rows.length > 0) await use.collector.purge(pick(rows).id)
     },
   }
