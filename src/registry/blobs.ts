@@ -33,6 +33,11 @@ export interface Blobs {
   /** To be told of a pull that was answered, where `wantsPulls`; `size` is that of the blob. */
   pulled(repository: string, digest: Digest, size: number, cause: () => EventCause): void
   readonly wantsPulls: boolean
+  /**
+   * Whether memory knows that a client asked for the blob at `since` or later, as `hold` has it. While a manifest needs a blob
+   * the database is told nothing of that.
+   */
+  wasAskedFor(repository: string, digest: Digest, since: number): boolean
   /** Forgets what memory holds of a blob whose key, or whose standing with the collector, changed. */
   forget(digest: Digest): void
   /** Forgets what memory holds of the repository's blobs: another one may have its name from now on. */
@@ -49,8 +54,11 @@ const CACHED_BLOBS = 20_000
 /** Repositories of one blob that memory holds: a base layer may be in all of them. */
 const LINKS_OF_A_BLOB = 100
 
-/** What memory holds of a blob in a repository; `heldAt`: when the collector was known to leave it alone for its delay. */
-type Known = StoredBlob & { heldAt?: number }
+/**
+ * What memory holds of a blob in a repository; `heldAt`: when the collector was known to leave it alone for its delay; `askedAt`:
+ * when a client asked for it last.
+ */
+type Known = StoredBlob & { heldAt?: number; askedAt?: number }
 
 export function createBlobs(deps: {
   metadata: Metadata
@@ -104,8 +112,10 @@ export function createBlobs(deps: {
    */
   async function standsFast(repository: string, digest: Digest): Promise<boolean> {
     const lease = delay() * LEASE
-    const heldAt = known.get(digest)?.get(repository)?.heldAt
+    const asked = known.get(digest)?.get(repository)
+    const heldAt = asked?.heldAt
     const time = now()
+    if (asked !== undefined) asked.askedAt = time
     if (heldAt !== undefined && heldAt <= time && time - heldAt < lease) return true
     const before = deletions
     const review = await metadata.blobs.review(repository, digest)
@@ -143,6 +153,8 @@ export function createBlobs(deps: {
       deletions++
       for (const links of known.values()) links.delete(repository)
     },
+
+    wasAskedFor: (repository, digest, since) => (known.get(digest)?.get(repository)?.askedAt ?? -1) >= since,
 
     async hold(repository, digest) {
       const object = await open(repository, digest)

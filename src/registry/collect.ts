@@ -94,7 +94,7 @@ const NO_HURRY: CollectionMode = { immediately: false, untagged: false }
 export function createCollector(deps: {
   metadata: Metadata
   storage: Storage
-  blobs: Pick<Blobs, 'collecting' | 'forget'>
+  blobs: Pick<Blobs, 'collecting' | 'forget' | 'wasAskedFor'>
   manifests: Pick<Manifests, 'collecting'>
   terms: () => CollectionTerms
   now: () => number
@@ -291,6 +291,7 @@ export function createCollector(deps: {
 
     purgeImage: createPurge({
       ...{ collection, blobs, manifests, now, isStopping, unlinkBlobs },
+      touch: (...blob) => metadata.blobs.touch(...blob),
       pace: () => paceOf(HURRIED),
       takeBurial: (trash) => purge(trash, {}),
     }),

@@ -1,4 +1,13 @@
-import type { Collection, Due, LinkCandidate, Outcome, Remains, Tally, TrashCandidate } from '../metadata/metadata.ts'
+import type {
+  Collection,
+  Due,
+  LinkCandidate,
+  Metadata,
+  Outcome,
+  Remains,
+  Tally,
+  TrashCandidate,
+} from '../metadata/metadata.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { Blobs } from './blobs.ts'
 import { withFaults } from './faults.ts'
@@ -39,7 +48,8 @@ const dueAt = (now: number): Due => ({ now, before: -1, causes: ['deleted'] })
  */
 export function createPurge(deps: {
   collection: Collection
-  blobs: Pick<Blobs, 'collecting' | 'forget'>
+  blobs: Pick<Blobs, 'collecting' | 'forget' | 'wasAskedFor'>
+  touch: Metadata['blobs']['touch']
   manifests: Pick<Manifests, 'collecting'>
   now: () => number
   isStopping: () => boolean
@@ -49,7 +59,7 @@ export function createPurge(deps: {
   /** Unlinks the bytes of blobs that are marked. */
   unlinkBlobs: (blobs: ReadonlyMap<Digest, number>, pace: Pace) => Promise<Tally>
 }): PurgeImage {
-  const { collection, blobs, manifests, now, isStopping, takeBurial, unlinkBlobs } = deps
+  const { collection, blobs, touch, manifests, now, isStopping, takeBurial, unlinkBlobs } = deps
 
   return (repository, digest) =>
     withFaults(async () => {
@@ -71,8 +81,8 @@ export function createPurge(deps: {
 
       /** Resolves to why it stays, where it does. */
       async function takeManifest(found: Remains): Promise<Keeping | undefined> {
-        const { manifest } = found
-        if (manifest === undefined) return undefined
+        const { manifest, freedAt } = found
+        if (manifest === undefined || freedAt === undefined) return undefined
         const { repositoryId } = manifest
         const due = dueAt(now())
         const outcome = await insisting(() =>
@@ -82,10 +92,12 @@ export function createPurge(deps: {
         )
         if (outcome.kind !== 'taken') return outcome.kind === 'busy' ? 'busy' : 'in-use'
         for (const freed of outcome.freed) {
+          // Its push may count on it, though a manifest without a tag needed it until now.
+          const isWanted = blobs.wasAskedFor(repository, freed, freedAt)
           blobs.forget(freed)
-          if (freed !== manifest.digest) {
-            links.set(freed, { kind: 'link', repositoryId, repository, digest: freed, attempts: 0 })
-          }
+          if (freed === manifest.digest) continue
+          if (isWanted && (await touch(repository, freed, now()))) continue
+          links.set(freed, { kind: 'link', repositoryId, repository, digest: freed, attempts: 0 })
         }
         return undefined
       }
@@ -128,17 +140,18 @@ export function createPurge(deps: {
         }
         if (stays !== undefined) kept.set(each, stays)
         else if (before.manifest !== undefined) kept.set(each, freedAt === undefined ? 'in-use' : 'another-deletion')
-        else if (before.burials.length > 0) kept.set(each, 'another-deletion')
+        // The one that was named is restored meanwhile, or another purge was quicker.
+        else if (before.burials.length > 0) kept.set(each, isNamed ? 'in-use' : 'another-deletion')
         return []
       }
 
       const seen = new Set<Digest>([digest])
       // An index goes before what it names; one that another index held back is tried again after that.
-      for (let waiting = [digest]; waiting.length > 0 && !isStopping(); ) {
+      for (let waiting = [digest]; waiting.length > 0; ) {
         const before = gone.size
         const next: Digest[] = []
         for (const each of waiting) {
-          if (isStopping()) break
+          if (isStopping() && each !== digest) break
           for (const one of await take(each)) {
             if (seen.has(one)) continue
             seen.add(one)

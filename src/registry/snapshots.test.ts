@@ -99,7 +99,7 @@ describe('a snapshot for a backup', () => {
       const collector = createCollector({
         metadata,
         storage,
-        blobs: { collecting: (_, work) => work(), forget: () => {} },
+        blobs: { collecting: (_, work) => work(), forget: () => {}, wasAskedFor: () => false },
         manifests: { collecting: (_repository, _digest, work) => work() },
         terms: () => ({ delay: 0, untagged: 'keep', window: 0, workers: 2 }),
         now: () => 10,

@@ -31,8 +31,11 @@ const child = (digest: Digest) => ({ mediaType: MEDIA_TYPES.ociManifest, digest,
 describe('DELETE /v2/<name>/_berth/trash/<digest>', () => {
   let registry: TestRegistry
   let port: number
+  /** Milliseconds by which its clock is ahead of the machine's. */
+  let ahead: number
   beforeEach(async () => {
-    registry = await startRegistry()
+    ahead = 0
+    registry = await startRegistry({ now: () => Date.now() + ahead })
     port = registry.port
   })
   afterEach(() => registry.stop())
@@ -98,6 +101,22 @@ describe('DELETE /v2/<name>/_berth/trash/<digest>', () => {
     expect([manifests.length, await isOnDisk(layerOf('v1'))]).toEqual([1, true])
     const found = await Promise.all(['app', 'other'].map((name) => statusOf(`${name}/blobs/${layerOf('v1')}`)))
     expect(found).toContain(200)
+  })
+
+  test.each([
+    ['leaves a layer that was asked for', 'after', [200, true]],
+    ['takes a layer that was asked for', 'before', [404, false]],
+  ] as const)('%s %s the last tag was deleted, while the manifest still needed it', async (_, when, expected) => {
+    const look = () => must(200, ask(port, 'HEAD', `/v2/app/blobs/${layerOf('v1')}`))
+    const digest = await pushImage(port, 'app', 'v1')
+    await look()
+    ahead += 1000
+    await remove('v1')
+    if (when === 'after') await look()
+    expect((await purge(digest)).manifests).toHaveLength(1)
+    // Asking for it by GET holds nothing.
+    const { status } = await ask(port, 'GET', `/v2/app/blobs/${layerOf('v1')}`)
+    expect([status, await isOnDisk(layerOf('v1'))]).toEqual([...expected])
   })
 
   test('takes an index with the children and referrers that went with it', async () => {
