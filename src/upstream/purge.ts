@@ -21,6 +21,9 @@ export type PurgeOutcome = Purged | { kind: 'nothing' } | { kind: 'unsupported' 
 /** How registries refuse a path, or a method, that they do not know. */
 const UNKNOWN_PATH = [400, 404, 405, 501]
 
+/** Milliseconds besides the usual ones: an index of thousands of images takes some ms for each, while clients are served. */
+const PATIENCE = 10 * 60_000
+
 export function createPurge(session: Session): (image: RepositoryReference, digest: Digest) => Promise<PurgeOutcome> {
   return async ({ registry, repository }, digest) => {
     const what = `the trash of ${registry}/${repository}`
@@ -29,6 +32,7 @@ export function createPurge(session: Session): (image: RepositoryReference, dige
       needed: repositoryAccess(repository, 'delete'),
       path: `${repository}/_berth/trash/${digest}`,
       expected: [200, ...UNKNOWN_PATH],
+      extraMs: PATIENCE,
     })
     const json = jsonObject(await bytesOf(response, what))
     if (response.status === 200) {
