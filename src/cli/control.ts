@@ -59,11 +59,21 @@ function configOfFlags({ config: file, data, authConfig }: AdminFlags): Config {
     ...(data === undefined ? {} : { data }),
     ...(authConfig === undefined ? {} : { authConfig }),
   })
-  if (!existsSync(join(config.data.metadata, 'berth.db'))) {
-    throw new CommandError(`there is no registry in ${config.data.directory}; name its data directory with --data DIR`)
+  if (!existsSync(join(config.data.metadata, DATABASE))) {
+    throw new CommandError(
+      `there is no registry in ${config.data.directory}; name its data directory with --data DIR`,
+      1,
+      {
+        hint: existsSync(join(BESIDE, DATABASE)) ? `there is one in ./${BESIDE}: --data ${BESIDE}` : undefined,
+      },
+    )
   }
   return config
 }
+
+const DATABASE = 'berth.db'
+/** Where `npm start` puts it. */
+const BESIDE = 'data'
 
 export function adminOptions(command: Command, formats: readonly string[] = ['table', 'json']): Command {
   return command

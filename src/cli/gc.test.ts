@@ -38,3 +38,15 @@ test('whole digests go elsewhere, and wherever they are asked for', async () => 
     expect(out).toStartWith(`manifest  team/app@${A}\nblob      ${B}  2.0 KiB\n`)
   }
 })
+
+test.each(['sha256:8a3da27d7165', '8a3da27d7165', 'team/app:v1'])(
+  'why wants a whole digest, and no %s',
+  async (digest) => {
+    const { run } = await openShell()
+    expect(await run(gcCommand, 'why', digest)).toEqual({
+      out: '',
+      error: `berth: "${digest}" is no whole digest: sha256: and 64 hex digits\nHint: lists show whole digests with --no-trunc\n`,
+      code: 2,
+    })
+  },
+)

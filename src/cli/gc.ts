@@ -1,5 +1,6 @@
 import { Command } from 'commander'
 import type { CollectionStatusView, RunView, WhyView } from '../http/api/collection-schemas.ts'
+import { isDigest } from '../oci/digest.ts'
 import { type ListFlags, roomOf, show } from './answer.ts'
 import {
   type AdminContext,
@@ -54,6 +55,11 @@ export function gcCommand(context: AdminContext = ofProcess): Command {
   adminOptions(
     command.command('why').description('show what keeps a blob or a manifest, from a tag down').argument('<digest>'),
   ).action(async (digest: string, flags: AdminFlags) => {
+    if (!isDigest(digest)) {
+      throw new CommandError(`${JSON.stringify(digest)} is no whole digest: sha256: and 64 hex digits`, 2, {
+        hint: 'lists show whole digests with --no-trunc',
+      })
+    }
     await withApi(context, flags, async (ask) => {
       const answer = await ask<WhyView>('GET', `/gc/why/${segment(digest)}`)
       if (isNothing(answer.json)) throw new CommandError(`${digest} is not here: no blob, and no manifest`)

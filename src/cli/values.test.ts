@@ -1,4 +1,7 @@
 import { describe, expect, test } from 'bun:test'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { ofProcess } from './control.ts'
 import { formatTable, printable, printableJson } from './table.ts'
 import { parseActions, parseExpiry, parseLabels } from './values.ts'
@@ -48,4 +51,26 @@ test('a table keeps its columns whatever stands in them', () => {
 test('a data directory without a registry is named before anybody types a password', () => {
   const run = () => ofProcess.configOf({ data: '/nowhere/berth-data' })
   expect(run).toThrow('there is no registry in /nowhere/berth-data; name its data directory with --data DIR')
+})
+
+test('a registry in ./data, where npm start puts it, is named', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'berth-beside-'))
+  const before = process.cwd()
+  const refusal = () => {
+    try {
+      return ofProcess.configOf({ data: '/nowhere/berth-data' })
+    } catch (error) {
+      return error
+    }
+  }
+  try {
+    process.chdir(folder)
+    mkdirSync('data')
+    expect(refusal()).toMatchObject({ exitCode: 1, hint: undefined })
+    writeFileSync('data/berth.db', '')
+    expect(refusal()).toMatchObject({ exitCode: 1, hint: 'there is one in ./data: --data data' })
+  } finally {
+    process.chdir(before)
+    rmSync(folder, { recursive: true })
+  }
 })

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'bun:test'
-import { formatImage, parseImage, parseRegistry, referenceOf } from './reference.ts'
+import { UpstreamError } from './error.ts'
+import { formatImage, parseImage, parseRegistry, parseRepository, referenceOf } from './reference.ts'
 
 const HEX = 'a'.repeat(64)
 
@@ -48,6 +49,34 @@ describe('a reference to an image', () => {
       expect(formatImage(parseImage(text))).toBe(text)
     },
   )
+})
+
+describe('a repository', () => {
+  test.each([
+    ['r.example:5000/team/app', { registry: 'r.example:5000', repository: 'team/app' }],
+    ['ubuntu', { registry: 'docker.io', repository: 'library/ubuntu' }],
+  ])('%s', (text, repository) => {
+    expect(parseRepository(text)).toEqual(repository)
+  })
+
+  test.each([
+    ['an image with a tag', 'r.example:5000/team/app:v1', 'berth ls r.example:5000/team/app lists its tags'],
+    ['an image with a digest', `r.example/app@sha256:${HEX}`, 'berth ls r.example/app lists its tags'],
+    ['both', `r.example/app:v1@sha256:${HEX}`, `berth inspect r.example/app:v1@sha256:${HEX} shows the image`],
+    ['a name of the hub with a tag', 'ubuntu:22.04', 'berth ls ubuntu lists its tags'],
+    ['a host alone', '127.0.0.1:5000', 'berth catalog 127.0.0.1:5000 lists them'],
+    ['a host of the sixth version alone', '[::1]:5000', 'berth catalog [::1]:5000 lists them'],
+  ])('is not %s, and says what to do', (_, text, hint) => {
+    const refusal = (() => {
+      try {
+        return parseRepository(text)
+      } catch (error) {
+        return error
+      }
+    })()
+    expect(refusal).toBeInstanceOf(UpstreamError)
+    expect(refusal).toMatchObject({ fault: 'usage', hint: expect.stringContaining(hint) })
+  })
 })
 
 describe('a registry', () => {

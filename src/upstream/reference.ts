@@ -40,8 +40,7 @@ export function parseImage(text: string): ImageReference {
   const named = at === -1 ? text : text.slice(0, at)
   const colon = named.lastIndexOf(':')
   const hasTag = colon > named.lastIndexOf('/')
-  const isPort = hasTag && !named.includes('/') && /^[^:]+:\d{1,5}$/.test(named) && isHost(named.slice(0, colon))
-  if (isPort) throw wrong(text, 'it names a registry, and no repository there', `berth catalog ${text} lists them`)
+  if (isRegistry(named)) throw registryAlone(text)
   const tag = hasTag ? named.slice(colon + 1) : undefined
   if (tag !== undefined && !isTag(tag)) {
     throw wrong(
@@ -57,6 +56,7 @@ export function parseRepository(text: string, whole = text): RepositoryReference
   if (/^https?:\/\//i.test(text)) {
     throw wrong(whole, 'a reference has no scheme', `write ${whole.replace(/^https?:\/\//i, '')}`)
   }
+  if (isRegistry(text)) throw registryAlone(text)
   const slash = text.indexOf('/')
   const first = slash === -1 ? '' : text.slice(0, slash)
   const hasRegistry = first !== '' && (isHost(first) || first !== first.toLowerCase())
@@ -71,6 +71,13 @@ export function parseRepository(text: string, whole = text): RepositoryReference
         ? 'it names no repository'
         : `${JSON.stringify(repository.slice(0, 260))} is no repository: lower-case letters and digits, joined by . _ __ or -, in parts separated by /`
     const lower = repository.toLowerCase()
+    // As `parseImage` would take it.
+    const [plain = '', further] = rest.split(/([:@].+)/, 2)
+    if (further !== undefined && text === whole && isRepositoryName(plain)) {
+      const name = text.slice(0, -further.length)
+      const hint = `berth ls ${name} lists its tags, berth inspect ${text} shows the image`
+      throw wrong(whole, `it names an image, and here a repository is asked for`, hint)
+    }
     const isCase = lower !== repository && isRepositoryName(lower)
     throw wrong(whole, reason, isCase ? `write ${hasRegistry ? `${registry}/` : ''}${rest.toLowerCase()}` : undefined)
   }
@@ -101,6 +108,16 @@ export function formatImage(image: ImageReference): string {
   const tag = image.tag === undefined ? '' : `:${image.tag}`
   const digest = image.digest === undefined ? '' : `@${image.digest}`
   return `${formatRepository(image)}${tag}${digest}`
+}
+
+/** `host:port` alone: a name of the hub with a tag has no dot in it. */
+function isRegistry(text: string): boolean {
+  const colon = text.lastIndexOf(':')
+  return HOST.test(text) && /:\d{1,5}$/.test(text) && isHost(text.slice(0, colon))
+}
+
+function registryAlone(text: string): UpstreamError {
+  return wrong(text, 'it names a registry, and no repository there', `berth catalog ${text} lists them`)
 }
 
 function isHost(text: string): boolean {
