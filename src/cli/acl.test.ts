@@ -46,6 +46,15 @@ jo: registry:catalog:pull
     expect(nobody.code).toBe(0)
     expect(nobody.out).toStartWith('a client without credentials: repository:a:pull\n  granted: pull\n')
     expect(nobody.out).toContain('auth_config.yml:9: account is empty, not "root"')
+    const narrow = await openShell({ columns: 40 })
+    expect((await narrow.run(aclCommand, 'test', 'jo', 'repository:a:pull')).out).toBe(`jo: repository:a:pull
+  granted: pull
+  decided by: auth_config.yml:12
+    auth_config.yml:9: account is "jo",
+      not "root"
+    auth_config.yml:12 (all may pull):
+      matches, and grants pull
+`)
     const json = await run(aclCommand, 'test', 'jo', 'repository:a:push', '--format', 'json')
     expect([JSON.parse(json.out).missing, json.code]).toEqual([['push'], 1])
   })

@@ -12,7 +12,7 @@ import {
 } from './control.ts'
 import { CommandError } from './error.ts'
 import type { Listing } from './listing.ts'
-import { printable, printableJson } from './table.ts'
+import { printable, printableJson, wrapped } from './table.ts'
 import { collect, parseActions, parseLabels, parsePosition, splitPair } from './values.ts'
 
 interface AddFlags extends AdminFlags {
@@ -110,7 +110,7 @@ export function aclCommand(context: AdminContext = ofProcess): Command {
         for (const scope of scopes) {
           const body = { account, scope, ip, service, labels }
           const { text, json } = await ask<AclAnswerView>('POST', '/acl/test', { body })
-          context.out(flags.format === 'json' ? printableJson(text) : explanation(json))
+          context.out(flags.format === 'json' ? printableJson(text) : explanation(json, context.columns))
           if (json.missing.length > 0) context.setExitCode(1)
         }
       })
@@ -160,7 +160,10 @@ function matchCell({ labels = {}, ...match }: RuleView['match']): string {
 }
 
 /** The decision, what made it, and what each rule before lacked. */
-function explanation({ account, source, scope, granted, missing, rule, trace }: AclAnswerView): string {
+function explanation(
+  { account, source, scope, granted, missing, rule, trace }: AclAnswerView,
+  room = Number.POSITIVE_INFINITY,
+): string {
   const who = account === '' ? 'a client without credentials' : account
   const lines = [`${who}: ${scope}`]
   if (account !== '' && source === null) {
@@ -177,7 +180,7 @@ function explanation({ account, source, scope, granted, missing, rule, trace }: 
     const matched = `matches, and grants ${step.actions.join(', ') || 'nothing of that'}`
     lines.push(`    ${step.rule}${comment}: ${lacks.length === 0 ? matched : lacks.join('; ')}`)
   }
-  return `${lines.map(printable).join('\n')}\n`
+  return `${lines.flatMap((line) => wrapped(printable(line), room)).join('\n')}\n`
 }
 
 function quote(text: string): string {

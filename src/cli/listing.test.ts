@@ -122,6 +122,21 @@ describe('a list', () => {
     )
   })
 
+  test('gives up an id that no row has, and counts that are all nought, before what says something', () => {
+    const rows = [['1', 'team/app', '0', '0 B', 'kim', 'deleted', '-']]
+    const listing = {
+      titles: ['ID', 'NAME', 'SKIPPED', 'WAITING', 'BY', 'REASON', 'BATCH'],
+      ...{ rows, keep: ['ID', 'BATCH'], spare: ['SKIPPED', 'WAITING', 'BY', 'REASON'] },
+    }
+    expect(written(listing, 46).out).toBe(
+      'ID  NAME      SKIPPED  WAITING  BY   REASON\n1   team/app  0        0 B      kim  deleted\n',
+    )
+    expect(written(listing, 40)).toEqual({
+      out: 'ID  NAME      BY   REASON\n1   team/app  kim  deleted\n',
+      error: 'Left out: SKIPPED, WAITING (--no-trunc shows all)\n',
+    })
+  })
+
   test('may have a last column that is whole in any case', () => {
     const rows = [['2026-01-02T03:04:05Z', '/usr/share/doc/a-long-name']]
     expect(written({ titles: ['MODIFIED', 'NAME'], rows, wraps: true }, 30).out).toBe(

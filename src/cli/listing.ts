@@ -46,7 +46,7 @@ const GAP = 2
 const EASY = 28
 const LEAST = 16
 /** Steps before the first that costs more than a cut. */
-const CUTTING = 3
+const CUTTING = 4
 
 function layOut({ titles, rows, keep = [], spare = [], wraps = false }: Listing, room: number | undefined) {
   const whole = titles.map((title, index): Column => {
@@ -63,7 +63,9 @@ function layOut({ titles, rows, keep = [], spare = [], wraps = false }: Listing,
   const inDays = () => mapped(columns, (cell) => cell.replace(TO_DAYS, '$1'))
   const steps: (() => Column[])[] = [
     () => mapped(columns, (cell) => cell.replace(TO_MINUTES, '$1Z')),
-    () => columns.filter((one, index) => index === 0 || one.isKept || one.cells.some((cell) => !/^-?$/.test(cell))),
+    // Nobody needs an id where there is none.
+    () => columns.filter((one, index) => index === 0 || one.cells.some((cell) => !/^-?$/.test(cell))),
+    () => columns.filter((one) => !spare.includes(one.title) || one.cells.some((cell) => !NOUGHT.test(cell))),
     () => mapped(columns, (cell) => cell.replace(/^application\//, '')),
     // The time of day goes where that is enough, and else last: it tells events from one another.
     () => (fits(inDays()) ? inDays() : columns),
@@ -87,6 +89,8 @@ function isTold(columns: readonly Column[], title: string): boolean {
   return columns.some((one) => one.title === title && one.cells.some((cell) => !/^-?$/.test(cell)))
 }
 
+/** A column of which nothing came about. */
+const NOUGHT = /^(?:-|0(?: B)?)?$/
 const TO_MINUTES = /^(\d{4}-\d\d-\d\dT\d\d:\d\d):\d\dZ$/
 const TO_DAYS = /^(\d{4}-\d\d-\d\d)T\d\d:\d\dZ$/
 

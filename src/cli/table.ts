@@ -27,6 +27,23 @@ export function formatTable(rows: readonly (readonly string[])[]): string {
   return cells.map((row) => `${row.map(pad).join('  ').trimEnd()}\n`).join('')
 }
 
+/** A sentence in lines that fit, broken between words; those that follow the first stand further in than it does. */
+export function wrapped(sentence: string, room: number): string[] {
+  const indent = /^ */.exec(sentence)?.[0] ?? ''
+  const lines: string[] = []
+  let line = ''
+  for (const word of sentence.trimStart().split(' ')) {
+    const longer = line === '' ? `${indent}${word}` : `${line} ${word}`
+    if (line === '' || Bun.stringWidth(longer) <= room) {
+      line = longer
+      continue
+    }
+    lines.push(line)
+    line = `${indent}  ${word}`
+  }
+  return [...lines, line]
+}
+
 /** The same JSON; what JSON leaves as it is and a terminal would obey is escaped. */
 export function printableJson(text: string): string {
   const safe = text.replace(HIDDEN, (character) => {

@@ -42,7 +42,7 @@ export type Action = 'copied' | 'mounted' | 'skipped'
 /** Told of what happens, for whoever watches. */
 export interface Meter {
   /** A blob is under way. */
-  begin(blob: Descriptor): { at(bytes: number): void; end(action: Action | 'failed'): void }
+  begin(blob: Descriptor): { at(bytes: number): void; end(action: Action | 'checked' | 'failed'): void }
   /** Takes away what is drawn. */
   clear(): void
 }

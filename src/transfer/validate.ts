@@ -132,7 +132,7 @@ export async function validate(root: FetchedManifest, options: ValidateOptions):
     const row = meter.begin(blob)
     try {
       const found = await readBlob(blob, isConfig, row.at, budget)
-      row.end('copied')
+      row.end('checked')
       return found
     } catch (error) {
       row.end('failed')

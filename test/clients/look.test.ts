@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { bytesText } from '../../src/cli/progress.ts'
@@ -170,6 +170,22 @@ describeWith(['docker-registry', 'htpasswd', 'openssl'], 'a look into images', (
       expect(await cat(`${app}:packed`, '/old', '--layer', '9')).toEqual(
         failed(`berth: ${app}:packed has 3 layers, and none that is 9\nHint: berth layers ${app}:packed\n`, 2),
       )
+      const path = join(home, 'motd')
+      expect(await cat(`${app}:packed`, 'etc/motd', '-o', path)).toEqual(shown(''))
+      expect(readFileSync(path, 'utf8')).toBe('hello\n')
+      await push(
+        'binary',
+        makeLayered([{ bytes: makeTar([file('bin/true', 'ELF\0'), file('zeros', `${'a'.repeat(9000)}\0`)]) }]),
+      )
+      expect(await shell.runAt(80, 'cat', `${app}:binary`, 'bin/true')).toEqual(
+        failed(
+          `berth: /bin/true is no text, and is not printed on a terminal\nHint: add -o FILE, or send it to a file or a pipe\n`,
+          1,
+        ),
+      )
+      expect(await shell.runAt(80, 'cat', `${app}:binary`, 'zeros')).toEqual(shown(`${'a'.repeat(9000)}\0`))
+      expect(await cat(`${app}:binary`, 'bin/true')).toEqual(shown('ELF\0'))
+      expect(await shell.runAt(80, 'cat', `${app}:packed`, 'etc/motd')).toEqual(shown('hello\n'))
       expect(await cat(`${app}:packed`, '/old', '--limit', 'much')).toMatchObject({ out: '', code: 64 })
     })
 
@@ -276,6 +292,10 @@ describeWith(['docker-registry', 'htpasswd', 'openssl'], 'a look into images', (
         ...['  - /bin/', '  - /bin/sh  2 B'],
       ]
       expect(await diff()).toEqual({ out: `${expected.join('\n')}\n`, error: '', code: 0 })
+      const short = (digest = '') => digest.slice(0, 'sha256:'.length + 12)
+      const wide = await shell.runAt(80, 'diff', `${app}:packed`, `${app}:changed`, '--only', 'layers')
+      expect(wide.out).toContain(`  - ${short(PACKED.layers[2]?.digest)}  `)
+      expect(wide.out).not.toContain(PACKED.layers[2]?.digest ?? '')
       expect(await diff('--exit-code', '--only', 'config')).toEqual({
         ...{ out: `${expected.slice(0, 4).join('\n')}\n`, error: '', code: 1 },
       })

@@ -6,6 +6,7 @@ import type { ClientContext } from './context.ts'
 import { connectMover } from './mover.ts'
 import { bytesOption, fields, formatOption, parseFormat, show } from './output.ts'
 import { saveStream } from './save-file.ts'
+import { printBytes } from './terminal-bytes.ts'
 
 export function blobGetCommand(context: ClientContext): Command {
   return bytesOption(connectionOptions(new Command('get').argument('<blob>', 'REPOSITORY@DIGEST')))
@@ -15,7 +16,7 @@ export function blobGetCommand(context: ClientContext): Command {
       const blob = parseBlob(name)
       const { body } = await connectMover(context, flags).blobs.get(blob, blob.digest)
       if (flags.output !== undefined) await saveStream(flags.output, body)
-      else for await (const chunk of body) context.out(chunk)
+      else await printBytes(context, formatBlob(blob), body)
     })
 }
 

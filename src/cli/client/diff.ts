@@ -6,6 +6,7 @@ import { createTree, type Tree } from '../../rootfs/tree.ts'
 import { UpstreamError } from '../../upstream/error.ts'
 import { formatImage, type ImageReference, parseImage } from '../../upstream/reference.ts'
 import type { Upstream } from '../../upstream/upstream.ts'
+import { shortDigests } from '../listing.ts'
 import { bytesText } from '../progress.ts'
 import { printable } from '../table.ts'
 import { type ConfigChange, configChanges } from './config-changes.ts'
@@ -15,9 +16,9 @@ import { Differs } from './failure.ts'
 import { changeLine, changeRow, SIGNS } from './file-change.ts'
 import { readConfig } from './image.ts'
 import { budgetOf, type LayeredImage, type LayerFlags, layerOptions, openImage } from './image-layers.ts'
-import { formatOption, parseFormat, show } from './output.ts'
+import { formatOption, parseFormat, show, type TableFlags, tableOption } from './output.ts'
 
-interface DiffFlags extends ConnectionFlags, LayerFlags {
+interface DiffFlags extends ConnectionFlags, LayerFlags, TableFlags {
   only?: string
   exitCode?: true
   format: string
@@ -32,14 +33,14 @@ interface Side extends LayeredImage {
 
 export function diffCommand(context: ClientContext): Command {
   const image = 'REPOSITORY[:TAG][@DIGEST]'
-  return layerOptions(
-    formatOption(connectionOptions(new Command('diff').argument('<before>', image).argument('<after>', image))),
-  )
+  const command = new Command('diff').argument('<before>', image).argument('<after>', image)
+  return layerOptions(tableOption(formatOption(connectionOptions(command))))
     .option('--only <parts>', `of these parts alone: ${PARTS.join(',')}; without files no layer is read`)
     .option('--exit-code', 'end with 1 when they differ')
     .action(async (first: string, second: string, flags: DiffFlags) => {
       const format = parseFormat(flags.format)
       const parts = partsOf(flags.only)
+      const isShort = context.outIsTerminal && flags.trunc !== false
       const upstream = connect(context, flags)
       const open = async (name: string): Promise<Side> => {
         const reference = parseImage(name)
@@ -78,7 +79,7 @@ export function diffCommand(context: ClientContext): Command {
             : []),
           ...sectionOf('Files', files.map(changeLine)),
         ]
-          .map((line) => `${printable(line)}\n`)
+          .map((line) => `${printable(isShort ? shortDigests(line) : line)}\n`)
           .join(''),
       })
       if (flags.exitCode && changes.length > 0) throw new Differs()

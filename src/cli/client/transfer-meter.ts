@@ -42,6 +42,10 @@ function createLines({ error }: ClientContext): Meter {
 const EVERY = 100
 const NAME = 12
 
+function nameOf({ digest }: Descriptor): string {
+  return hexOf(digest).slice(0, NAME)
+}
+
 interface Row {
   blob: Descriptor
   bytes: number
@@ -64,7 +68,7 @@ function createBars({ terminal, now }: ClientContext): Meter {
     const seconds = since === undefined ? 0 : (now() - since) / 1000
     const speed = seconds > 0.5 ? `  ${bytesText(Math.round((bytes - from) / seconds))}/s` : ''
     const bar = barOf(blob.size === 0 ? 1 : Math.min(bytes / blob.size, 1))
-    const line = `${hexOf(blob.digest).slice(0, NAME)}  ${bar}  ${bytesText(bytes)}${speed}`
+    const line = `${nameOf(blob)}  ${bar}  ${bytesText(bytes)}${speed}`
     // One column stays free, for a line that is full would wrap. A terminal that knows no size says 0.
     return line.slice(0, (terminal.columns || 80) - 1)
   }
@@ -91,7 +95,7 @@ function createBars({ terminal, now }: ClientContext): Meter {
         end(action) {
           rows.delete(row)
           clear()
-          if (action !== 'failed') terminal.write(`${blob.digest} ${action} (${bytesText(blob.size)})\n`)
+          if (action !== 'failed') terminal.write(`${nameOf(blob)} ${action} (${bytesText(blob.size)})\n`)
           last = Number.NEGATIVE_INFINITY
           if (rows.size > 0) draw()
         },
