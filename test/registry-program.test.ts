@@ -69,7 +69,7 @@ describeWith(['docker-registry'], 'registry ends as the original does', () => {
 describe('where the original says nothing, the code of a wrong usage is 2', () => {
   test.each([
     ['an unknown command', ['prune'], 'registry: unknown command "prune" for "registry"\n'],
-    ['an unknown flag', ['serve', '--quick'], "error: unknown option '--quick'\n"],
+    ['an unknown flag', ['serve', '--quick'], "registry: unknown option '--quick'\nHint: registry serve --help\n"],
   ])('%s', async (_, args, stderr) => {
     expect(await registry(args)).toEqual({ code: 2, stdout: '', stderr })
   })

@@ -30,9 +30,11 @@ function testFiles(paths: readonly string[]): string[] {
   return all.filter((file) => wanted.length === 0 || wanted.some((path) => file.includes(path))).sort(slowestFirst)
 }
 
-/** The tests with real clients take longest: they start first, so that the workers end together. */
+/** What takes longest starts first, so that the workers end together: contracts of the databases, then tests with real clients. */
+const LONGEST = /documents|metadata\/(sqlite|postgres)\.test/
+
 function slowestFirst(a: string, b: string): number {
-  const rank = (file: string) => (file.includes('documents') ? 0 : file.startsWith('test/') ? 1 : 2)
+  const rank = (file: string) => (LONGEST.test(file) ? 0 : file.startsWith('test/') ? 1 : 2)
   return rank(a) - rank(b) || a.localeCompare(b)
 }
 
