@@ -1,4 +1,5 @@
 import { expect, test } from 'bun:test'
+import { join } from 'node:path'
 import { BERTH } from '../test/start-berth.ts'
 
 test('a reader that has seen enough is no failure of the command', async () => {
@@ -27,3 +28,19 @@ test('serve, which is loaded without the other commands, has the same help, vers
   expect(version).toEqual(plainVersion)
   expect([wrong.code, wrong.error]).toEqual([2, "berth: unknown option '--no-such-flag'\nHint: berth serve --help\n"])
 }, 30_000)
+
+test.each([
+  ['an image, which has one too', ['config', '127.0.0.1:1/team/app:v1'], 5, 'berth: cannot reach 127.0.0.1:1'],
+  ['the same, with an option', ['config', 'a.invalid/app@sha256:12', '-p', 'linux/arm64'], 64, 'berth: '],
+  ['a word that may be anything', ['config', 'app'], 2, 'berth: berth config has no command "app"'],
+  ['a file that is misspelt', ['config', 'conf/config.yml'], 2, 'berth: berth config has no command "conf/config.yml"'],
+  ['a file', ['config', join('..', 'main.test.ts')], 2, 'berth: berth config has no command'],
+])(
+  'config asks for %s',
+  async (_, words, code, error) => {
+    const child = Bun.spawn([BERTH, ...words], { cwd: import.meta.dir, stdout: 'ignore', stderr: 'pipe' })
+    const said = await child.stderr.text()
+    expect({ code: await child.exited, said }).toEqual({ code, said: expect.stringContaining(error) })
+  },
+  30_000,
+)

@@ -19,6 +19,10 @@ export async function run(args: readonly string[]): Promise<number> {
     const { runClient } = await import('./client/client.ts')
     return await runClient(verb, first === 'help' ? ['--help'] : args.slice(1))
   }
+  if (first === 'config' && second !== undefined && namesImage(second)) {
+    const { runClient } = await import('./client/client.ts')
+    return await runClient('inspect', ['--config', ...args.slice(1)])
+  }
   // Not in the list of commands: what the scripts of `completion` ask.
   if (first === '__complete') {
     const [{ berthCommand }, { printCompletion }] = [await import('./commands.ts'), await import('./complete.ts')]
@@ -42,6 +46,11 @@ export async function run(args: readonly string[]): Promise<number> {
     for (const note of words.notes) process.stderr.write(`note: ${note}\n`)
     return words.args
   })
+}
+
+/** Not a command of `config`, nor a configuration file, whether it is there or misspelt: no name of a file goes to a registry. */
+function namesImage(word: string): boolean {
+  return /^[^-./][^/]*[/:@]/.test(word) && !/\.(ya?ml|json)$/i.test(word) && !existsSync(word)
 }
 
 /** A verb, or a command by any of its names, where no file is called so. */
