@@ -1,3 +1,4 @@
+import { type SqlBool, sql } from 'kysely'
 import type { Digest } from '../oci/digest.ts'
 import { type Handle, inChunks } from './database.ts'
 import { indexEdges } from './index-edges.ts'
@@ -50,6 +51,11 @@ export async function surviveDeletion(trx: Handle, repositoryId: number, survivo
     .where('id', '=', repositoryId)
     .executeTakeFirst()
   if (typeof repository?.deletion === 'string') await survive(trx, repositoryId, survivors)
+}
+
+/** Of the row that has these columns, named with their table. */
+export function isNoSurvivor(repositoryId: string, name: string) {
+  return sql<SqlBool>`not exists (select 1 from deletion_survivors where deletion_survivors.repository_id = ${sql.ref(repositoryId)} and deletion_survivors.name = ${sql.ref(name)})`
 }
 
 export async function forgetSurvivors(trx: Handle, repositoryId: number): Promise<void> {

@@ -3,7 +3,7 @@ import type { Digest } from '../oci/digest.ts'
 import { INDEX_MEDIA_TYPES } from '../oci/media-type.ts'
 import { buryAll } from './burial.ts'
 import type { Database, Handle, Tables } from './database.ts'
-import { forgetSurvivors } from './deletion-survivors.ts'
+import { forgetSurvivors, isNoSurvivor } from './deletion-survivors.ts'
 import { queueEvents } from './events.ts'
 import type { DeletedPortion, Deletions, NewEvent } from './metadata.ts'
 import { refuseToDeleteAll } from './protection.ts'
@@ -186,16 +186,7 @@ async function takeManifests(
         ),
       ),
     )
-    .where(({ not, exists, selectFrom }) =>
-      not(
-        exists(
-          selectFrom('deletion_survivors')
-            .select('deletion_survivors.name')
-            .whereRef('deletion_survivors.repository_id', '=', 'manifests.repository_id')
-            .whereRef('deletion_survivors.name', '=', 'manifests.digest'),
-        ),
-      ),
-    )
+    .where(isNoSurvivor('manifests.repository_id', 'manifests.digest'))
     .$if(last !== null, (query) => query.where('digest', '>', last as Digest))
     .orderBy('digest')
     .limit(limit)
@@ -221,16 +212,7 @@ async function takeTags(
     .select('name')
     .where('repository_id', '=', repositoryId)
     .where('name', '>', last ?? '')
-    .where(({ not, exists, selectFrom }) =>
-      not(
-        exists(
-          selectFrom('deletion_survivors')
-            .select('deletion_survivors.name')
-            .whereRef('deletion_survivors.repository_id', '=', 'tags.repository_id')
-            .whereRef('deletion_survivors.name', '=', 'tags.name'),
-        ),
-      ),
-    )
+    .where(isNoSurvivor('tags.repository_id', 'tags.name'))
     .orderBy('name')
     .limit(limit)
     .execute()
