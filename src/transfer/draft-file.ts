@@ -149,7 +149,8 @@ function removeStale(folder: string, start: string): void {
   }
 }
 
-function isAlive(pid: number): boolean {
+/** Whether a process may still be at what bears its number. */
+export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0)
     return true

@@ -1,9 +1,10 @@
-import { mkdirSync, readFileSync, rmSync } from 'node:fs'
+import { mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TreeSize, writeTree } from '../distribution-tree.ts'
 import { cleanEnvironment, must } from '../programs.ts'
 import { BERTH } from '../start-berth.ts'
 import type { Bench } from './part.ts'
+import { peakMebibytesIfThere } from './process-figures.ts'
 
 /** 10 links for each of 10,000 images: layers, configs, manifests, tags. */
 const LARGE: TreeSize = { repositories: 500, images: 20, layers: 6, tags: 20 }
@@ -37,7 +38,7 @@ async function measure(bench: Bench, size: TreeSize): Promise<void> {
     })
     let peak = 0
     const timer = setInterval(() => {
-      peak = Math.max(peak, residentMebibytes(child.pid))
+      peak = Math.max(peak, peakMebibytesIfThere(child.pid))
     }, 20)
     const code = await child.exited
     clearInterval(timer)
@@ -46,14 +47,5 @@ async function measure(bench: Bench, size: TreeSize): Promise<void> {
     figure('peak memory', 'MiB', peak)
   } finally {
     rmSync(directory, { recursive: true, force: true })
-  }
-}
-
-/** The most that it ever held; 0 when it is gone. */
-function residentMebibytes(pid: number): number {
-  try {
-    return Number(/^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) / 1024
-  } catch {
-    return 0
   }
 }

@@ -22,6 +22,15 @@ export function peakMebibytes(pid: number): number {
   return memoryMebibytes(pid, 'VmHWM')
 }
 
+/** The same of a process that may have gone, which is 0 then. */
+export function peakMebibytesIfThere(pid: number): number {
+  try {
+    return peakMebibytes(pid)
+  } catch {
+    return 0
+  }
+}
+
 /** How often a process has read from a file or the like so far: pages of a database that are not in its own memory, mostly. */
 export function readCalls(pid: number): number {
   const calls = /^syscr: (\d+)$/m.exec(readFileSync(`/proc/${pid}/io`, 'utf8'))?.[1]

@@ -102,27 +102,25 @@ async function disturbRepository({ dataDirectory }: Berth, isDeletion: boolean):
 /** How often changes of whole repositories were answered so. */
 const changes = new Map<number, number>()
 
-async function isListed(berth: Berth, repository: string, tag: string): Promise<boolean> {
+async function tagsOf(berth: Berth, repository: string): Promise<string[]> {
   const list = await fetch(`${berth.url}/v2/${repository}/tags/list`)
-  return list.status === 200 && ((await list.json()) as { tags: string[] }).tags.includes(tag)
+  return list.status === 404 ? [] : ((await list.json()) as { tags: string[] }).tags
 }
 
 /** Every tag, with all that it needs, byte by byte. Resolves to the digests of the blobs. */
 async function pullAll(berth: Berth): Promise<Set<Digest>> {
   const needed = new Set<Digest>()
   for (const repository of PLACES) {
-    const list = await fetch(`${berth.url}/v2/${repository}/tags/list`)
-    if (list.status === 404) continue
-    const { tags } = (await list.json()) as { tags: string[] }
-    for (const tag of tags) {
+    for (const tag of await tagsOf(berth, repository)) {
+      const isListed = async () => (await tagsOf(berth, repository)).includes(tag)
       const answer = await fetch(`${berth.url}/v2/${repository}/manifests/${tag}`)
       const image = imageOf.get(digestOf(new Uint8Array(await answer.arrayBuffer())))
       // A deletion of the repository that the kill cut off goes on meanwhile.
-      if (answer.status === 404 && !(await isListed(berth, repository, tag))) continue
+      if (answer.status === 404 && !(await isListed())) continue
       if (image === undefined) throw new Error(`${repository}:${tag} is no image that was pushed: ${answer.status}`)
       for (const { digest } of image.blobs) {
         const blob = await fetch(`${berth.url}/v2/${repository}/blobs/${digest}`)
-        if (blob.status === 404 && !(await isListed(berth, repository, tag))) continue
+        if (blob.status === 404 && !(await isListed())) continue
         expect([repository, tag, blob.status, digestOf(new Uint8Array(await blob.arrayBuffer()))]).toEqual([
           ...[repository, tag, 200, digest],
         ])

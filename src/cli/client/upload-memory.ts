@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { isAlive } from '../../transfer/draft-file.ts'
 import type { UploadKey, UploadMemory } from '../../upstream/upload.ts'
 
 /** Milliseconds after which no registry keeps an upload that nobody goes on with (Berth and registry:2: a week). */
@@ -67,14 +68,5 @@ export function uploadMemory(
         // The registry will not know it any more.
       }
     },
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    return error instanceof Error && 'code' in error && error.code === 'EPERM'
   }
 }
