@@ -2,7 +2,7 @@ import type { Gate, Subject, Verdict } from '../auth/gate.ts'
 import { RegistryError } from '../oci/error.ts'
 import { parseRepositoryName } from '../oci/name.ts'
 import { type Access, pullable } from '../oci/scope.ts'
-import type { Traffic } from '../registry/pace.ts'
+import { createTraffic, type Traffic } from '../registry/pace.ts'
 import type { Health } from '../telemetry/health.ts'
 import type { Tracer } from '../telemetry/trace.ts'
 import { type Asked, createUrlReader } from './asked.ts'
@@ -38,7 +38,7 @@ export interface ServerDeps {
   /** Undefined: nothing is traced. */
   tracer: Tracer | undefined
   /** Who waits for clients counts on it. */
-  traffic?: Pick<Traffic, 'arrivals'> | undefined
+  traffic?: Pick<Traffic, 'arrivals' | 'writes'> | undefined
   health: Health
   probes: Probes
   prefix: string
@@ -57,7 +57,7 @@ export type Fetch = (request: Request, connection: Connection) => Response | Pro
 
 /** The registry's pipeline: path → route → access → handler → headers. Every error ends in `errors.ts`. */
 export function createServer(deps: ServerDeps): Fetch {
-  const { gate, logger, meter, tracer, health, probes, prefix, traffic = { arrivals: 0 } } = deps
+  const { gate, logger, meter, tracer, health, probes, prefix, traffic = createTraffic() } = deps
   const rows = [...Map.groupBy(deps.routes, (route) => route.resource)]
   const allow = new Map(rows.map(([resource, routes]) => [resource, allowed(routes)]))
   const methodsOf = new Map(
@@ -160,7 +160,18 @@ export function createServer(deps: ServerDeps): Fetch {
       address: () => addressOf(trail),
       unhurried: connection.unhurried,
     }
-    return found.handle(call)
+    return found.writes ? write(found, call) : found.handle(call)
+  }
+
+  async function write(found: Route, call: Call): Promise<Response> {
+    const { writes } = traffic
+    writes.begun++
+    writes.open++
+    try {
+      return await found.handle(call)
+    } finally {
+      writes.open--
+    }
   }
 
   function addressOf({ request, connection }: Trail): string | undefined {

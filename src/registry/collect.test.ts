@@ -302,7 +302,7 @@ describe('the collector', () => {
           }
         },
         {},
-        { arrivals: 0, pending: () => pending },
+        { ...createTraffic(), pending: () => pending },
       )
       for (let index = 0; index < 6; index++) {
         const stray = digestOf(new TextEncoder().encode(`stray ${index}`))

@@ -16,7 +16,16 @@ import type { Storage } from '../storage/storage.ts'
 import type { Blobs } from './blobs.ts'
 import { createTotals, type Totals } from './collect-totals.ts'
 import type { Manifests } from './manifests.ts'
-import { createPaces, createTraffic, GROWING, HURRIED, type Pace, type PaceClock, type Traffic } from './pace.ts'
+import {
+  AWAITED,
+  createPaces,
+  createTraffic,
+  GROWING,
+  HURRIED,
+  type Pace,
+  type PaceClock,
+  type Traffic,
+} from './pace.ts'
 import { createPurge, type PurgeImage } from './purge.ts'
 
 /** How long things wait for the collector. Milliseconds. */
@@ -285,14 +294,14 @@ export function createCollector(deps: {
       if (kind !== 'taken') return kind === 'busy' ? 'held' : 'unknown'
       const due: Due = { now: now(), before: -1, causes: ['deleted'] }
       for (const link of found.links) await blobs.collecting(link.digest, () => collection.takeLink(link, due))
-      await unlinkAll({ events, pace: paceOf(HURRIED) })
+      await unlinkAll({ events, pace: paceOf(AWAITED) })
       return 'purged'
     },
 
     purgeImage: createPurge({
       ...{ collection, blobs, manifests, now, isStopping, unlinkBlobs },
       touch: (...blob) => metadata.blobs.touch(...blob),
-      pace: () => paceOf(HURRIED),
+      pace: () => paceOf(AWAITED),
       takeBurial: (trash) => purge(trash, {}),
     }),
 

@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, test } from 'bun:test'
 import {
+  AWAITED,
   createPaces,
   createTraffic,
   type Effort,
@@ -20,12 +21,19 @@ describe('work beside clients', () => {
     sleep: async (ms: number) => {
       rests.push(ms)
       time += ms
+      for (const each of later.splice(0)) {
+        if (each.at > time) later.push(each)
+        else each.happen()
+      }
     },
   }
+  let later: { at: number; happen: () => void }[]
+  const after = (ms: number, happen: () => void) => later.push({ at: time + ms, happen })
 
   beforeEach(() => {
     time = 5000
     rests = []
+    later = []
     traffic = createTraffic()
   })
 
@@ -75,6 +83,54 @@ describe('work beside clients', () => {
         return turns(GENTLE, [900, 10, 900, 10, 10])
       },
       [250, 190],
+    ],
+    [
+      'waits for the end of a push, and for as long as a client takes to its next request',
+      () => {
+        traffic.writes = { begun: 1, open: 1 }
+        after(20, () => {
+          traffic.writes.open = 0
+        })
+        return turns(GENTLE, [10])
+      },
+      // Seen last after 15 ms.
+      Array.from({ length: 3 + 6 }, () => 5),
+    ],
+    [
+      'waits for no end of pushes for longer than a second',
+      () => {
+        traffic.writes.open = 1
+        return turns(GENTLE, [10])
+      },
+      Array.from({ length: 200 }, () => 5),
+    ],
+    [
+      'hears of pushes that began and ended between two looks',
+      () => {
+        traffic.writes.open = 1
+        after(1, () => {
+          traffic.writes.open = 0
+        })
+        after(12, () => traffic.writes.begun++)
+        return turns(GENTLE, [10])
+      },
+      Array.from({ length: 3 + 6 }, () => 5),
+    ],
+    [
+      'waits for a twentieth of a second alone in a hurry',
+      () => {
+        traffic.writes.open = 1
+        return turns(HURRIED, [10, 10])
+      },
+      Array.from({ length: 20 }, () => 5),
+    ],
+    [
+      'waits for nobody where a request waits for it',
+      () => {
+        traffic.writes.open = 1
+        return turns(AWAITED, [10])
+      },
+      [],
     ],
   ]
   test.each(rows)('%s', async (_, run, expected) => {
