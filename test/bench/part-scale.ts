@@ -34,19 +34,19 @@ interface Cost {
 type Costs = Map<string, Cost>
 
 /**
- * What a registry of a million blobs costs beside one of a thousand: in a process and a database of its own each. The rows are made
+ * What registries of a hundred thousand and of a million blobs cost beside one of a thousand: in a process and a database of its own each. The rows are made
  * directly, and the files of blobs are not there. Only Berth: the peer has no database.
  */
 export async function scale(bench: Bench): Promise<void> {
   if (!bench.servers.includes('berth')) return
   const few: Size = { name: '1,000 blobs', rows: { blobs: 1000, repositories: 10, garbage: GARBAGE, garbageBytes: 0 } }
-  const many: Size = bench.quick
-    ? { name: '100,000 blobs', rows: { ...few.rows, blobs: 100_000, repositories: 100 } }
-    : { name: '1,000,000 blobs', rows: { ...few.rows, blobs: 1_000_000, repositories: 1000 } }
+  const more: Size = { name: '100,000 blobs', rows: { ...few.rows, blobs: 100_000, repositories: 100 } }
+  const many: Size = { name: '1,000,000 blobs', rows: { ...few.rows, blobs: 1_000_000, repositories: 1000 } }
+  const sizes = bench.quick ? [few, more] : [few, more, many]
   const medium = bench.workplace.media.includes('memory') ? 'memory' : 'disk'
   for (let round = 1; round <= bench.rounds; round++) {
-    const found: Costs[] = []
-    for (const { name, rows } of [few, many]) {
+    let base: Costs | undefined
+    for (const { name, rows } of sizes) {
       bench.progress(`round ${round} of ${bench.rounds}: making ${name}`)
       const folder = bench.workplace.folder(medium, 'scale')
       const began = performance.now()
@@ -63,23 +63,26 @@ export async function scale(bench: Bench): Promise<void> {
         costs.set('making the rows', { unit: 's', value: made / 1000, growth: 'linear' })
         costs.set('start', { unit: 'ms', value: server.startedAfterMs, growth: 'flat' })
         costs.set('peak memory', { unit: 'MiB', value: server.peakMebibytes(), growth: 'flat' })
-        found.push(costs)
         for (const [what, { unit, value }] of costs) {
           bench.figures.add({ part: PART, name: `${what}: ${name}`, unit }, 'berth', value)
         }
+        if (base === undefined) base = costs
+        else compare(bench, few.name, base, name, costs)
       })
     }
-    const [small, large] = found
-    for (const [what, { unit, value, growth }] of large ?? []) {
-      const base = small?.get(what)?.value
-      if (base === undefined || growth === 'linear') continue
-      const name = `${what}: ${many.name}`
-      const figure =
-        growth === 'flat'
-          ? { name: `${name} / ${few.name}`, unit: '×', goal: GOALS.flat }
-          : { name: `${name}, more than ${few.name}`, unit, goal: growth }
-      bench.figures.add({ part: PART, ...figure }, 'berth', growth === 'flat' ? value / base : value - base)
-    }
+  }
+}
+
+function compare(bench: Bench, few: string, base: Costs, many: string, costs: Costs): void {
+  for (const [what, { unit, value, growth }] of costs) {
+    const before = base.get(what)?.value
+    if (before === undefined || growth === 'linear') continue
+    const name = `${what}: ${many}`
+    const figure =
+      growth === 'flat'
+        ? { name: `${name} / ${few}`, unit: '×', goal: GOALS.flat }
+        : { name: `${name}, more than ${few}`, unit, goal: growth }
+    bench.figures.add({ part: PART, ...figure }, 'berth', growth === 'flat' ? value / before : value - before)
   }
 }
 
@@ -108,6 +111,7 @@ async function measure(bench: Bench, server: Server): Promise<Costs> {
   const push = await pushes(server, 'pushed')
   flat('push of a small image', 'p50 ms', push.ms)
   reads('push of a small image', push.reads, GOALS.moreReadsOfPush)
+  flat('start of an upload', 'p50 ms', await starts(server))
   // The first request loads the code of the API.
   await askBerth(server, '/gc')
   const statuses: number[] = []
@@ -193,22 +197,25 @@ async function underQuota(server: Server, costs: Costs): Promise<void> {
   })
   await settle(server)
   await Bun.sleep(SETTLED)
-  const { host, port } = server.target
-  const starts: number[] = []
-  for (let index = 0; index < PUSHES; index++) {
-    const begin = () => fetch(`http://${host}:${port}/v2/${LARGEST}/blobs/uploads/`, { method: 'POST' })
-    starts.push(
-      await timed(async () => {
-        const { status } = await begin()
-        if (status !== 202) throw new Error(`an upload is not begun: ${status}`)
-      }),
-    )
-  }
-  costs.set('start of an upload under a quota', { unit: 'p50 ms', value: percentile(starts, 0.5), growth: 'flat' })
+  costs.set('start of an upload under a quota', { unit: 'p50 ms', value: await starts(server), growth: 'flat' })
   const push = await pushes(server, 'under-quota')
   costs.set('push of a small image under a quota', { unit: 'p50 ms', value: push.ms, growth: 'flat' })
   const reads = { unit: 'reads', value: push.reads, growth: GOALS.moreReadsOfPush }
   costs.set('push of a small image under a quota, pages read', reads)
+}
+
+/** Median. */
+async function starts({ target: { host, port } }: Server): Promise<number> {
+  const times: number[] = []
+  for (let index = 0; index < PUSHES; index++) {
+    times.push(
+      await timed(async () => {
+        const { status } = await fetch(`http://${host}:${port}/v2/${LARGEST}/blobs/uploads/`, { method: 'POST' })
+        if (status !== 202) throw new Error(`an upload is not begun: ${status}`)
+      }),
+    )
+  }
+  return percentile(times, 0.5)
 }
 
 /** Microseconds of the server's CPU for one request. */
