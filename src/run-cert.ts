@@ -1,6 +1,9 @@
 import type { X509Certificate } from 'node:crypto'
+import { once } from 'node:events'
 import { existsSync, readFileSync } from 'node:fs'
+import { isIP } from 'node:net'
 import { dirname, join, resolve } from 'node:path'
+import { connect } from 'node:tls'
 import { renewOwn } from './app-certificates.ts'
 import type { Config } from './config/config.ts'
 import { OWN_PAIR } from './config/resolve-http-tls.ts'
@@ -85,11 +88,35 @@ export async function fetchAuthority(url: string, fingerprint: string): Promise<
   if (certificate === undefined)
     throw new Error(`${url} gives no certificate (status ${response.status}); is it a Berth with TLS of its own?`)
   if (plain(certificate.fingerprint256) !== plain(fingerprint)) {
+    if (plain(await servedFingerprint(new URL(url))) === plain(fingerprint)) {
+      throw new Error(
+        `${fingerprint} is the fingerprint of the server's own certificate, which is renewed; give that of its authority, which berth cert show prints there beside it`,
+      )
+    }
     throw new Error(
       `the certificate at ${url} has the fingerprint ${certificate.fingerprint256}, which is not the expected one: somebody may be in between; nothing was done`,
     )
   }
   return certificate.toString()
+}
+
+/** Of the certificate that a server shows; empty where it shows none. */
+async function servedFingerprint({ hostname, port }: URL): Promise<string> {
+  const host = hostname.replace(/^\[|\]$/g, '')
+  const socket = connect({
+    host,
+    port: Number(port || 443),
+    rejectUnauthorized: false,
+    ...(isIP(host) ? {} : { servername: host }),
+  })
+  try {
+    await once(socket, 'secureConnect', { signal: AbortSignal.timeout(30_000) })
+    return socket.getPeerCertificate().fingerprint256 ?? ''
+  } catch {
+    return ''
+  } finally {
+    socket.destroy()
+  }
 }
 
 /** The certificates of a PEM text, without keys and remarks. @throws Error with a text for the user when there is none */

@@ -1,4 +1,14 @@
-import { accessSync, chmodSync, constants, copyFileSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs'
+import {
+  accessSync,
+  chmodSync,
+  constants,
+  copyFileSync,
+  existsSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { overlapOf } from '../export/overlap.ts'
 import { createPlaces, writeWhole } from '../export/place.ts'
@@ -57,6 +67,7 @@ export async function runRestore(options: RestoreOptions): Promise<RestoreReport
   const locks: Lock[] = []
   try {
     const marker = readMarker(from)
+    if (!existsSync(from)) throw new BackupError(`there is no folder ${from}`)
     if (marker === undefined) throw new BackupError(`${from} holds no backup: there is no marker of berth backup in it`)
     if (marker.snapshot === undefined || marker.at === undefined) {
       throw new BackupError(`no backup was completed in ${from}; run berth backup again`)

@@ -121,6 +121,11 @@ async function authorityOf(
   const names = (server?.names ?? []).filter((name) => !LOCAL.test(name) && !name.startsWith('*.'))
   const known = hosts.length > 0 ? [...hosts] : names.map((name) => trustHost(name, port))
   if (known.length === 0) throw new CommandError('the certificate has no name that other machines know: name HOST:PORT')
+  if (hosts.length === 0) {
+    context.error(
+      `For ${known.join(', ')}, as the configuration says; name HOST:PORT if images are called otherwise.\n`,
+    )
+  }
   return { pem: authority.certificate.toString(), known }
 }
 

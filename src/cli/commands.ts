@@ -33,43 +33,49 @@ import { userCommand } from './user.ts'
 import { verifyCommand } from './verify.ts'
 import { versionCommand } from './version.ts'
 
-/** With all commands. */
+/** With all commands, in the order and under the headings of its help. */
 export function berthCommand(): Command {
   const berth = berthProgram()
+    .commandsGroup('The server:')
     .addCommand(serveCommand())
     .addCommand(authCommand())
     .addCommand(registryCommand())
     .addCommand(adoptCommand())
+    .addCommand(configCommand())
+    .addCommand(certCommand())
+    .addCommand(notifyCommand())
+    .addCommand(healthcheckCommand())
+    .commandsGroup('Who may do what:')
     .addCommand(userCommand())
     .addCommand(groupCommand())
     .addCommand(robotCommand())
     .addCommand(tokenCommand())
     .addCommand(aclCommand())
     .addCommand(auditCommand())
-    .addCommand(certCommand())
+    .addCommand(keyCommand())
+    .addCommand(htpasswdCommand())
+    .commandsGroup('Space and policies:')
     .addCommand(gcCommand())
     .addCommand(repositoryCommand())
     .addCommand(retentionCommand())
     .addCommand(pruneCommand())
-    .addCommand(tagCommand())
     .addCommand(trashCommand())
     .addCommand(immutableCommand())
     .addCommand(quotaCommand())
-    .addCommand(keyCommand())
-    .addCommand(htpasswdCommand())
-    .addCommand(notifyCommand())
-    .addCommand(exportCommand())
+    .commandsGroup('Copies and checks of everything:')
     .addCommand(backupCommand())
     .addCommand(restoreCommand())
     .addCommand(verifyCommand())
-    .addCommand(healthcheckCommand())
-    .addCommand(configCommand())
+    .addCommand(exportCommand())
+    .commandsGroup('Images, in any registry:')
+  // For the list of commands alone: `run` has called them before.
+  for (const [name, { summary }] of Object.entries(VERBS)) {
+    if (name === 'tag') berth.addCommand(tagCommand())
+    else berth.command(name).description(summary)
+  }
+  return berth
+    .commandsGroup('Else:')
     .addCommand(apiCommand())
     .addCommand(completionCommand())
     .addCommand(versionCommand())
-  // For the list of commands alone: `run` has called them before.
-  for (const [name, { summary }] of Object.entries(VERBS)) {
-    if (name !== 'tag') berth.command(name).description(summary)
-  }
-  return berth
 }

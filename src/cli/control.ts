@@ -60,13 +60,13 @@ function configOfFlags({ config: file, data, authConfig }: AdminFlags): Config {
     ...(authConfig === undefined ? {} : { authConfig }),
   })
   if (!existsSync(join(config.data.metadata, DATABASE))) {
-    throw new CommandError(
-      `there is no registry in ${config.data.directory}; name its data directory with --data DIR`,
-      1,
-      {
-        hint: existsSync(join(BESIDE, DATABASE)) ? `there is one in ./${BESIDE}: --data ${BESIDE}` : undefined,
-      },
-    )
+    const where =
+      file === undefined || data !== undefined
+        ? '; name its data directory with --data DIR'
+        : `, which ${file} names as its data directory (storage.filesystem.rootdirectory)`
+    throw new CommandError(`there is no registry in ${config.data.directory}${where}`, 1, {
+      hint: existsSync(join(BESIDE, DATABASE)) ? `there is one in ./${BESIDE}: --data ${BESIDE}` : undefined,
+    })
   }
   return config
 }

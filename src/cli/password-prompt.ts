@@ -48,18 +48,23 @@ function hidden(prompt: string): Promise<string> {
   const onData = (chunk: Buffer) => {
     for (const key of chunk.toString('utf8')) {
       if (key === '\u0003') return end(() => reject(new CommandError('interrupted; nothing is changed', 130)))
+      if (key === '\u0004' && typed === '') return onEnd()
       if (key === '\r' || key === '\n' || key === '\u0004') return end(() => resolve(typed))
       typed = key === '\u007f' || key === '\b' ? [...typed].slice(0, -1).join('') : typed + key
     }
   }
+  // Ctrl-D, also before the terminal was told to hand on every key; or the terminal is gone.
+  const onEnd = () => end(() => reject(new CommandError('no password was typed; nothing is changed')))
   function end(settle: () => void): void {
     stdin.off('data', onData)
+    stdin.off('end', onEnd)
     stdin.setRawMode(false)
     stdin.pause()
     stderr.write('\n')
     settle()
   }
   stdin.on('data', onData)
+  stdin.on('end', onEnd)
   return promise
 }
 

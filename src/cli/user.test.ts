@@ -142,6 +142,7 @@ somebody-with-a-long-name  user   enabled
     ['nothing to change', ['set', 'jo'], 'name what is to change'],
     ['two that exclude each other', ['set', 'jo', '--enable', '--disable'], 'choose one of --enable and --disable'],
     ['half a label', ['set', 'jo', '--label', 'a'], '"a" is no label: write NAME=VALUE'],
+    ['nobody, before it asks for the password', ['passwd', 'x'], 'there is no user x'],
     ['no password', ['add', 'x'], 'no password on standard input'],
     [
       'two passwords',

@@ -127,6 +127,9 @@ export function userCommand(context: AdminContext = ofProcess): Command {
         .argument('<name>'),
     ),
   ).action(async (name: string, flags: PasswordFlags) => {
+    // Before anybody types for nobody.
+    if (flags.generate !== true)
+      await withApi(context, flags, async (ask) => void (await ask('GET', `/users/${segment(name)}`)))
     const password = await choosePassword(context, flags, name)
     await withApi(context, flags, async (ask) => {
       const answer = await ask('PUT', `/users/${segment(name)}/password`, { body: { password } })

@@ -36,7 +36,7 @@ export function checkReach(facts: ClientFacts, settings: Settings | undefined): 
   }
   const schemes =
     challenges.length === 0
-      ? 'lets everybody in'
+      ? 'lets everybody in, whatever they want to do'
       : `lets people in by ${challenges.map(({ scheme }) => scheme).join(' or ')}`
   return [fine('reach', registry, `${base}/v2/ answers${software} and ${schemes}`), ...checkRealm(facts, settings)]
 }

@@ -87,9 +87,20 @@ async function refusal(
   const first = firstError(text)
   const said = first === undefined ? plain(text) : `${first.code}: ${first.message}${first.detail}`
   const fault = FAULTS[status] ?? 'failed'
-  const message = `${what}: ${said === '' ? `the registry answers ${status}` : said}`
+  const message = `${what}: ${said === '' ? bare(status) : said}`
   const hint = await hintOf(fault, registry, response, said, account)
   return new UpstreamError(fault, message, { status, code: first?.code, hint })
+}
+
+/** The answer to a HEAD has no words: those of the specification (distribution-spec, "Error Codes"). */
+const WORDS: Record<number, string> = {
+  401: ' (authentication required)',
+  403: ' (access denied)',
+  404: ' (not found)',
+}
+
+function bare(status: number): string {
+  return `the registry answers ${status}${WORDS[status] ?? ''}`
 }
 
 /** A refusal for want of rights. A rule that forbids something to everybody (quotas, immutable tags) says so itself. */

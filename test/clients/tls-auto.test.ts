@@ -88,6 +88,27 @@ describeWith(['curl', 'openssl'], 'berth serve --tls auto', () => {
     const wrong = fingerprint.replace(/^../, (byte) => (byte === '00' ? '01' : '00'))
     const refused = await run([BERTH, 'cert', ...trust, ...into('b'), '--fingerprint', wrong])
     expect([refused.code, refused.stderr.includes('somebody may be in between; nothing was done')]).toEqual([1, true])
+    const server = await must([
+      'openssl',
+      'x509',
+      '-in',
+      join(data, 'berth-tls/server.pem'),
+      '-noout',
+      '-fingerprint',
+      '-sha256',
+    ])
+    const mistaken = await run([
+      BERTH,
+      'cert',
+      ...trust,
+      ...into('b'),
+      '--fingerprint',
+      server.trim().split('=')[1] ?? '',
+    ])
+    expect([mistaken.code, mistaken.stderr.includes("is the fingerprint of the server's own certificate")]).toEqual([
+      1,
+      true,
+    ])
     expect(await Bun.file(join(folder, 'b', path)).exists()).toBe(false)
   })
 

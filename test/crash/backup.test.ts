@@ -314,6 +314,7 @@ describe('a backup', () => {
         ['beside a letter', [BERTH, 'backup', other, '--data', data], 1, 'holds something else (letter)'],
         ['into a file', [BERTH, 'backup', join(other, 'letter'), '--data', data], 1, 'is a file'],
         ['of no registry', [BERTH, 'backup', target, '--data', other], 1, 'there is no registry in'],
+        ['of no folder', [BERTH, 'restore', join(folder, 'gone'), '--data', target], 1, 'there is no folder'],
         ['of nothing', [BERTH, 'restore', other, '--data', target], 1, 'holds no backup'],
         ['without a name', [BERTH, 'restore', other], 2, 'name the data directory to make'],
       ]
