@@ -44,6 +44,28 @@ export function wrapped(sentence: string, room: number): string[] {
   return [...lines, line]
 }
 
+/**
+ * A text in lines of so many columns, the first of `room` and the others of `rest`, broken after a space where there is one: put
+ * together again they are the text.
+ */
+export function folded(text: string, room: number, rest = room): string[] {
+  const lines: string[] = []
+  let line = ''
+  let used = 0
+  for (const character of text) {
+    const width = Bun.stringWidth(character)
+    if (line !== '' && used + width > (lines.length === 0 ? room : rest)) {
+      const space = line.lastIndexOf(' ')
+      lines.push(space > 0 ? line.slice(0, space + 1) : line)
+      line = space > 0 ? line.slice(space + 1) : ''
+      used = Bun.stringWidth(line)
+    }
+    line += character
+    used += width
+  }
+  return [...lines, line]
+}
+
 /** The same JSON; what JSON leaves as it is and a terminal would obey is escaped. */
 export function printableJson(text: string): string {
   const safe = text.replace(HIDDEN, (character) => {

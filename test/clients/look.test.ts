@@ -358,7 +358,7 @@ describeWith(['docker-registry', 'htpasswd', 'openssl'], 'a look into images', (
   })
 })
 
-describeWith(['buildah', 'docker-registry'], 'an image that buildah made', () => {
+describeWith(['buildah', 'docker-registry', 'skopeo'], 'an image that buildah made', () => {
   test('is seen as buildah sees it', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'berth-look-'))
     const site = await (SITES['docker-registry that is open'] as (folder: string) => Promise<Site>)(folder)
@@ -377,6 +377,9 @@ describeWith(['buildah', 'docker-registry'], 'an image that buildah made', () =>
       rmSync(join(mount, 'data/one'))
       writeFileSync(join(mount, 'data/three'), 'three\n')
       await buildah('umount', second)
+      await buildah('config', '--env', 'A=1', '--env', 'WORDS=two words', '--label', 'b=2', '--user', 'kim', second)
+      await buildah('config', '--entrypoint', '["/run"]', '--cmd', '--to "two words"', '--workingdir', '/srv', second)
+      await buildah('config', '--port', '80/tcp', '--volume', '/data', '--stop-signal', 'SIGQUIT', second)
       await buildah('commit', '-q', second, 'second')
       await buildah('push', '-q', '--tls-verify=false', 'localhost/second', `docker://${image}`)
       const shell = openVerbShell(folder)
@@ -384,6 +387,25 @@ describeWith(['buildah', 'docker-registry'], 'an image that buildah made', () =>
       expect((await shell.run('cat', image, 'data/three')).out).toBe('three\n')
       expect((await shell.run('cat', image, 'data/sub/two')).out).toBe('two\n')
       expect((await shell.run('cat', image, 'data/one')).code).toBe(2)
+      const shown = JSON.parse((await shell.run('inspect', image, '--tags', '-f', 'json')).out)
+      const skopeo = JSON.parse(await must([program('skopeo'), 'inspect', '--tls-verify=false', `docker://${image}`]))
+      expect(shown).toMatchObject({
+        ...{ digest: skopeo.Digest, created: skopeo.Created, labels: skopeo.Labels, env: skopeo.Env },
+        ...{ os: skopeo.Os, architecture: skopeo.Architecture, repoTags: skopeo.RepoTags },
+        // What skopeo leaves to `inspect --config`.
+        ...{ user: 'kim', entrypoint: ['/run'], cmd: ['--to', 'two words'], workingDir: '/srv' },
+        ...{ exposedPorts: ['80/tcp'], volumes: ['/data'], stopSignal: 'SIGQUIT' },
+      })
+      expect(shown.layers.map(({ digest }: { digest: string }) => digest)).toEqual(skopeo.Layers)
+      const { out } = await shell.runAt(80, 'inspect', image)
+      expect(out.split('\n').filter((line) => line.length > 80)).toEqual([])
+      expect(out).toContain(
+        [
+          ...['Configuration', '  User         kim', '  Working dir  /srv', '  Entrypoint   ["/run"]'],
+          ...['  Command      ["--to", "two words"]', '  Ports        80/tcp', '  Volumes      /data'],
+          ...['  Stop signal  SIGQUIT', 'Environment'],
+        ].join('\n'),
+      )
     } finally {
       await site.dispose()
       rmSync(folder, { recursive: true, force: true })

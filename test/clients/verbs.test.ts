@@ -17,6 +17,8 @@ async function* only(bytes: Uint8Array): AsyncIterable<Uint8Array> {
 const AMD = makeImage({ layers: [2000], seed: 'amd' })
 const ARM = makeImage({ layers: [1000], seed: 'arm', platform: { os: 'linux', architecture: 'arm64', variant: 'v8' } })
 const INDEX = makeIndex([AMD, ARM])
+const sizeOf = (image: TestImage) =>
+  [image.manifest, image.config, ...image.layers].reduce((sum, { bytes }) => sum + bytes.byteLength, 0)
 
 describeWith(['docker-registry', 'htpasswd', 'openssl'], 'the verbs of the client', () => {
   describe.each(Object.keys(SITES))('against %s', (name) => {
@@ -140,8 +142,6 @@ describeWith(['docker-registry', 'htpasswd', 'openssl'], 'the verbs of the clien
       expect(await list('--sort', 'name', '--format', '{{range .Tags}}{{println .}}{{end}}')).toBe(
         'latest\nmulti\nv1.10\nv1.9\n',
       )
-      const sizeOf = (image: TestImage) =>
-        [image.manifest, image.config, ...image.layers].reduce((sum, { bytes }) => sum + bytes.byteLength, 0)
       // What only Berth tells; nothing of this is a pull.
       const isBerth = name.startsWith('Berth')
       const told = isBerth ? { pushedAt: expect.any(String), pulls: 0, lastPullAt: null } : {}
@@ -223,9 +223,15 @@ describeWith(['docker-registry', 'htpasswd', 'openssl'], 'the verbs of the clien
         name: `${app}:multi`,
         digest: manifest.digest,
         mediaType: manifest.mediaType,
-        platform: 'linux/arm64/v8',
-        created: null,
-        size: [manifest, config, ...ARM.layers].reduce((sum, { bytes }) => sum + bytes.byteLength, 0),
+        index: {
+          digest: INDEX.manifest.digest,
+          mediaType: INDEX.manifest.mediaType,
+          platforms: ['linux/amd64', 'linux/arm64/v8'],
+        },
+        ...{ platform: 'linux/arm64/v8', os: 'linux', architecture: 'arm64', created: null, author: null },
+        ...{ user: null, workingDir: null, entrypoint: null, cmd: null, env: [], exposedPorts: [], volumes: [] },
+        ...{ stopSignal: null, healthcheck: null },
+        size: sizeOf(ARM),
         artifactType: config.mediaType,
         subject: null,
         layers,
@@ -233,8 +239,21 @@ describeWith(['docker-registry', 'htpasswd', 'openssl'], 'the verbs of the clien
         annotations: {},
       })
       const described = await show('inspect', ...arm)
-      expect(described).toStartWith(`Name        ${app}:multi\nDigest      ${manifest.digest}\n`)
-      expect(described).toEndWith('in 1 layer\nLabel       seed=arm\n')
+      const [layer] = layers
+      expect(described).toBe(
+        [
+          ...[`Name     ${app}:multi`, `Digest   ${manifest.digest}`, `Index    ${INDEX.manifest.digest}`],
+          ...[`Type     ${manifest.mediaType}`, 'OS/Arch  linux/arm64/v8 (there is linux/amd64, too: --platform)'],
+          ...[`Size     ${bytesText(sizeOf(ARM))} in 1 layer`, 'Labels', '  seed=arm', 'Layers'],
+          ...[`  ${layer?.digest}  ${bytesText(layer?.size ?? 0)}  ${layer?.mediaType}`, ''],
+        ].join('\n'),
+      )
+      expect(await show('inspect', '--raw', `${app}:multi`)).toBe(text(INDEX.manifest.bytes))
+      expect(await show('inspect', '--tags', '-f', '{{json .RepoTags}}', ...arm)).toBe(
+        '["latest","multi","v1.10","v1.9"]\n',
+      )
+      expect(await show('inspect', '--tags', ...arm)).toEndWith('\nTags\n  latest\n  multi\n  v1.10\n  v1.9\n')
+      expect(await shell.run('inspect', '--tags', '--raw', app)).toMatchObject({ out: '', code: 64 })
       expect(JSON.parse(await show('layers', '-f', 'json', ...arm))).toEqual({ digest: manifest.digest, layers })
       expect(await show('layers', ...arm)).toContain(`${layers[0]?.digest}  ${bytesText(layers[0]?.size ?? 0)}  `)
       expect(await show('history', ...arm)).toBe(

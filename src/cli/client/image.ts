@@ -42,23 +42,40 @@ export async function fetchImage(
   image: ImageReference,
   platform: Platform | undefined,
 ): Promise<FetchedManifest> {
-  const fetched = await fetchManifest(upstream, image)
-  const source = { ...registrySource(upstream, image), name: formatImage(image) }
-  return platform === undefined ? fetched : await manifestFor(source, fetched, platform)
+  return await ofPlatform(upstream, image, await fetchManifest(upstream, image), platform)
 }
 
-/** As `fetchImage`, but never an index: of several images that for the platform, else for this machine's, else the only one. */
+async function ofPlatform(
+  upstream: Upstream,
+  image: ImageReference,
+  root: FetchedManifest,
+  platform: Platform | undefined,
+): Promise<FetchedManifest> {
+  const source = { ...registrySource(upstream, image), name: formatImage(image) }
+  return platform === undefined ? root : await manifestFor(source, root, platform)
+}
+
+/**
+ * As `fetchImage`, but never an index: of several images that for the platform, else for this machine's, else the only one. `root`:
+ * what the reference names, where that is known.
+ */
 export async function fetchSingle(
   upstream: Upstream,
   image: ImageReference,
   platform: Platform | undefined,
   env: Readonly<Record<string, string | undefined>>,
+  root?: FetchedManifest,
 ): Promise<FetchedManifest> {
-  const fetched = await fetchImage(upstream, image, platform)
+  const fetched = await ofPlatform(upstream, image, root ?? (await fetchManifest(upstream, image)), platform)
   if (!isIndexMediaType(fetched.mediaType)) return fetched
   const { manifests } = readManifest(formatImage(image), fetched)
   const images = manifests.filter(({ platform: of }) => of?.os !== 'unknown')
   const [only] = images
+  if (images.length !== 1 && images.every((one) => one.platform === undefined)) {
+    throw new UpstreamError('not-found', `${formatImage(image)} is an index of ${images.length} without platforms`, {
+      hint: `berth index list ${formatImage(image)} shows them; name one by its digest`,
+    })
+  }
   const own = env.DOCKER_DEFAULT_PLATFORM ? parsePlatform(env.DOCKER_DEFAULT_PLATFORM) : ofMachine()
   const child = images.length === 1 && only !== undefined ? only : chooseChild(formatImage(image), images, own)
   return await fetchSingle(upstream, { ...image, digest: child.digest }, undefined, env)
