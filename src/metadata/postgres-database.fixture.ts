@@ -5,7 +5,10 @@ import { openPostgres } from './postgres.ts'
 export interface PostgresDatabase {
   /** Nobody else may be using it. */
   login: Parameters<typeof openPostgres>[0]
-  /** Empties it, but for what the migrations put there: in a hundredth of the time that they take. */
+  /**
+   * Empties it, but for what the migrations put there. Row by row, and not by TRUNCATE, which makes new files for each table: a tenth
+   * of a second.
+   */
   reset(): Promise<void>
   execute(statement: string): Promise<void>
   remove(): Promise<void>
@@ -17,23 +20,25 @@ export async function startPostgresDatabase(programs: PostgresPrograms): Promise
   const login = { hostname: '127.0.0.1', port: server.port, username, password, database }
   await (await openPostgres({ ...login, now: () => 1 })).close()
 
-  // Notices of TRUNCATE's cascades would fill the test's output.
-  const connection = { client_min_messages: 'warning' }
-  const sql = new Bun.SQL({
-    ...{ adapter: 'postgres', ...login, password: () => password, max: 2, tls: 'disable', connection },
-  })
+  const sql = new Bun.SQL({ ...{ adapter: 'postgres', ...login, password: () => password, max: 2, tls: 'disable' } })
   const names = await sql.unsafe(
     "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'migrations'",
   )
-  const tables = names.map((row: { tablename: string }) => `"${row.tablename}"`)
+  const tables: string[] = names.map((row: { tablename: string }) => `"${row.tablename}"`)
+  const emptied = [
+    // Statements of one message are one transaction. No foreign key is asked for what goes as a whole.
+    'SET LOCAL session_replication_role = replica',
+    ...tables.map((table) => `DELETE FROM ${table}`),
+    "SELECT setval(format('%I.%I', schemaname, sequencename), start_value, false) FROM pg_sequences WHERE schemaname = 'public'",
+  ]
   const seeded = ['rule_list', 'rules', 'retention_list']
   await sql.unsafe('CREATE SCHEMA seeds')
   for (const table of seeded) await sql.unsafe(`CREATE TABLE seeds.${table} AS SELECT * FROM public.${table}`)
   return {
     login,
     async reset() {
-      await sql.unsafe(`TRUNCATE ${tables.join(', ')} RESTART IDENTITY CASCADE`)
-      for (const table of seeded) await sql.unsafe(`INSERT INTO public.${table} SELECT * FROM seeds.${table}`)
+      const seeds = seeded.map((table) => `INSERT INTO public.${table} SELECT * FROM seeds.${table}`)
+      await sql.unsafe([...emptied, ...seeds].join(';\n'))
     },
     async execute(statement) {
       await sql.unsafe(statement)

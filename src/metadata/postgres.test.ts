@@ -3,24 +3,29 @@ import { describeWith } from '../../test/programs.ts'
 import type { Opened } from './examples.suite.ts'
 import { findPostgres } from './foreign-servers.fixture.ts'
 import { metadataSuite } from './metadata.suite.ts'
-import { openPostgres } from './postgres.ts'
+import { connectPostgres, openPostgres } from './postgres.ts'
 import { type PostgresDatabase, startPostgresDatabase } from './postgres-database.fixture.ts'
 
 describeWith(['postgres'], 'a PostgreSQL', () => {
   let database: PostgresDatabase
+  /** New connections know no statement and no table yet, and would have to learn all for each test. */
+  let pool: Bun.SQL
 
   beforeAll(async () => {
     const programs = findPostgres()
     if (programs === undefined) throw new Error('postgres is not installed: apt-get install postgresql')
     database = await startPostgresDatabase(programs)
+    pool = connectPostgres({ ...database.login, connections: 4 })
   }, 60_000)
-  afterAll(() => database.remove())
+  afterAll(async () => {
+    await pool.close({ timeout: 0 })
+    await database.remove()
+  })
 
   async function open(): Promise<Opened> {
     await database.reset()
-    const make = () => openPostgres({ ...database.login, connections: 4, now: () => 1 })
     const opened = {
-      metadata: await make(),
+      metadata: await openPostgres({ ...database.login, pool, now: () => 1 }),
       execute: (statement: string) => database.execute(statement),
       damage: (statement: string) =>
         database.execute(
@@ -28,7 +33,7 @@ describeWith(['postgres'], 'a PostgreSQL', () => {
         ),
       async reopen() {
         await opened.metadata.close()
-        opened.metadata = await make()
+        opened.metadata = await openPostgres({ ...database.login, connections: 4, now: () => 1 })
         return opened.metadata
       },
       close: () => opened.metadata.close(),

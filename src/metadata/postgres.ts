@@ -23,6 +23,8 @@ export interface PostgresOptions {
   schema?: string
   /** Connections at most. */
   connections?: number
+  /** Connections to use, which stay the caller's, in the place of its own. */
+  pool?: Bun.SQL
   /** Milliseconds since the epoch. */
   now?: () => number
 }
@@ -53,15 +55,10 @@ const MIGRATION_LOCK = 7_163_526_391
  * @throws MetadataError when it cannot connect, or the database was made by a newer program.
  */
 export async function openPostgres(options: PostgresOptions): Promise<Metadata> {
-  const { hostname, port: tcpPort, username, password, database, schema = 'public', now = Date.now } = options
-  const pool = new Bun.SQL({
-    ...{ adapter: 'postgres', hostname, port: tcpPort, username, database, tls: 'disable' },
-    password: () => password,
-    max: options.connections ?? CONNECTIONS,
-    // 64 bits arrive as text otherwise, which nothing tells from a column of text.
-    bigint: true,
-    connection: { search_path: schema, application_name: 'berth' },
-  })
+  const { schema = 'public', now = Date.now, pool = connectPostgres(options) } = options
+  const end = async (settings?: { timeout: number }) => {
+    if (options.pool === undefined) await pool.close(settings)
+  }
   let closed = false
   const refuseClosed = (): void => {
     if (closed) throw new MetadataError('failed', 'the database is closed')
@@ -121,7 +118,7 @@ export async function openPostgres(options: PostgresOptions): Promise<Metadata> 
   try {
     await prepare(pool, schema, now())
   } catch (error) {
-    await pool.close({ timeout: 0 })
+    await end({ timeout: 0 })
     throw metadataError(error)
   }
   const all = nouns(port)
@@ -140,9 +137,22 @@ export async function openPostgres(options: PostgresOptions): Promise<Metadata> 
     async close() {
       if (closed) return
       closed = true
-      await pool.close()
+      await end()
     },
   }
+}
+
+/** Connections as `openPostgres` needs them; each is made when it is first used. */
+export function connectPostgres(options: Omit<PostgresOptions, 'pool' | 'now'>): Bun.SQL {
+  const { hostname, port, username, password, database, schema = 'public', connections = CONNECTIONS } = options
+  return new Bun.SQL({
+    ...{ adapter: 'postgres', hostname, port, username, database, tls: 'disable' },
+    password: () => password,
+    max: connections,
+    // 64 bits arrive as text otherwise, which nothing tells from a column of text.
+    bigint: true,
+    connection: { search_path: schema, application_name: 'berth' },
+  })
 }
 
 type Run = (text: string, values: unknown[]) => Promise<unknown>

@@ -30,6 +30,8 @@ export interface ClientOptions {
   meter?: CallMeter | undefined
   onNoSpace?: NoSpace | undefined
   damage?: Damage | undefined
+  /** Where the thread that writes comes from: a new one unless told. */
+  startThread?: (() => Worker) | undefined
 }
 
 /** A batch is one transaction: bounded, so that its first caller does not wait for ever longer ones. */
@@ -51,9 +53,14 @@ interface Waiting {
 export async function startClient(
   path: string,
   now: number,
-  { meter, onNoSpace = () => false, damage = createDamage() }: ClientOptions = {},
+  {
+    meter,
+    onNoSpace = () => false,
+    damage = createDamage(),
+    startThread = () => startWorker('metadata/sqlite-worker'),
+  }: ClientOptions = {},
 ): Promise<Client> {
-  const worker = startWorker('metadata/sqlite-worker')
+  const worker = startThread()
   const waiting: Waiting[] = []
   const sent = new Map<number, Waiting>()
   const opened = Promise.withResolvers<void>()

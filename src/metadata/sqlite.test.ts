@@ -3,17 +3,24 @@ import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { existsSync, mkdtempSync, readdirSync, rmdirSync, rmSync, statSync, unlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { scratchFolder } from '../../test/scratch.ts'
 import { digest, type Opened, pushBlob, putManifest, REPOSITORY, refusal, upload } from './examples.suite.ts'
 import { metadataSuite } from './metadata.suite.ts'
 import type { Metadata } from './metadata.ts'
+import { openQuickly } from './sqlite.fixture.ts'
 import { openSqlite } from './sqlite.ts'
 
-async function openTemporary(): Promise<Required<Opened> & { path: string }> {
-  const directory = mkdtempSync(join(tmpdir(), 'berth-metadata-'))
+type Temporary = Required<Opened> & { path: string }
+
+const openTemporary = () => open(mkdtempSync(join(tmpdir(), 'berth-metadata-')), openSqlite)
+/** What a statement means does not depend on the disk, nor on the age of the thread. */
+const openContract = () => open(scratchFolder('berth-metadata-'), openQuickly)
+
+async function open(directory: string, openFirst: typeof openSqlite): Promise<Temporary> {
   const path = join(directory, 'berth.db')
   const opened = {
     path,
-    metadata: await openSqlite({ path, now: () => 1 }),
+    metadata: await openFirst({ path, now: () => 1 }),
     async execute(sql: string) {
       using database = new Database(path)
       database.run('PRAGMA foreign_keys = ON')
@@ -39,7 +46,7 @@ async function openTemporary(): Promise<Required<Opened> & { path: string }> {
   return opened
 }
 
-metadataSuite('metadata in SQLite', openTemporary)
+metadataSuite('metadata in SQLite', openContract)
 
 describe('the SQLite file', () => {
   let opened: Awaited<ReturnType<typeof openTemporary>>

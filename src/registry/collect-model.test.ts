@@ -1,14 +1,14 @@
 import { test } from 'bun:test'
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { scratchFolder } from '../../test/scratch.ts'
 import { MINUTES, runModel, runs, walk } from './collect-model.suite.ts'
 import { openModelDatabase } from './collect-model-sqlite.fixture.ts'
 
 test(
   'pushes, pulls, deletions, restorations and the collector in any order, with crashes, on SQLite',
   async () => {
-    const directory = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'berth-model-'))
+    const directory = scratchFolder('berth-model-')
     const database = await openModelDatabase(join(directory, 'berth.db'))
     try {
       await walk(runs(100), async (seed) => {
