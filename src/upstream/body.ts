@@ -15,7 +15,7 @@ export async function bytesOf(response: Response, what: string, limit = MAX_BODY
     }
   } catch (error) {
     if (error instanceof UpstreamError) throw error
-    throw new UpstreamError('network', `${what}: the answer broke off`, { cause: error })
+    throw new UpstreamError('network', `${what}: the answer broke off`, { status: response.status, cause: error })
   }
   return new Uint8Array(Buffer.concat(chunks))
 }

@@ -85,9 +85,11 @@ async function refusal(
   const { status } = response
   const text = await startOf(response)
   const first = firstError(text)
-  const said = first === undefined ? plain(text) : `${first.code}: ${first.message}${first.detail}`
+  const said = first === undefined ? plain(titleOf(text) ?? text) : `${first.code}: ${first.message}${first.detail}`
   const fault = FAULTS[status] ?? 'failed'
-  const message = `${what}: ${said === '' ? bare(status) : said}`
+  // The words of a failing server, or of something in between, rarely say that much themselves.
+  const needsStatus = said !== '' && (status >= 500 || first === undefined)
+  const message = `${what}: ${said === '' ? bare(status) : needsStatus ? `the registry answers ${status}: ${said}` : said}`
   const hint = await hintOf(fault, registry, response, said, account)
   return new UpstreamError(fault, message, { status, code: first?.code, hint })
 }
@@ -159,6 +161,12 @@ function firstError(text: string): { code: string; message: string; detail: stri
   } catch {
     return undefined
   }
+}
+
+/** Of a page that a proxy shows to people. */
+function titleOf(text: string): string | undefined {
+  const [, title] = /^\s*<(?:!doctype\s|html)[\s\S]*?(?:<title>([^<]*)<\/title>|$)/i.exec(text) ?? []
+  return /^\s*</.test(text) ? (title ?? '') : undefined
 }
 
 /** One line without anything that a terminal would obey. */

@@ -175,7 +175,7 @@ describe('an answer that may pass', () => {
     )
     expect(await faultOf(client().manifest(repositoryOf(registry), 'v1'))).toEqual({
       fault: 'failed',
-      message: `${registry}/app:v1: UNAVAILABLE: no space [2J left`,
+      message: `${registry}/app:v1: the registry answers 503: UNAVAILABLE: no space [2J left`,
       hint: `the log of ${registry} says why`,
     })
   })

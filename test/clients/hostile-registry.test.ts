@@ -111,7 +111,7 @@ const shell = openVerbShell('/nonexistent')
 describe('nothing that a terminal would obey is shown by', () => {
   test.each<[string, string[], number]>([
     ['catalog', ['catalog', 'HOST', '-n', '5'], 0],
-    ['catalog -l', ['catalog', '-l', 'HOST', '-n', '5'], 0],
+    ['catalog -l', ['catalog', '-l', 'HOST', '-n', '5'], 1],
     ['search', ['search', 'app', 'HOST', '--repositories', '5'], 0],
     ['search --tags', ['search', 'owned', 'HOST', '--tags', '--repositories', '5'], 0],
     ['ls', ['ls', 'HOST/app'], 0],

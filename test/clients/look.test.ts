@@ -255,7 +255,7 @@ describeWith(['docker-registry', 'htpasswd', 'openssl'], 'a look into images', (
       expect((await search('p', at.registry, '--tags', '--include-nothing')).code).toBe(64)
       expect((await search('pack', at.registry, '--tags', '--full-ref')).out).toBe(`${app}:packed\n`)
       expect(JSON.parse((await search('app', at.registry, '-f', 'json')).out)).toEqual({
-        ...{ registry: at.registry, term: 'app', complete: true },
+        ...{ registry: at.registry, term: 'app', complete: true, unread: [] },
         results: [{ repository: 'team/app', tag: null }],
       })
       expect(await search('u', at.registry, '--tags', '-n', '1')).toEqual({

@@ -176,10 +176,22 @@ describeWith(['docker-registry', 'htpasswd', 'openssl'], 'the verbs of the clien
       expect(titles).toEqual(['TAG', 'DIGEST', 'PLATFORMS', 'SIZE', ...(more[0] ?? [])])
       expect(line).toEqual(['v1.9', AMD.manifest.digest, 'linux/amd64', size, ...(more[1] ?? [])])
       expect(await shell.run('ls', app, '--sort', 'pushed')).toMatchObject({ code: isBerth ? 0 : 4 })
-      const [catalogTitles] = (await shell.run('catalog', site.registry, '-l')).out.split('\n')
-      expect(catalogTitles?.split(/ {2,}/)).toEqual(
-        isBerth ? ['REPOSITORY', 'TAGS', 'SIZE', 'UPDATED', 'PULLS', 'LAST PULL'] : ['other'],
+      const catalog = await shell.run('catalog', site.registry, '-l')
+      const [catalogTitles, ...repositories] = catalog.out.split('\n').map((text) => text.split(/ {2,}/))
+      expect(catalogTitles).toEqual(
+        isBerth ? ['REPOSITORY', 'TAGS', 'SIZE', 'UPDATED', 'PULLS', 'LAST PULL'] : ['REPOSITORY', 'TAGS'],
       )
+      expect(repositories.map(([repository, tags]) => [repository, tags])).toEqual([
+        ...[
+          ['other', '1'],
+          ['team/app', '4'],
+          ['', undefined],
+        ],
+      ])
+      expect([catalog.error, catalog.code]).toEqual([
+        isBerth ? '' : `${site.registry} tells of no sizes, changes and pulls; tags were counted.\n`,
+        0,
+      ])
     })
 
     test('digest and manifest', async () => {

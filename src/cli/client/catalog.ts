@@ -1,11 +1,14 @@
 import { Command } from 'commander'
 import { parseRegistry } from '../../upstream/reference.ts'
+import type { Listing } from '../listing.ts'
 import { bytesText } from '../progress.ts'
 import { timeCell } from '../table.ts'
 import { type ConnectionFlags, connect, connectionOptions, parseCount } from './connection.ts'
 import type { ClientContext } from './context.ts'
+import { mustBeWhole, PROBLEM_TITLE } from './incomplete.ts'
 import { formatOption, lines, parseFormat, show, type TableFlags, tableOption } from './output.ts'
 import { PULL_TITLES, pullCells, type Usage, usageOf } from './overview.ts'
+import { countTags, type TagCount } from './tag-counts.ts'
 
 interface CatalogFlags extends ConnectionFlags, TableFlags {
   long?: true
@@ -19,7 +22,7 @@ interface CatalogFlags extends ConnectionFlags, TableFlags {
 export function catalogCommand(context: ClientContext): Command {
   const command = new Command('catalog').argument('<registry>', 'HOST or HOST:PORT')
   return tableOption(formatOption(connectionOptions(command)))
-    .option('-l, --long', 'with tags, size, changes and pulls, where the registry tells of them')
+    .option('-l, --long', 'with tags; with size, changes and pulls where the registry tells of them')
     .option('--full-ref', 'with the registry before each name')
     .option('-n, --limit <n>', 'at most so many', parseCount)
     .option('--last <repository>', 'only what comes after this one')
@@ -37,23 +40,49 @@ export function catalogCommand(context: ClientContext): Command {
       const usage = flags.long
         ? await upstream.catalogOverview(registry, { last, until: names.at(-1) ?? '' })
         : undefined
-      const rows = names.map((name) => ({
-        ...{ registry, name: flags.fullRef ? `${registry}/${name}` : name },
-        ...usageOf(usage?.get(name)),
-      }))
+      const counts = flags.long && usage === undefined ? await countTags(upstream, registry, names) : undefined
+      const rows = names.map(
+        (name, index): Row => ({
+          ...{ registry, name: flags.fullRef ? `${registry}/${name}` : name },
+          ...usageOf(usage?.get(name)),
+          ...counts?.[index],
+        }),
+      )
       const shown = rows.map(({ name }) => name)
       const isPart = last !== undefined || prefix !== ''
       const empty = isPart ? 'No repository fits what was asked for.' : `${registry} has no repositories.`
-      const table = { titles: TITLES, rows: rows.map(cellsOf), spare: PULL_TITLES, empty }
-      const text = usage === undefined ? lines(shown) : table
+      const table = usage === undefined ? countListing(rows, empty) : usageListing(rows, empty)
+      const text = flags.long ? table : lines(shown)
       const whole = { registry, repositories: flags.long ? rows : shown }
       show(context, format, { whole, list: { name: 'repositories', rows }, text, empty }, flags)
+      if (counts !== undefined && rows.length > 0 && format === 'table') {
+        context.error(`${registry} tells of no sizes, changes and pulls; tags were counted.\n`)
+      }
+      const unread = rows.flatMap(({ name, problem }) => (problem === undefined ? [] : [{ name, problem }]))
+      mustBeWhole(context, unread, rows.length, ['repository', 'repositories'])
     })
 }
 
-const TITLES = ['REPOSITORY', 'TAGS', 'SIZE', 'UPDATED', ...PULL_TITLES]
+type Row = { registry: string; name: string } & Usage & TagCount
 
-function cellsOf({ name, tags, size, updatedAt, ...usage }: { name: string } & Usage): string[] {
-  const counts = [tags === undefined ? '-' : String(tags), size === undefined ? '-' : bytesText(size)]
-  return [name, ...counts, timeCell(updatedAt ?? null), ...pullCells(usage)]
+function usageListing(rows: readonly Row[], empty: string): Listing {
+  const cells = rows.map(({ name, tags, size, updatedAt, ...usage }) => [
+    ...[name, countCell(tags), size === undefined ? '-' : bytesText(size), timeCell(updatedAt ?? null)],
+    ...pullCells(usage),
+  ])
+  const titles = ['REPOSITORY', 'TAGS', 'SIZE', 'UPDATED', ...PULL_TITLES]
+  return { titles, rows: cells, spare: PULL_TITLES, empty }
+}
+
+function countListing(rows: readonly Row[], empty: string): Listing {
+  const hasProblems = rows.some(({ problem }) => problem !== undefined)
+  return {
+    titles: ['REPOSITORY', 'TAGS', ...(hasProblems ? [PROBLEM_TITLE] : [])],
+    rows: rows.map(({ name, tags, problem = '' }) => [name, countCell(tags), ...(hasProblems ? [problem] : [])]),
+    empty,
+  }
+}
+
+function countCell(count: number | undefined): string {
+  return count === undefined ? '-' : String(count)
 }

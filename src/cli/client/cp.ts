@@ -20,6 +20,7 @@ import { connectionOptions } from './connection.ts'
 import type { ClientContext } from './context.ts'
 import { describeFailure } from './failure.ts'
 import { fetchImage, parsePlatform } from './image.ts'
+import { isHopeless } from './incomplete.ts'
 import { connectMover, type MoverFlags, moverOptions, stepListing, summaryOf } from './mover.ts'
 import { formatOption, lines, parseFormat, show, type TableFlags, tableOption } from './output.ts'
 import { type SideFlags, sideOptions, sidesOf } from './sides.ts'
@@ -77,7 +78,7 @@ export function cpCommand(context: ClientContext): Command {
           try {
             done.push(await copyOne(upstream, copier, pair, platform))
           } catch (error) {
-            if (!flags.allTags || context.signal.aborted || !isOfOne(error)) throw error
+            if (!flags.allTags || context.signal.aborted || !(error instanceof Error) || isHopeless(error)) throw error
             meter.clear()
             context.error(describeFailure(error).text)
             failed.push({ source: formatImage(pair.from), destination: formatImage(pair.to), error: error.message })
@@ -119,13 +120,6 @@ interface Failed {
   destination: string
   error: string
 }
-
-/** Whether it may be about this image alone: without network or rights no other one fares better. */
-function isOfOne(error: unknown): error is Error {
-  return error instanceof Error && !(error instanceof UpstreamError && HOPELESS.includes(error.fault))
-}
-
-const HOPELESS: readonly string[] = ['usage', 'network', 'tls', 'unauthorized']
 
 interface Pair {
   from: ImageReference

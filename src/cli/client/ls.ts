@@ -7,6 +7,7 @@ import { bytesText } from '../progress.ts'
 import { timeCell } from '../table.ts'
 import { type ConnectionFlags, connect, connectionOptions, parseCount } from './connection.ts'
 import type { ClientContext } from './context.ts'
+import { mustBeWhole, PROBLEM_TITLE } from './incomplete.ts'
 import { withMissingHint } from './missing-image.ts'
 import { formatOption, lines, parseFormat, show, type TableFlags, tableOption, type View } from './output.ts'
 import { PULL_TITLES, pullCells, type Usage, usageOf } from './overview.ts'
@@ -26,7 +27,7 @@ interface LsFlags extends ConnectionFlags, TableFlags {
   format: string
 }
 
-type Row = { tag: string } & Partial<TagDetails> & Usage
+type Row = { tag: string; problem?: string } & Partial<TagDetails> & Usage
 
 /** Tags that are read at a time. */
 const READERS = 8
@@ -61,13 +62,15 @@ export function lsCommand(context: ClientContext): Command {
           hint: '--sort created goes by the time that images say',
         })
       }
-      const details: ({ tag: string } & Partial<TagDetails>)[] = needsDetails
+      const details: Row[] = needsDetails
         ? (await inParallel(tags, READERS, tagReader(upstream, repository))).filter((row) => row !== undefined)
         : tags.map((tag) => ({ tag }))
       const found: Row[] = details.map((row) => ({ ...usageOf(usage?.get(row.tag)), ...row }))
       const sorted = flags.sort === undefined ? found : sortTags(found, flags.sort)
       const rows = (flags.desc ? sorted.toReversed() : sorted).slice(0, flags.limit)
       show(context, format, viewOf(repository, rows, flags, usage !== undefined), flags)
+      const unread = rows.flatMap(({ tag, problem }) => (problem === undefined ? [] : [{ name: tag, problem }]))
+      mustBeWhole(context, unread, rows.length, ['tag'])
     })
 }
 
@@ -114,14 +117,19 @@ function viewOf(
 ): View {
   const nameOf = (tag: string) => (fullRef ? `${formatRepository(repository)}:${tag}` : tag)
   const shown = rows.map((row) => (long ? { ...row, tag: nameOf(row.tag) } : { tag: nameOf(row.tag) }))
-  const table = rows.map(({ tag, digest = '', platforms = [], size = 0, ...usage }) => [
+  const hasProblems = rows.some(({ problem }) => problem !== undefined)
+  const table = rows.map(({ tag, digest = '-', platforms = [], size, problem, ...usage }) => [
     nameOf(tag),
     digest,
     platforms.join(',') || '-',
-    bytesText(size),
+    size === undefined ? '-' : bytesText(size),
     ...(hasUsage ? [timeCell(usage.pushedAt ?? null), ...pullCells(usage)] : []),
+    ...(hasProblems ? [problem ?? ''] : []),
   ])
-  const titles = ['TAG', 'DIGEST', 'PLATFORMS', 'SIZE', ...(hasUsage ? ['PUSHED', ...PULL_TITLES] : [])]
+  const titles = [
+    ...['TAG', 'DIGEST', 'PLATFORMS', 'SIZE', ...(hasUsage ? ['PUSHED', ...PULL_TITLES] : [])],
+    ...(hasProblems ? [PROBLEM_TITLE] : []),
+  ]
   const isPart = [include, exclude, last, omitDigestTags].some((condition) => condition !== undefined)
   const empty = isPart ? 'No tag fits what was asked for.' : `${formatRepository(repository)} has no tags.`
   return {

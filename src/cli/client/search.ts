@@ -6,6 +6,7 @@ import type { Upstream } from '../../upstream/upstream.ts'
 import { printable } from '../table.ts'
 import { type ConnectionFlags, connect, connectionOptions, parseCount } from './connection.ts'
 import type { ClientContext } from './context.ts'
+import { mustBeWhole, problemOf, type Unread } from './incomplete.ts'
 import { formatOption, lines, parseFormat, show } from './output.ts'
 
 interface SearchFlags extends ConnectionFlags {
@@ -42,19 +43,29 @@ export function searchCommand(context: ClientContext): Command {
         throw new UpstreamError('usage', 'the term is empty', { hint: 'berth catalog lists all there is' })
       const upstream = connect(context, flags)
       const registry = server === undefined ? onlyRegistry(upstream) : parseRegistry(server)
-      const { rows, isCut } = await find(upstream, registry, term.toLowerCase(), flags)
+      const { rows, isCut, unread, looked } = await find(upstream, registry, term.toLowerCase(), flags)
       const nameOf = ({ repository, tag }: Row) =>
         `${flags.fullRef ? `${registry}/` : ''}${repository}${tag === null ? '' : `:${tag}`}`
       show(context, format, {
-        whole: { registry, term, results: rows, complete: isCut === undefined },
+        whole: { registry, term, results: rows, complete: isCut === undefined && unread.length === 0, unread },
         list: { name: 'results', rows },
         text: lines(rows.map(nameOf)),
       })
       if (isCut !== undefined) context.error(`${isCut}\n`)
-      else if (rows.length === 0) {
+      else if (rows.length === 0 && unread.length === 0) {
         context.error(`Nothing at ${registry} has ${printable(JSON.stringify(term))} in its name.\n`)
       }
+      mustBeWhole(context, unread, looked, ['repository', 'repositories'])
     })
+}
+
+interface Found {
+  rows: Row[]
+  /** Repositories whose tags could not be read. */
+  unread: Unread[]
+  /** How many were looked at. */
+  looked: number
+  isCut: string | undefined
 }
 
 interface Row {
@@ -68,39 +79,45 @@ async function find(
   registry: string,
   term: string,
   { tags, limit, repositories }: SearchFlags,
-): Promise<{ rows: Row[]; isCut: string | undefined }> {
+): Promise<Found> {
   const rows: Row[] = []
+  const unread: Unread[] = []
   const more = `There is more: these are the first ${limit}; add --limit ${limit * 10}`
   let looked = 0
   for await (const repository of upstream.catalog(registry)) {
-    if (looked++ >= repositories) {
-      return {
-        rows,
-        isCut: `Only ${repositories} repositories were looked at; add --repositories ${repositories * 10}`,
-      }
+    if (looked >= repositories) {
+      const isCut = `Only ${repositories} repositories were looked at; add --repositories ${repositories * 10}`
+      return { rows, unread, looked, isCut }
     }
+    looked++
     if (repository.toLowerCase().includes(term)) {
-      if (rows.length >= limit) return { rows, isCut: more }
+      if (rows.length >= limit) return { rows, unread, looked, isCut: more }
       rows.push({ repository, tag: null })
     }
     // What is no name would be a path to somewhere else.
     if (!tags || !isRepositoryName(repository)) continue
-    for await (const tag of tagsOf(upstream, registry, repository)) {
+    for await (const tag of tagsOf(upstream, registry, repository, unread)) {
       if (!tag.toLowerCase().includes(term)) continue
-      if (rows.length >= limit) return { rows, isCut: more }
+      if (rows.length >= limit) return { rows, unread, looked, isCut: more }
       rows.push({ repository, tag })
     }
   }
-  return { rows, isCut: undefined }
+  return { rows, unread, looked, isCut: undefined }
 }
 
-/** A repository of the catalog that has gone meanwhile, or that this account may not read, has none to show. */
-async function* tagsOf(upstream: Upstream, registry: string, repository: string): AsyncIterable<string> {
+/** A repository of the catalog that has gone meanwhile, or that this account may not read, has none to show. One that cannot be read is told of. */
+async function* tagsOf(
+  upstream: Upstream,
+  registry: string,
+  repository: string,
+  unread: Unread[],
+): AsyncIterable<string> {
   try {
     yield* upstream.tags({ registry, repository })
   } catch (error) {
     const isHidden = error instanceof UpstreamError && ['not-found', 'denied', 'unauthorized'].includes(error.fault)
-    if (!isHidden) throw error
+    if (isHidden) return
+    unread.push({ name: repository, problem: problemOf(error, `the tags of ${registry}/${repository}`) })
   }
 }
 

@@ -6,6 +6,11 @@ import { UpstreamError } from '../../upstream/error.ts'
 import { formatRepository, type RepositoryReference } from '../../upstream/reference.ts'
 import type { Upstream } from '../../upstream/upstream.ts'
 import { readConfig } from './image.ts'
+import { problemOf } from './incomplete.ts'
+
+/** What is known of a tag whose manifest, or one that it names, cannot be read: what could be, and why. */
+export type UnreadTag = Pick<TagDetails, 'tag'> &
+  Partial<Pick<TagDetails, 'digest' | 'mediaType'>> & { problem: string }
 
 /** What stands behind a tag. */
 export interface TagDetails {
@@ -27,7 +32,10 @@ interface Content {
   created: string | null
 }
 
-/** Images that several tags name are read once. Undefined for a tag that has gone meanwhile. */
+/**
+ * Images that several tags name are read once. Undefined for a tag that has gone meanwhile; one that cannot be read says so, for the others
+ * can be. @throws UpstreamError where none could be read any more
+ */
 export function tagReader(upstream: Upstream, repository: RepositoryReference) {
   const known = new Map<Digest, Promise<Content>>()
 
@@ -78,11 +86,14 @@ export function tagReader(upstream: Upstream, repository: RepositoryReference) {
     return content
   }
 
-  return async (tag: string): Promise<TagDetails | undefined> => {
+  return async (tag: string): Promise<TagDetails | UnreadTag | undefined> => {
+    const known: Pick<UnreadTag, 'digest' | 'mediaType'> = {}
+    const what = `${formatRepository(repository)}:${tag}`
     try {
       const fetched = await upstream.manifest(repository, tag)
       const { digest, mediaType } = fetched
-      const guard = guardManifests(`${formatRepository(repository)}:${tag}`)
+      Object.assign(known, { digest, mediaType })
+      const guard = guardManifests(what)
       // An index in an index in an index has never been seen.
       const { platforms, parts, created } = await remembered(digest, 2, guard, Promise.resolve(fetched))
       const size = [...parts.values()].reduce((sum, one) => sum + one, 0)
@@ -91,7 +102,7 @@ export function tagReader(upstream: Upstream, repository: RepositoryReference) {
       const isGone =
         error instanceof UpstreamError && error.code === 'MANIFEST_UNKNOWN' && error.message.includes(`:${tag}:`)
       if (isGone) return undefined
-      throw error
+      return { tag, ...known, problem: problemOf(error, what).replace(`${known.digest} `, '') }
     }
   }
 }
