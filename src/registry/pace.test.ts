@@ -105,6 +105,28 @@ describe('work beside clients', () => {
       Array.from({ length: 200 }, () => 5),
     ],
     [
+      'waits once alone for a body that does not end',
+      () => {
+        traffic.writes = { begun: 1, open: 1 }
+        return turns(GENTLE, [10, 10, 10])
+      },
+      // What is left of the gap since it was last waited for is the second turn's.
+      Array.from({ length: 200 + 3 }, () => 5),
+    ],
+    [
+      'waits for others that begin beside a body that does not end',
+      () => {
+        traffic.writes = { begun: 1, open: 1 }
+        return turns(GENTLE, [10, 10], () => {
+          traffic.writes = { begun: traffic.writes.begun + 1, open: 2 }
+          after(20, () => {
+            traffic.writes.open = 1
+          })
+        })
+      },
+      Array.from({ length: 400 }, () => 5),
+    ],
+    [
       'hears of pushes that began and ended between two looks',
       () => {
         traffic.writes.open = 1

@@ -54,6 +54,8 @@ export const GROWING: readonly Gear[] = [
 const QUIET = 1000
 /** Milliseconds without a request that changes something after which nobody pushes: longer than a client takes from one to its next. */
 const GAP = 30
+/** Milliseconds without a beginning or an end after which what is on its way has long bodies, which sync at their ends: hours away, perhaps. */
+const LONG_BODY = 1000
 /** Milliseconds between two looks for a gap. */
 const LOOK = 5
 /** Milliseconds of a rest at least: what waits has its turn, and a clock that stood still does not make a turn free. */
@@ -72,7 +74,8 @@ export interface Pace {
 /**
  * Work that clients must not notice is done in short turns. How long one takes says how busy disk and database are: it waits
  * there behind the clients, and so the rests grow with the load. While nobody is served there are none. A push syncs several
- * times, and whoever else syncs then makes it wait for both: so a turn waits for the end of a push, where it can.
+ * times, and whoever else syncs then makes it wait for both: so a turn waits for the end of a push, where it can,
+ * and where that is near.
  *
  * Each call begins a work: with one effort, or with gears, the least `after` first, by the time since then.
  */
@@ -80,6 +83,8 @@ export function createPaces(traffic: Traffic, clock: PaceClock = CLOCK): (effort
   let seen = traffic.arrivals
   let servedAt = Number.NEGATIVE_INFINITY
   let written = traffic.writes.begun
+  let unended = traffic.writes.open
+  let changedAt = clock.elapsed()
   let wroteAt = Number.NEGATIVE_INFINITY
 
   function isServing(now: number): boolean {
@@ -92,10 +97,11 @@ export function createPaces(traffic: Traffic, clock: PaceClock = CLOCK): (effort
 
   function isWriting(now: number): boolean {
     const { begun, open } = traffic.writes
-    if (open > 0 || begun !== written) {
-      written = begun
-      wroteAt = now
-    }
+    const hasBegun = begun !== written
+    if (hasBegun || open !== unended) changedAt = now
+    if (hasBegun || (open > 0 && now - changedAt < LONG_BODY)) wroteAt = now
+    written = begun
+    unended = open
     return now - wroteAt < GAP
   }
 
