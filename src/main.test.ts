@@ -10,6 +10,17 @@ test('a reader that has seen enough is no failure of the command', async () => {
   expect({ error, code }).toEqual({ error: '', code: 0 })
 }, 60_000)
 
+test.each(['config schema', '--help', 'version', 'catalog --help'])(
+  'output that a full disk does not take is one line of an error: berth %s',
+  async (words) => {
+    const command = Bun.spawn([BERTH, ...words.split(' ')], { stdout: Bun.file('/dev/full'), stderr: 'pipe' })
+    const [error, code] = await Promise.all([command.stderr.text(), command.exited])
+    const said = 'berth: cannot write standard output: ENOSPC: no space left on device, write\n'
+    expect({ error, code }).toEqual({ error: said, code: 1 })
+  },
+  30_000,
+)
+
 test('serve, which is loaded without the other commands, has the same help, version and errors', async () => {
   const run = async (...args: string[]) => {
     const child = Bun.spawn([BERTH, ...args], { stdout: 'pipe', stderr: 'pipe' })

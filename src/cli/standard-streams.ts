@@ -27,15 +27,17 @@ export function isTerminal(): boolean {
 let isTolerant = false
 
 /**
- * Who reads the output may have seen enough (`berth config schema | head`): no failure of the command, and none of a server.
- * To be called before anything is written to the runtime's own streams.
+ * Who reads the output may have seen enough (`berth config schema | head`): no failure of the command, and none of a server. Output
+ * that cannot be written (a full disk) ends the command with 1. To be called before anything is written to the runtime's own streams.
  */
 export function toleratePipes(): void {
   if (isTolerant) return
   isTolerant = true
-  for (const stream of [process.stdout, process.stderr]) {
-    stream.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EPIPE') throw error
-    })
-  }
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') return
+    say(`berth: cannot write standard output: ${error.message}\n`)
+    process.exit(1)
+  })
+  // There is nowhere left to say it.
+  process.stderr.on('error', () => {})
 }

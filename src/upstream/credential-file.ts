@@ -4,7 +4,7 @@ import {
   fsyncSync,
   mkdirSync,
   openSync,
-  readFileSync,
+  readSync,
   realpathSync,
   renameSync,
   rmSync,
@@ -29,6 +29,9 @@ export interface CredentialFile {
 }
 
 type Json = Record<string, unknown>
+
+/** Bytes of such a file. */
+const LONGEST = 16 * 1024 * 1024
 
 /** Undefined when there is no such file. @throws UpstreamError when it cannot be read */
 export function readCredentialFile(path: string): CredentialFile | undefined {
@@ -88,13 +91,31 @@ function replaceFile(path: string, text: string): void {
 function readJson(path: string): Json | undefined {
   let text: string
   try {
-    text = readFileSync(path, 'utf8')
+    text = readBounded(path)
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : undefined
     if (code === 'ENOENT' || code === 'ENOTDIR') return undefined
     throw new UpstreamError('failed', `cannot read ${path}: ${reasonOf(error)}`, { cause: error })
   }
   return text.trim() === '' ? {} : parseObject(text, path)
+}
+
+/** A link to a device has no end. */
+function readBounded(path: string): string {
+  const file = openSync(path, 'r')
+  try {
+    const chunks: Uint8Array[] = []
+    for (let size = 0; ; ) {
+      const chunk = Buffer.alloc(65_536)
+      const read = readSync(file, chunk)
+      if (read === 0) return Buffer.concat(chunks).toString('utf8')
+      size += read
+      if (size > LONGEST) throw new Error(`it has more than ${LONGEST} bytes`)
+      chunks.push(chunk.subarray(0, read))
+    }
+  } finally {
+    closeSync(file)
+  }
 }
 
 function parseObject(text: string, where: string): Json {

@@ -13,9 +13,19 @@ export interface CredentialHelper {
 const NOT_FOUND = 'credentials not found in native keychain'
 /** Milliseconds: it may have to ask a person. */
 const TIMEOUT = 60_000
+/** Milliseconds for what a helper said before it ended: a program that it left behind may hold its output open for ever. */
+const LAST_WORDS = 1000
+/** Bytes of an answer. Tokens of cloud providers have some thousand. */
+const LONGEST_ANSWER = 1024 * 1024
+/** Characters of an error of a helper that are shown. */
+const LONGEST_REASON = 300
 
 /** The helper `docker-credential-<name>`, found on the PATH of `env`. */
-export function credentialHelper(name: string, env: Readonly<Record<string, string | undefined>>): CredentialHelper {
+export function credentialHelper(
+  name: string,
+  env: Readonly<Record<string, string | undefined>>,
+  timeout = TIMEOUT,
+): CredentialHelper {
   const command = `docker-credential-${name}`
   const fails = (reason: string, cause?: unknown) =>
     new UpstreamError('failed', `the credential helper ${command} ${reason}`, {
@@ -33,12 +43,28 @@ export function credentialHelper(name: string, env: Readonly<Record<string, stri
       stdin: new TextEncoder().encode(input),
       stdout: 'pipe',
       stderr: 'pipe',
-      timeout: TIMEOUT,
     })
-    const [code, out, error] = await Promise.all([child.exited, child.stdout.text(), child.stderr.text()])
-    if (code === 0) return out
-    if (out.trim() === NOT_FOUND) return undefined
-    throw fails(`failed: ${(out.trim() || error.trim() || `exit code ${code}`).split('\n', 1)[0]}`)
+    const texts = [readBounded(child.stdout), readBounded(child.stderr)] as const
+    const ended = Promise.withResolvers<never>()
+    const end = (reason: string) => {
+      child.kill('SIGKILL')
+      ended.reject(fails(reason))
+    }
+    const timer = setTimeout(() => end(`has not answered for ${timeout / 1000} seconds`), timeout)
+    const reading = Promise.all(texts.map((text) => text.whole)).catch(() =>
+      end(`answered with more than ${LONGEST_ANSWER} bytes`),
+    )
+    try {
+      const code = await Promise.race([child.exited, ended.promise])
+      await Promise.race([reading, ended.promise, Bun.sleep(LAST_WORDS)])
+      const [out, error] = texts.map((text) => text.soFar().trim())
+      if (code === 0) return out
+      if (out === NOT_FOUND) return undefined
+      throw fails(`failed: ${(out || error || `exit code ${code}`).split('\n', 1)[0]?.slice(0, LONGEST_REASON)}`)
+    } finally {
+      clearTimeout(timer)
+      for (const text of texts) text.leave()
+    }
   }
 
   return {
@@ -59,5 +85,30 @@ export function credentialHelper(name: string, env: Readonly<Record<string, stri
     async erase(server) {
       await run('erase', server)
     },
+  }
+}
+
+interface Bounded {
+  /** Rejects where there is more than an answer may have. */
+  whole: Promise<void>
+  soFar(): string
+  leave(): void
+}
+
+function readBounded(stream: ReadableStream<Uint8Array>): Bounded {
+  const reader = stream.getReader()
+  const chunks: Uint8Array[] = []
+  const read = async () => {
+    let size = 0
+    for (let next = await reader.read(); !next.done; next = await reader.read()) {
+      size += next.value.byteLength
+      if (size > LONGEST_ANSWER) throw new Error('too much')
+      chunks.push(next.value)
+    }
+  }
+  return {
+    whole: read(),
+    soFar: () => Buffer.concat(chunks).toString('utf8'),
+    leave: () => void reader.cancel().catch(() => {}),
   }
 }

@@ -12,6 +12,7 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { credentialHelper } from './credential-helper.ts'
 import { createCredentials } from './credentials.ts'
 
 const HOST = 'registry.example:5000'
@@ -155,6 +156,9 @@ describe('what is wrong is said without a secret', () => {
       { auths: { [HOST]: { auth: basic('s3cret') } } },
       /not base64 of NAME:PASSWORD$/,
     ],
+    ['an auth that is not base64', { auths: { [HOST]: { auth: '!!!' } } }, /not base64 of NAME:PASSWORD$/],
+    ['an entry that is no object', { auths: { [HOST]: 's3cret' } }, /has an entry of auths that is none$/],
+    ['a token that is no text', { auths: { [HOST]: { identitytoken: 7 } } }, /has an entry of auths that is none$/],
     [
       'a helper that is not there',
       { credHelpers: { [HOST]: 'missing' } },
@@ -168,6 +172,37 @@ describe('what is wrong is said without a secret', () => {
       .catch((reason: unknown) => reason)
     expect(error).toMatchObject({ name: 'UpstreamError', message: expect.stringMatching(message) })
     expect(String(error)).not.toContain('s3cret')
+  })
+})
+
+test('a link to a device is read to a bound', async () => {
+  mkdirSync(join(home, '.docker'))
+  symlinkSync('/dev/zero', config())
+  const reading = open().find(HOST)
+  await expect(reading).rejects.toThrow(/cannot read .*config.json: it has more than 16777216 bytes$/)
+})
+
+test('an entry that is null has nothing, as for docker', async () => {
+  write('.docker/config.json', { auths: { [HOST]: null, other: { auth: null } } })
+  expect([await open().find(HOST), await open().find('other')]).toEqual([undefined, undefined])
+})
+
+describe('a helper', () => {
+  const install = (script: string) => chmodSync(write('bin/docker-credential-odd', `#!/bin/sh\n${script}\n`), 0o755)
+
+  test.each<[string, string, RegExp]>([
+    ['that answers without an end', 'exec cat /dev/zero', /answered with more than 1048576 bytes$/],
+    ['that complains without an end', 'exec cat /dev/zero >&2', /answered with more than 1048576 bytes$/],
+    ['whose complaint is long', 'head -c 5000 /dev/zero | tr "\\0" e >&2; exit 1', /failed: e{300}$/],
+    ['that hangs, with a program of its own', 'trap "" TERM; sleep 20', /has not answered for 0.5 seconds$/],
+  ])('%s is given up', async (_, script, message) => {
+    install(script)
+    await expect(credentialHelper('odd', env, 500).get(HOST)).rejects.toThrow(message)
+  })
+
+  test('that leaves a program behind has answered when it ends', async () => {
+    install(`sleep 20 & echo '{"Username":"kim","Secret":"x"}'`)
+    expect(await credentialHelper('odd', env).get(HOST)).toEqual({ username: 'kim', secret: 'x' })
   })
 })
 

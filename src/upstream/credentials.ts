@@ -69,7 +69,8 @@ export function createCredentials({ env, home, file }: CredentialsOptions): Cred
         return { kind: 'password', username: kept.username, password: kept.secret, source }
       }
       const entry = entryFor(found.auths, key)
-      const credential = entry && credentialOf(entry, where)
+      // docker takes null for an entry without anything.
+      const credential = entry ? credentialOf(entry, where) : undefined
       if (credential !== undefined) return credential
     }
     return undefined
@@ -181,8 +182,14 @@ function hostOf(key: string): string {
 }
 
 function credentialOf(entry: AuthEntry, source: string): Credential | undefined {
+  // What the file has is whatever somebody wrote there.
+  if (typeof entry !== 'object' || Object.values(entry).some((value) => value !== null && typeof value !== 'string')) {
+    throw new UpstreamError('failed', `${source} has an entry of auths that is none`, {
+      hint: 'log in again to replace it',
+    })
+  }
   if (entry.registrytoken) return { kind: 'registry-token', token: entry.registrytoken, source }
-  const decoded = entry.auth === undefined ? '' : Buffer.from(entry.auth, 'base64').toString('utf8')
+  const decoded = !entry.auth ? '' : Buffer.from(entry.auth, 'base64').toString('utf8')
   const colon = decoded.indexOf(':')
   if (entry.identitytoken) {
     return {
@@ -192,7 +199,7 @@ function credentialOf(entry: AuthEntry, source: string): Credential | undefined 
       source,
     }
   }
-  if (decoded === '') return undefined
+  if (!entry.auth) return undefined
   if (colon < 1) {
     throw new UpstreamError('failed', `${source} has an auth that is not base64 of NAME:PASSWORD`, {
       hint: 'log in again to replace it',

@@ -70,7 +70,10 @@ function writeAll(file: number, bytes: Uint8Array): void {
     } catch (error) {
       const code = error instanceof Error && 'code' in error ? error.code : undefined
       if (code === 'EPIPE') throw new ClosedPipe('nobody reads the output', { cause: error })
-      if (code !== 'EAGAIN') throw error
+      if (code !== 'EAGAIN') {
+        const reason = error instanceof Error ? error.message : String(error)
+        throw new CommandError(`cannot write standard output: ${reason}`)
+      }
       Bun.sleepSync(FULL)
     }
   }
