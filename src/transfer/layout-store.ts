@@ -1,17 +1,19 @@
 import { mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { createContentCheck, type Expected } from '../upstream/content-check.ts'
 import { UpstreamError } from '../upstream/error.ts'
 import { openDraft, orSay } from './draft-file.ts'
 import { INDEX_FILE, LAYOUT_FILE } from './layout.ts'
 import { createTarWriter } from './tar-writer.ts'
+import { untilAborted } from './until-aborted.ts'
 
 /** Where a layout is written: a directory, or an archive of one. */
 export interface LayoutStore {
   name: string
   /** How many files can be written at a time. */
   writers: number
-  /** Whether a file is there whole. */
-  has(path: string, size: number): boolean
+  /** What there is under the name of a content: all its bytes are compared. @throws UpstreamError where it may not be read */
+  state(path: string, content: Required<Expected>): Promise<'whole' | 'missing' | 'damaged'>
   /** `chunks` throws when they are not what they should be, and then there is no such file. */
   put(path: string, size: number, chunks: AsyncIterable<Uint8Array>): Promise<void>
   /** What was there before, of the files that `end` writes. */
@@ -22,8 +24,8 @@ export interface LayoutStore {
   abandon(): void
 }
 
-/** @throws UpstreamError where something else is */
-export function directoryStore(path: string): LayoutStore {
+/** `signal` ends the reading of what is there. @throws UpstreamError where something else is */
+export function directoryStore(path: string, signal?: AbortSignal): LayoutStore {
   const stat = orSay(path, () => statSync(path, { throwIfNoEntry: false }))
   if (stat !== undefined && !stat.isDirectory()) {
     throw new UpstreamError('usage', `${path} is a file, and not the directory of a layout`, {
@@ -52,7 +54,14 @@ export function directoryStore(path: string): LayoutStore {
   return {
     name: path,
     writers: Number.POSITIVE_INFINITY,
-    has: (file, size) => statSync(join(path, file), { throwIfNoEntry: false })?.size === size,
+    async state(file, content) {
+      const place = join(path, file)
+      const found = statSync(place, { throwIfNoEntry: false })
+      if (found === undefined) return 'missing'
+      return found.isFile() && found.size === content.size && (await isWhole(place, content, signal))
+        ? 'whole'
+        : 'damaged'
+    },
     put: (file, _size, chunks) => write(file, chunks),
     before(file) {
       const isThere = statSync(join(path, file), { throwIfNoEntry: false }) !== undefined
@@ -65,6 +74,23 @@ export function directoryStore(path: string): LayoutStore {
   }
 }
 
+/** @throws UpstreamError for a file that may not be read; one that cannot be is damaged */
+async function isWhole(place: string, content: Expected, signal: AbortSignal | undefined): Promise<boolean> {
+  const check = createContentCheck(content, ({ found }) => new UpstreamError('invalid', found))
+  try {
+    for await (const chunk of untilAborted(Bun.file(place).stream(), signal)) check.add(chunk)
+    check.end()
+    return true
+  } catch (error) {
+    if (signal?.aborted === true) throw error
+    const code = error instanceof Error && 'code' in error ? error.code : undefined
+    if (code === 'EACCES' || code === 'EPERM') {
+      throw new UpstreamError('failed', `cannot read ${place}: permission denied`, { cause: error })
+    }
+    return false
+  }
+}
+
 /** As one stream, in which nothing can be taken back: a broken one has no end that a reader would take for whole. */
 export function streamStore(name: string, write: (bytes: Uint8Array) => void): LayoutStore {
   const tar = createTarWriter(write)
@@ -73,7 +99,8 @@ export function streamStore(name: string, write: (bytes: Uint8Array) => void): L
   return {
     name,
     writers: 1,
-    has: (file, size) => done.get(file) === size,
+    // What was written here was compared on its way.
+    state: async (file, { size }) => (done.get(file) === size ? 'whole' : 'missing'),
     async put(file, size, chunks) {
       // What comes after a broken file would be taken for its end.
       if (fault !== undefined) throw fault

@@ -15,6 +15,8 @@ export interface LayoutTarget extends ImageTarget {
   add(root: FetchedManifest, name: { tag: string; image: string } | undefined): void
   /** Makes it a layout. `docker`: `docker load` finds the images, too. @throws UpstreamError */
   end(options: { docker: boolean }): Promise<void>
+  /** What was there under its name with other bytes, and whether it has been replaced. */
+  damaged: ReadonlyMap<Digest, { isReplaced: boolean }>
 }
 
 interface Entry {
@@ -24,6 +26,7 @@ interface Entry {
 
 export function layoutTarget(store: LayoutStore): LayoutTarget {
   const entries: Entry[] = []
+  const damaged = new Map<Digest, { isReplaced: boolean }>()
   let queue: Promise<unknown> = Promise.resolve()
 
   /** A stream takes one after the other. */
@@ -34,23 +37,33 @@ export function layoutTarget(store: LayoutStore): LayoutTarget {
     return await turn
   }
 
+  async function isWhole({ digest, size }: Pick<Descriptor, 'digest' | 'size'>): Promise<boolean> {
+    const state = await store.state(blobPath(digest), { digest, size })
+    if (state === 'damaged') damaged.set(digest, { isReplaced: false })
+    return state === 'whole'
+  }
+
+  async function put(digest: Digest, size: number, chunks: AsyncIterable<Uint8Array>): Promise<void> {
+    await inTurn(() => store.put(blobPath(digest), size, chunks))
+    if (damaged.has(digest)) damaged.set(digest, { isReplaced: true })
+  }
+
   return {
     name: store.name,
+    damaged,
     mayMount: false,
     hasManifest: async () => false,
     taggedBy: async () => undefined,
-    hasBlob: async ({ digest, size }) => store.has(blobPath(digest), size),
+    hasBlob: isWhole,
 
     async take(blob, source, onProgress) {
-      const path = blobPath(blob.digest)
-      await inTurn(() => store.put(path, blob.size, checked(source.name, blob, source.open(blob, 0), onProgress)))
+      await put(blob.digest, blob.size, checked(source.name, blob, source.open(blob, 0), onProgress))
       return 'copied'
     },
 
     async putManifest(_reference, { digest, bytes }) {
-      const path = blobPath(digest)
-      if (store.has(path, bytes.byteLength)) return
-      await inTurn(() => store.put(path, bytes.byteLength, once(bytes)))
+      const size = bytes.byteLength
+      if (!(await isWhole({ digest, size }))) await put(digest, size, once(bytes))
     },
 
     add: (root, name) => void entries.push({ root, name }),

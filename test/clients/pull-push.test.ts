@@ -129,6 +129,38 @@ describe('a layout', () => {
     expect(await digestAt(`${to}:arm`)).toBe(ARM.manifest.digest)
   })
 
+  test('that is damaged is whole after the next pull, which says so', async () => {
+    const path = join(folder, 'rotten')
+    const pull = () => shell.run('pull', '-q', '--format', 'oci', `${app}:multi`, path)
+    expect(await pull()).toMatchObject({ error: '', code: 0 })
+    const fileOf = ({ digest }: Content) => join(path, 'blobs/sha256', hexOf(digest))
+    const [layer] = AMD.layers
+    const damages: [Content, (bytes: Uint8Array) => Uint8Array][] = [
+      // As long as it was, and shorter.
+      [layer ?? AMD.config, (bytes) => new Uint8Array(bytes.length)],
+      [ARM.config, (bytes) => bytes.slice(1)],
+      [AMD.manifest, (bytes) => new Uint8Array(bytes.length)],
+    ]
+    for (const [content, damage] of damages) writeFileSync(fileOf(content), damage(content.bytes))
+    const { out, error, code } = await pull()
+    expect([out, code]).toEqual([`${app}:multi@${INDEX.manifest.digest}\n`, 0])
+    expect(error.split('\n').sort()).toEqual(
+      ['', ...damages.map(([{ digest }]) => `warning: ${digest} in ${path} was damaged, and has been replaced`)].sort(),
+    )
+    for (const content of [INDEX.manifest, AMD.manifest, AMD.config, ...AMD.layers, ARM.manifest, ARM.config]) {
+      expect(digestOf(readFileSync(fileOf(content)))).toBe(content.digest)
+    }
+    expect(await pull()).toMatchObject({ error: '', code: 0 })
+    // What cannot be replaced is told of, too.
+    rmSync(fileOf(AMD.config))
+    mkdirSync(fileOf(AMD.config))
+    expect(await pull()).toEqual({
+      out: '',
+      error: `warning: ${AMD.config.digest} in ${path} is damaged\nberth: ${path} is a directory, and no file\n`,
+      code: 64,
+    })
+  })
+
   test('that is damaged is not pushed', async () => {
     const path = join(folder, 'damaged')
     writeLayout(path, AMD, 'v1')

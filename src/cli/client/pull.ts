@@ -6,6 +6,7 @@ import { layoutTarget } from '../../transfer/layout-target.ts'
 import { registrySource } from '../../transfer/registry-source.ts'
 import { UpstreamError } from '../../upstream/error.ts'
 import { formatImage, formatRepository, type ImageReference, parseImage } from '../../upstream/reference.ts'
+import { printable } from '../table.ts'
 import { connectionOptions } from './connection.ts'
 import type { ClientContext } from './context.ts'
 import { fetchImage, fetchSingle, parsePlatform } from './image.ts'
@@ -79,6 +80,10 @@ export function pullCommand(context: ClientContext): Command {
     } finally {
       meter.clear()
       store.abandon()
+      for (const [digest, { isReplaced }] of target.damaged) {
+        const state = isReplaced ? 'was damaged, and has been replaced' : 'is damaged'
+        context.error(`warning: ${digest} in ${printable(path)} ${state}\n`)
+      }
     }
     if (!flags.quiet && flags.progress !== 'none') context.error(`${summaryOf(steps)}\n`)
     if (path !== '-') context.out(lines(names))
@@ -95,7 +100,7 @@ function storeFor(context: ClientContext, path: string, format: 'tarball' | 'oci
     }
     return streamStore('standard output', context.out)
   }
-  return format === 'oci' && !path.endsWith('.tar') ? directoryStore(path) : archiveStore(path)
+  return format === 'oci' && !path.endsWith('.tar') ? directoryStore(path, context.signal) : archiveStore(path)
 }
 
 /** As docker calls it after a pull; what is named by its digest alone has no name. */
