@@ -6,6 +6,8 @@ export interface Listing {
   rows: readonly (readonly string[])[]
   /** Titles of what the next command needs as it stands (ids, names): it is never cut. */
   keep?: readonly string[]
+  /** Titles of ids that a terminal shows the first eight digits of: the next command takes them. */
+  brief?: readonly string[]
   /** Titles of what is left out where there is no room for it, the last of these first. */
   spare?: readonly string[]
   /** Whether the last column is whole in any case, and the terminal breaks its lines: names of files, sentences. */
@@ -48,12 +50,14 @@ const LEAST = 16
 /** Steps before the first that costs more than a cut. */
 const CUTTING = 4
 
-function layOut({ titles, rows, keep = [], spare = [], wraps = false }: Listing, room: number | undefined) {
+function layOut({ titles, rows, keep = [], brief = [], spare = [], wraps = false }: Listing, room: number | undefined) {
   const whole = titles.map((title, index): Column => {
     return { title, cells: rows.map((row) => printable(row[index] ?? '')), isKept: keep.includes(title) }
   })
   if (room === undefined) return { text: tableOf(whole), leftOut: [] }
-  let columns = mapped(whole, shortDigests)
+  let columns = mapped(whole, shortDigests).map((one) =>
+    brief.includes(one.title) ? { ...one, cells: one.cells.map((cell) => cell.replace(UUID, '$1')) } : one,
+  )
   // Of a last column that wraps no more counts than makes its lines good to read.
   const widths = (some = columns) =>
     some.map(naturalWidth).map((width, index) => {
@@ -89,6 +93,7 @@ function isTold(columns: readonly Column[], title: string): boolean {
   return columns.some((one) => one.title === title && one.cells.some((cell) => !/^-?$/.test(cell)))
 }
 
+const UUID = /^([0-9a-f]{8})(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 /** A column of which nothing came about. */
 const NOUGHT = /^(?:-|0(?: B)?)?$/
 const TO_MINUTES = /^(\d{4}-\d\d-\d\dT\d\d:\d\d):\d\dZ$/

@@ -88,7 +88,14 @@ test.each<[string, Partial<QuotaRow>, string]>([
 test('a check says what is wrong, and fails', async () => {
   const { run } = await open()
   const ran = await run('check')
-  expect([ran.code, ran.out]).toEqual([1, expect.stringContaining('wrong: there are 1 bytes, 2 tags, 3 repositories')])
+  expect(ran.code).toBe(1)
+  expect(ran.out).toMatchInlineSnapshot(`
+    "PREFIX  BYTES    TAGS  REPOSITORIES  CHECK
+    team    9.5 GiB  12    4             wrong: 9.5 GiB too many, 10 tags too many, 1 repository too many
+    "
+  `)
+  const repaired = await run('check', '--repair')
+  expect([repaired.code, repaired.out]).toEqual([1, expect.stringContaining('was wrong, counted anew: ')])
 })
 
 test.each<[string, string[], number, string]>([

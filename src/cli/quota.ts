@@ -4,7 +4,7 @@ import { type ListFlags, roomOf, showList, tell } from './answer.ts'
 import { type AdminContext, type AdminFlags, adminOptions, listOptions, ofProcess, withApi } from './control.ts'
 import { CommandError } from './error.ts'
 import { type Listing, writeListing } from './listing.ts'
-import { bytesText } from './progress.ts'
+import { bytesText, counted } from './progress.ts'
 import { printableJson, timeCell } from './table.ts'
 import { parseBytes } from './values.ts'
 
@@ -81,7 +81,7 @@ export function quotaCommand(context: AdminContext = ofProcess): Command {
     .action(async ({ repair, ...flags }: ListFlags & { repair?: true }) => {
       await withApi(context, flags, async (ask) => {
         const answer = await ask<QuotaCheckedView>('POST', '/quotas/check', { body: { repair } })
-        showList(context, flags, answer, checkedListing)
+        showList(context, flags, answer, (json) => checkedListing(json, repair === true))
         if (answer.json.quotas.some(({ right }) => !right)) context.setExitCode(1)
       })
     })
@@ -139,11 +139,21 @@ function showDetail(context: AdminContext, flags: ListFlags, { quotas, largest }
   writeListing(context, listing, roomOf(context, flags))
 }
 
-function checkedListing({ quotas }: QuotaCheckedView): Listing {
-  const amounts = ({ bytes, tags, repositories }: QuotaView['used']) =>
-    `${bytes} bytes, ${tags} tags, ${repositories} repositories`
-  const rows = quotas.map(({ prefix, counted, found, right }) => [
-    ...[prefix, amounts(counted), right ? 'right' : `wrong: there are ${amounts(found)}`],
-  ])
-  return { titles: ['PREFIX', 'COUNTED', 'CHECK'], rows, keep: ['PREFIX'], empty: 'There are no quotas to check.' }
+function checkedListing({ quotas }: QuotaCheckedView, isRepaired: boolean): Listing {
+  const rows = quotas.map(({ prefix, counted: { bytes, tags, repositories }, found, right }) => {
+    const wrong = [
+      difference(bytes - found.bytes, bytesText),
+      difference(tags - found.tags, (count) => counted(count, 'tag')),
+      difference(repositories - found.repositories, (count) => counted(count, 'repository', 'repositories')),
+    ].flatMap((one) => (one === undefined ? [] : [one]))
+    const state = right ? 'right' : `${isRepaired ? 'was wrong, counted anew' : 'wrong'}: ${wrong.join(', ')}`
+    return [prefix, bytesText(bytes), String(tags), String(repositories), state]
+  })
+  const titles = ['PREFIX', 'BYTES', 'TAGS', 'REPOSITORIES', 'CHECK']
+  return { titles, rows, keep: ['PREFIX'], wraps: true, empty: 'There are no quotas to check.' }
+}
+
+/** Undefined where there is none. */
+function difference(more: number, text: (amount: number) => string): string | undefined {
+  return more === 0 ? undefined : `${text(Math.abs(more))} too ${more > 0 ? 'many' : 'few'}`
 }

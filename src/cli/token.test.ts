@@ -16,8 +16,8 @@ test('berth robot', async () => {
   })
   expect(
     (await run(robotCommand, 'list')).out,
-  ).toBe(`NAME      STATE    RIGHTS                               DESCRIPTION
-robot-ci  enabled  repository:a/**:pull repository:b:*
+  ).toBe(`NAME      STATE    RIGHTS                               LAST USED  ENDS   DESCRIPTION
+robot-ci  enabled  repository:a/**:pull repository:b:*  never      never
 `)
   const changed = await run(
     robotCommand,
@@ -33,6 +33,8 @@ robot-ci  enabled  repository:a/**:pull repository:b:*
   expect((await run(robotCommand, 'show', 'ci')).out).toBe(`Name         robot-ci
 State        disabled
 Rights       repository:c:pull
+Last used    never
+Ends         never
 Description  C
 Created      2026-01-02T03:04:05Z
 Changed      2026-01-02T03:04:05Z
@@ -54,6 +56,13 @@ Changed      2026-01-02T03:04:05Z
     error: 'The robot robot-ci is removed.\nThe robot robot-x is removed.\n',
     code: 0,
   })
+  const ends = (await run(robotCommand, 'add', 'old', '--grant', 'repository:a:pull', '--expires', '1h')).code
+  expect([ends, (await run(robotCommand, 'show', 'old')).out]).toEqual([
+    0,
+    expect.stringContaining('\nEnds         2026-01-02T04:04:05Z\n'),
+  ])
+  expect((await run(tokenCommand, 'revoke', '--all', 'robot-old')).code).toBe(0)
+  expect((await run(robotCommand, 'show', 'old')).out).toContain('\nEnds         no token\n')
   expect((await run(robotCommand, 'set', 'ci')).error).toBe('berth: name what is to change\n')
   expect((await run(robotCommand, 'add', 'y', '--grant', 'all')).error).toBe(
     'berth: a right looks like repository:team/**:pull,push\n',
@@ -78,10 +87,10 @@ describe('berth token', () => {
     )
     expect(
       (await run(tokenCommand, 'list')).out,
-    ).toBe(`ID      ACCOUNT        SOURCE  KIND      NAME          LIMITS             ENDS                  LAST USED  FROM
-id-001  evil\\u{1b}[2J  ldap    refresh   x             -                  2026-01-02T03:04:05Z  never
-id-002  jo             berth   personal  laptop        repository:a:pull  2026-04-02T03:04:05Z  never
-id-003  max            static  personal  command line  -                  never                 never
+    ).toBe(`ID      ACCOUNT        NAME          SCOPES             LAST USED  ENDS                  KIND      SOURCE  FROM
+id-001  evil\\u{1b}[2J  x             -                  never      2026-01-02T03:04:05Z  refresh   ldap
+id-002  jo             laptop        repository:a:pull  never      2026-04-02T03:04:05Z  personal  berth
+id-003  max            command line  -                  never      never                 personal  static
 `)
     expect(await run(tokenCommand, 'list', '--account', 'jo', '--kind', 'refresh')).toEqual({
       ...{ out: '', error: 'Nothing fits what was asked for.\n', code: 0 },
@@ -93,6 +102,37 @@ id-003  max            static  personal  command line  -                  never 
     expect(await run(tokenCommand, 'list')).toEqual({
       ...{ out: '', error: 'There are no tokens: berth token create ACCOUNT\n', code: 0 },
     })
+  })
+
+  test('a terminal shows beginnings of ids, with which tokens end', async () => {
+    const { run, metadata, tokens } = await openShell({ columns: 80 })
+    const idOf = (start: string) => `${start}-e9fd-4a01-8000-000000000000`
+    const { token } = await tokens.create({
+      ...{ source: 'berth', account: 'robot-continuous-delivery', name: 'production', kind: 'personal' as const },
+      ...{ limits: undefined, expiresAt: START + 90 * 86_400_000, stamp: undefined },
+    })
+    for (const [index, start] of ['20a7fdbf', '20a7fd00', '381ddac6'].entries()) {
+      await metadata.tokens.add({ ...token, id: idOf(start), hash: String(index).repeat(64) })
+    }
+    await tokens.revoke(token.id)
+    expect((await run(tokenCommand, 'list')).out).toBe(
+      [
+        'ID        ACCOUNT                    NAME        LAST USED  ENDS',
+        ...['20a7fd00', '20a7fdbf', '381ddac6'].map(
+          (start) => `${start}  robot-continuous-delivery  production  never      2026-04-02T03:04Z`,
+        ),
+        '',
+      ].join('\n'),
+    )
+    const revoke = async (...ids: string[]) => (await run(tokenCommand, 'revoke', ...ids)).error
+    expect(await revoke('381ddac6', '20a7fd')).toBe(
+      `berth: several tokens have ids that begin with 20a7fd: ${idOf('20a7fd00')}, ${idOf('20a7fdbf')}\n`,
+    )
+    expect(await revoke('381ddac7')).toBe('berth: there is no token whose id begins with 381ddac7\n')
+    expect(await revoke('20a7fdbf', '381ddac6-e9fd')).toBe(
+      `The token ${idOf('20a7fdbf')} has ended.\nThe token ${idOf('381ddac6')} has ended.\n`,
+    )
+    expect((await run(tokenCommand, 'list', '--no-trunc')).out).toContain(`\n${idOf('20a7fd00')}  `)
   })
 
   test.each<[string, string[], string]>([

@@ -4,6 +4,7 @@ import { emptyText, type ListFlags, showList, tell } from './answer.ts'
 import {
   type AdminContext,
   type AdminFlags,
+  type Ask,
   adminOptions,
   ofProcess,
   pageOptions,
@@ -66,14 +67,23 @@ export function tokenCommand(context: AdminContext = ofProcess): Command {
       })
     })
 
-  adminOptions(command.command('revoke').alias('rm').description('end tokens').argument('[id...]'))
+  adminOptions(
+    command
+      .command('revoke')
+      .alias('rm')
+      .description('end tokens')
+      .argument('[id...]', 'as the list shows it, or its first digits'),
+  )
     .option('--all <account>', 'all tokens of an account')
     .action(async (ids: string[], flags: AdminFlags & { all?: string }) => {
       const { all } = flags
       if ((all === undefined) === (ids.length === 0))
         throw new CommandError('name tokens by their ids, or --all ACCOUNT')
       await withApi(context, flags, async (ask) => {
-        for (const id of ids) {
+        // What one of them does not name is known before the first ends.
+        const whole: string[] = []
+        for (const id of ids) whole.push(await wholeId(ask, id))
+        for (const id of whole) {
           tell(context, flags, await ask('DELETE', `/tokens/${segment(id)}`), `The token ${id} has ended.`)
         }
         if (all === undefined) return
@@ -85,21 +95,32 @@ export function tokenCommand(context: AdminContext = ofProcess): Command {
   return command
 }
 
+/** Beginnings of an id, which is a UUID. */
+const START_OF_ID = /^[0-9a-f]{6,8}(?:-[0-9a-f-]{0,26})?$/
+/** Tokens that begin alike and are named in an error. */
+const ALIKE = 5
+
+/** The id that begins so, for lists on a terminal show eight digits; what is no beginning is left as it is. @throws CommandError */
+async function wholeId(ask: Ask, text: string): Promise<string> {
+  if (!START_OF_ID.test(text)) return text
+  // They are in the order of their ids: those that begin so come right after it.
+  const query = { last: text, limit: String(ALIKE) }
+  const { tokens } = (await ask<TokensView>('GET', '/tokens', { query })).json
+  const [only, ...others] = tokens.map(({ id }) => id).filter((id) => id.startsWith(text))
+  if (only === undefined) throw new CommandError(`there is no token whose id begins with ${text}`)
+  if (others.length === 0) return only
+  throw new CommandError(`several tokens have ids that begin with ${text}: ${[only, ...others].join(', ')}`)
+}
+
 function tokensListing({ tokens }: TokensView, conditions: readonly unknown[]): Listing {
   const rows = tokens.map((token) => [
-    token.id,
-    token.account,
-    token.source,
-    token.kind,
-    token.name,
-    token.limits?.join(' ') ?? '-',
-    token.ended ? 'ended' : timeCell(token.expiresAt, 'never'),
-    timeCell(token.lastUsedAt, 'never'),
-    token.lastUsedFrom ?? '',
+    ...[token.id, token.account, token.name, token.limits?.join(' ') ?? '-'],
+    ...[timeCell(token.lastUsedAt, 'never'), token.ended ? 'ended' : timeCell(token.expiresAt, 'never')],
+    ...[token.kind, token.source, token.lastUsedFrom ?? ''],
   ])
   return {
-    titles: ['ID', 'ACCOUNT', 'SOURCE', 'KIND', 'NAME', 'LIMITS', 'ENDS', 'LAST USED', 'FROM'],
-    ...{ rows, keep: ['ID'], spare: ['LAST USED', 'LIMITS', 'SOURCE', 'FROM'] },
+    titles: ['ID', 'ACCOUNT', 'NAME', 'SCOPES', 'LAST USED', 'ENDS', 'KIND', 'SOURCE', 'FROM'],
+    ...{ rows, keep: ['ID'], brief: ['ID'], spare: ['KIND', 'SOURCE', 'FROM'] },
     empty: emptyText('There are no tokens: berth token create ACCOUNT', conditions),
   }
 }
