@@ -1,9 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Command } from 'commander'
 import { openVerbShell } from '../../../test/clients/verb-shell.ts'
 import { cleanEnvironment, run } from '../../../test/programs.ts'
 import { BERTH } from '../../../test/start-berth.ts'
+import { contextOfProcess } from './context.ts'
 import { VERB_ALIASES, VERBS } from './verbs.ts'
 
 const shell = openVerbShell('/nonexistent')
@@ -101,6 +103,27 @@ describe('the program', () => {
     expect(await codes('tag', repository('app'))).toBe(64)
   })
 })
+
+test('docs/cli.md names every flag of a verb, in its section or in those for all verbs', async () => {
+  const text = readFileSync(join(import.meta.dir, '../../../docs/cli.md'), 'utf8')
+  const [common = '', ...sections] = text.split(/^### /m)
+  const missing: string[] = []
+  for (const [name, { load }] of Object.entries(VERBS)) {
+    const section = sections.find((one) => one.startsWith(`${name}\n`) || one.startsWith(`${name} `)) ?? ''
+    for (const { path, command } of commandsOf((await load())(contextOfProcess(new AbortController().signal)))) {
+      for (const { long, short, hidden } of command.options) {
+        const flags = [long, short].filter((flag) => flag !== undefined)
+        const named = new RegExp(`(?<![\\w-])(?:${flags.join('|')})(?![\\w-])`)
+        if (!hidden && ![section, common].some((part) => named.test(part))) missing.push(`${path} ${long}`)
+      }
+    }
+  }
+  expect(missing).toEqual([])
+})
+
+function commandsOf(command: Command, path = command.name()): { path: string; command: Command }[] {
+  return [{ path, command }, ...command.commands.flatMap((child) => commandsOf(child, `${path} ${child.name()}`))]
+}
 
 test('docs/cli.md has a section, an example and the aliases of every verb, and of no other', () => {
   const text = readFileSync(join(import.meta.dir, '../../../docs/cli.md'), 'utf8')
