@@ -4,6 +4,7 @@ import { apacheHtpasswdCommand, isApaches } from './apache-htpasswd.ts'
 import { berthProgram } from './berth-program.ts'
 import { verbOf } from './client/verbs.ts'
 import { CommandError } from './error.ts'
+import { HELP_STYLE } from './help-style.ts'
 import { berthWords, registryWords } from './original-words.ts'
 import { serveCommand } from './serve.ts'
 import { say, toleratePipes } from './standard-streams.ts'
@@ -78,14 +79,17 @@ async function perform(program: Command, words: () => readonly string[]): Promis
 
 /** How a command, and those of it, speak of wrong usage: as of everything else that goes wrong. */
 function settle(command: Command, path: string): void {
-  command.exitOverride().configureOutput({
-    writeOut(printed) {
-      toleratePipes()
-      process.stdout.write(printed)
-    },
-    writeErr: say,
-    outputError: (text, write) =>
-      write(`${path.split(' ', 1)[0]}: ${text.replace(/^error: /, '').replace(/\n\(/, ' (')}Hint: ${path} --help\n`),
-  })
+  command
+    .exitOverride()
+    .configureHelp(HELP_STYLE)
+    .configureOutput({
+      writeOut(printed) {
+        toleratePipes()
+        process.stdout.write(printed)
+      },
+      writeErr: say,
+      outputError: (text, write) =>
+        write(`${path.split(' ', 1)[0]}: ${text.replace(/^error: /, '').replace(/\n\(/, ' (')}Hint: ${path} --help\n`),
+    })
   for (const child of command.commands) settle(child, `${path} ${child.name()}`)
 }

@@ -62,7 +62,7 @@ export function berthCommand(): Command {
     .addCommand(trashCommand())
     .addCommand(immutableCommand())
     .addCommand(quotaCommand())
-    .commandsGroup('Copies and checks of everything:')
+    .commandsGroup('Backups and checks:')
     .addCommand(backupCommand())
     .addCommand(restoreCommand())
     .addCommand(verifyCommand())
@@ -73,9 +73,27 @@ export function berthCommand(): Command {
     if (name === 'tag') berth.addCommand(tagCommand())
     else berth.command(name).description(summary)
   }
-  return berth
-    .commandsGroup('Else:')
+  berth
+    .commandsGroup('Other:')
     .addCommand(apiCommand())
     .addCommand(completionCommand())
     .addCommand(versionCommand())
+    .helpCommand('help [command]', 'show what a command does, with its flags')
+    .addHelpText('after', '\nberth COMMAND --help shows what a command does, with its flags.')
+  for (const command of berth.commands) command.summary(SUMMARIES[command.name()] ?? command.description())
+  return berth
+}
+
+/** For the list of commands, where a description has more than a line. */
+const SUMMARIES: Readonly<Record<string, string>> = {
+  serve: 'run the registry, and the token server',
+  adopt: 'take over the data directory of a registry:2, in place',
+  robot: 'manage accounts of programs: own rights, tokens, no password',
+  acl: "manage Berth's own rules, and test any: the first match decides",
+  prune: 'delete tags by a rule, once: shows what would go without --yes',
+  backup: 'copy all that the registry holds into a folder, while it serves',
+  restore: 'make a data directory of a backup, for berth serve',
+  verify: 'check that all that the registry keeps is there and whole',
+  export: 'write what the registry holds as a layout for other programs',
+  tag: 'give an image further tags; see and restore where tags pointed',
 }

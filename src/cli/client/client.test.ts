@@ -136,9 +136,24 @@ test('docs/cli.md has a section, an example and the aliases of every verb, and o
   }
 })
 
+test('the list of commands has one line for each at 80 columns', async () => {
+  const { stdout } = await run([BERTH, '--help'], { env: {} })
+  const lines = stdout.split('\n')
+  expect(lines.filter((line) => line.length > 80 || /^ {4}/.test(line))).toEqual([])
+  for (const name of Object.keys(VERBS)) expect(stdout).toMatch(new RegExp(`^  ${name}  +\\w`, 'm'))
+})
+
 test('every verb has a help that names each of its options', async () => {
   for (const name of Object.keys(VERBS)) {
     const { out, code } = await shell.run(name, '--help')
+    for (const example of VERBS[name]?.examples ?? []) {
+      const [verb, ...words] = example.split(' ')
+      expect(verb).toBe(name)
+      expect(`  $ berth ${example}`.length).toBeLessThanOrEqual(80)
+      expect(out).toContain(`  $ berth ${example}\n`)
+      for (const flag of words.filter((word) => word.startsWith('-')))
+        expect(out).toMatch(new RegExp(`^  .*${flag}\\b`, 'm'))
+    }
     expect([code, out]).toEqual([0, expect.stringContaining(`Usage: berth ${name}`)])
     expect(out).toContain('--plain-http')
   }

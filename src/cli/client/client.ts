@@ -1,4 +1,5 @@
 import { type Command, CommanderError } from 'commander'
+import { HELP_STYLE } from '../help-style.ts'
 import { type ClientContext, ClosedPipe, contextOfProcess } from './context.ts'
 import { Differs, describeFailure, EXIT } from './failure.ts'
 import { VERB_ALIASES, VERBS } from './verbs.ts'
@@ -35,6 +36,8 @@ export async function performVerb(name: string, args: readonly string[], context
   if (verb === undefined) throw new Error(`there is no verb ${name}`)
   const command = (await verb.load())(context).summary(verb.summary)
   if (command.description() === '') command.description(verb.summary)
+  const examples = (verb.examples ?? []).map((line) => `\n  $ berth ${line}`)
+  if (examples.length > 0) command.addHelpText('after', `\nExamples:${examples.join('')}`)
   for (const [alias, of] of Object.entries(VERB_ALIASES)) if (of === name) command.alias(alias)
   try {
     prepare(command, context)
@@ -62,11 +65,14 @@ function prepare(command: Command, context: ClientContext): void {
 
 /** The command, and those of it. */
 function settle(command: Command, name: string, context: ClientContext): void {
-  command.exitOverride().configureOutput({
-    writeOut: (text) => context.out(text),
-    writeErr: (text) => context.error(text),
-    outputError: (text, write) =>
-      write(`berth: ${text.replace(/^error: /, '').replace(/\n\(/, ' (')}Hint: ${name} --help\n`),
-  })
+  command
+    .exitOverride()
+    .configureHelp(HELP_STYLE)
+    .configureOutput({
+      writeOut: (text) => context.out(text),
+      writeErr: (text) => context.error(text),
+      outputError: (text, write) =>
+        write(`berth: ${text.replace(/^error: /, '').replace(/\n\(/, ' (')}Hint: ${name} --help\n`),
+    })
   for (const child of command.commands) settle(child, `${name} ${child.name()}`, context)
 }

@@ -1,6 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { UpstreamError } from '../../upstream/error.ts'
 import { createUpstream, type Upstream, type UpstreamOptions } from '../../upstream/upstream.ts'
+import { CONNECTION_HEADING } from '../help-style.ts'
 import { printable } from '../table.ts'
 import { collect } from '../values.ts'
 import { VERSION } from '../version.ts'
@@ -21,17 +22,20 @@ export interface ConnectionFlags {
 }
 
 export function connectionOptions(command: Command): Command {
+  const options = [
+    new Option('--insecure', 'take any certificate, and plain HTTP where there is no TLS'),
+    new Option('--plain-http', 'speak HTTP without TLS'),
+    new Option('--ca-file <file>', 'trust the authorities of this PEM file, too'),
+    new Option('--cert-file <file>', 'show this client certificate (PEM)'),
+    new Option('--key-file <file>', 'the key of the client certificate (PEM)'),
+    new Option('--registry-config <file>', "credentials are in this file alone, in the form of docker's config.json"),
+    new Option('--authfile <file>', 'the same as --registry-config').conflicts('registryConfig'),
+    new Option('-H, --header <line>', 'send "Name: value" with each request; may be repeated').argParser(collect),
+    new Option('--timeout <time>', 'wait this long for an answer: 500ms, 30s, 2m').argParser(parseTime),
+    new Option('--debug', 'show each request on standard error'),
+  ]
+  for (const option of options) command.addOption(option.helpGroup(CONNECTION_HEADING))
   return command
-    .option('--insecure', 'take any certificate, and plain HTTP where there is no TLS')
-    .option('--plain-http', 'speak HTTP without TLS')
-    .option('--ca-file <file>', 'trust the authorities of this PEM file, too')
-    .option('--cert-file <file>', 'show this client certificate (PEM)')
-    .option('--key-file <file>', 'the key of the client certificate (PEM)')
-    .option('--registry-config <file>', "credentials are in this file alone, in the form of docker's config.json")
-    .addOption(new Option('--authfile <file>', 'the same as --registry-config').conflicts('registryConfig'))
-    .option('-H, --header <line>', 'send "Name: value" with each request to the registry; may be repeated', collect)
-    .option('--timeout <time>', 'wait this long for an answer: 500ms, 30s, 2m', parseTime)
-    .option('--debug', 'show each request on standard error')
 }
 
 /** @throws UpstreamError `usage` */

@@ -1,4 +1,5 @@
-import type { Command } from 'commander'
+import { type Command, Option } from 'commander'
+import { CONNECTION_HEADING } from '../help-style.ts'
 import type { ConnectionFlags } from './connection.ts'
 
 /** What one of two registries needs and the other does not. */
@@ -18,11 +19,13 @@ export function sideOptions(command: Command): Command {
     ['src', 'source'],
     ['dest', 'destination'],
   ]) {
-    command
-      .option(`--${side}-insecure`, `--insecure for the ${name} alone`)
-      .option(`--${side}-plain-http`, `--plain-http for the ${name} alone`)
-      .option(`--${side}-ca-file <file>`, `--ca-file for the ${name} alone`)
-      .option(`--${side}-registry-config <file>`, `--registry-config for the ${name} alone`)
+    const options = [
+      new Option(`--${side}-insecure`, `--insecure for the ${name} alone`),
+      new Option(`--${side}-plain-http`, `--plain-http for the ${name} alone`),
+      new Option(`--${side}-ca-file <file>`, `--ca-file for the ${name} alone`),
+      new Option(`--${side}-registry-config <file>`, `--registry-config for the ${name} alone`),
+    ]
+    for (const option of options) command.addOption(option.helpGroup(CONNECTION_HEADING))
   }
   return command
 }

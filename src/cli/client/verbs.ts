@@ -5,6 +5,8 @@ export interface Verb {
   summary: string
   /** Not loaded before it is called: what a client needs is nothing to a server that starts. */
   load(): Promise<(context: ClientContext) => Command>
+  /** Command lines for the end of its help, from the verb on. */
+  examples?: readonly string[]
   /** What to do after an interrupt, where there is something to say. */
   whenInterrupted?: string
 }
@@ -15,6 +17,7 @@ const GOES_ON = 'the same command again goes on from here'
 export const VERBS: Readonly<Record<string, Verb>> = {
   login: {
     summary: 'log in to a registry, as docker login does',
+    examples: ['login registry.example:5000 -u kim', 'login registry.example:5000 -u kim --password-stdin < password'],
     load: async () => (await import('./login.ts')).loginCommand,
   },
   logout: {
@@ -30,11 +33,17 @@ export const VERBS: Readonly<Record<string, Verb>> = {
     load: async () => (await import('./ping.ts')).pingCommand,
   },
   doctor: {
-    summary: 'find what is wrong with a registry, from here or on its own machine, and say what to do',
+    summary: 'find what is wrong with a registry, and say what to do',
+    examples: [
+      'doctor registry.example:5000/team/app --user kim --for push',
+      'doctor --config config.yml --auth-config auth_config.yml',
+      "doctor explain 'x509: certificate signed by unknown authority'",
+    ],
     load: async () => (await import('./doctor.ts')).doctorCommand,
   },
   catalog: {
     summary: 'list the repositories of a registry',
+    examples: ['catalog -l registry.example:5000'],
     load: async () => (await import('./catalog.ts')).catalogCommand,
   },
   search: {
@@ -43,6 +52,10 @@ export const VERBS: Readonly<Record<string, Verb>> = {
   },
   ls: {
     summary: 'list the tags of a repository',
+    examples: [
+      'ls -l registry.example:5000/team/app --sort semver --desc',
+      "ls registry.example:5000/team/app --include '^v2' --format '{{.Tag}}'",
+    ],
     load: async () => (await import('./ls.ts')).lsCommand,
   },
   digest: {
@@ -55,6 +68,10 @@ export const VERBS: Readonly<Record<string, Verb>> = {
   },
   inspect: {
     summary: 'describe an image, or print its configuration',
+    examples: [
+      'inspect registry.example:5000/team/app:v2 --platform linux/arm64',
+      "inspect registry.example:5000/team/app:v2 --format '{{json .Env}}'",
+    ],
     load: async () => (await import('./inspect.ts')).inspectCommand,
   },
   layers: {
@@ -75,6 +92,7 @@ export const VERBS: Readonly<Record<string, Verb>> = {
   },
   files: {
     summary: 'list the files of an image, or of one of its layers',
+    examples: ['files registry.example:5000/team/app:v2 /etc', 'files -l registry.example:5000/team/app:v2 --layer 2'],
     load: async () => (await import('./files.ts')).filesCommand,
   },
   cat: {
@@ -83,20 +101,30 @@ export const VERBS: Readonly<Record<string, Verb>> = {
   },
   diff: {
     summary: 'compare two images: configuration, layers and files',
+    examples: ['diff r.example/team/app:v1 r.example/team/app:v2 --only config,layers'],
     load: async () => (await import('./diff.ts')).diffCommand,
   },
   cp: {
     summary: 'copy images to another repository or registry',
+    examples: [
+      'cp registry.example:5000/team/app:v2 other.example/team/app:v2',
+      'cp --all-tags registry.example:5000/team/app other.example/team/app',
+    ],
     load: async () => (await import('./cp.ts')).cpCommand,
     whenInterrupted: GOES_ON,
   },
   pull: {
     summary: 'write images to a file for docker load, or to an OCI layout',
+    examples: [
+      'pull registry.example:5000/team/app:v2 app.tar',
+      'pull --format oci registry.example:5000/team/app:v2 ./layout',
+    ],
     load: async () => (await import('./pull.ts')).pullCommand,
     whenInterrupted: 'nothing half is left under the name; run it again',
   },
   push: {
     summary: 'send an image from a file of docker save, or from an OCI layout',
+    examples: ['push app.tar registry.example:5000/team/app:v2', 'push ./layout registry.example:5000/team/app:v2'],
     load: async () => (await import('./push.ts')).pushCommand,
     whenInterrupted: GOES_ON,
   },
@@ -107,11 +135,12 @@ export const VERBS: Readonly<Record<string, Verb>> = {
   },
   index: {
     summary: 'make an index of images for several platforms, and change it',
+    examples: ['index create r.example/app:v2 r.example/app:amd64 r.example/app:arm64'],
     load: async () => (await import('./index.ts')).indexCommand,
     whenInterrupted: GOES_ON,
   },
   validate: {
-    summary: 'read an image with all that it names, and say what does not belong together',
+    summary: 'check that an image is whole, with all that it names',
     load: async () => (await import('./validate.ts')).validateCommand,
   },
   tag: {
@@ -124,6 +153,10 @@ export const VERBS: Readonly<Record<string, Verb>> = {
   },
   delete: {
     summary: 'delete tags, or manifests with all of their tags',
+    examples: [
+      'delete registry.example:5000/team/app:v1',
+      'delete --manifest --dry-run registry.example:5000/team/app:v1',
+    ],
     load: async () => (await import('./delete.ts')).deleteCommand,
   },
 }
