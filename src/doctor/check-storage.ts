@@ -32,6 +32,13 @@ const ROOT = ['storage', 'filesystem', 'rootdirectory']
 function checkAccess({ directory, unwritable, user, exists }: DataFacts, settings: ServerFacts['settings']): Finding[] {
   if (unwritable === undefined) return []
   const { path, code } = unwritable
+  if (code === 'ENOTDIR') {
+    const place = path === directory ? 'where the data directory should be' : `so ${directory} cannot be made`
+    const message = `${path} is a file, ${place}: the registry does not start`
+    return [
+      fault('data-not-writable', path, message, change(settings, ROOT, 'a directory, which need not be there yet')),
+    ]
+  }
   const isReadOnly = code === 'EROFS'
   const reason = isReadOnly
     ? 'is on a file system that is mounted read-only'

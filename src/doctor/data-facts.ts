@@ -48,16 +48,16 @@ function isFolder(path: string): boolean {
   }
 }
 
-/** The nearest folder above that is there. */
+/** The path, or the nearest above it that is there. */
 function existing(path: string): string {
-  const above = dirname(path)
-  return above === path || existsSync(above) ? above : existing(above)
+  return existsSync(path) || dirname(path) === path ? path : existing(dirname(path))
 }
 
 function unwritable(path: string): DataFacts['unwritable'] {
   try {
-    accessSync(path, constants.R_OK | constants.W_OK | constants.X_OK)
+    // First, for it tells a file from a folder.
     readdirSync(path)
+    accessSync(path, constants.R_OK | constants.W_OK | constants.X_OK)
     return undefined
   } catch (error) {
     return { path, code: error instanceof Error && 'code' in error ? String(error.code) : 'EACCES' }

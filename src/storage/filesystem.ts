@@ -129,7 +129,9 @@ function sizeOfFile(path: string): number | undefined {
     const entry = statSync(path, { throwIfNoEntry: false })
     return entry?.isFile() ? entry.size : undefined
   } catch (error) {
-    if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR') return undefined
+    const code = errnoOf(error)
+    // ELOOP: a link that leads to itself.
+    if (code === 'ENOENT' || code === 'ENOTDIR' || code === 'ELOOP') return undefined
     throw storageError(error, 'look at a file')
   }
 }

@@ -62,6 +62,11 @@ describe('what else may lie in a data directory', () => {
     expect(await storage.hash(key, 'sha256', nothing)).toMatchObject({ kind: 'hashed', digest })
   })
 
+  test('a link to itself has no size', async () => {
+    link(key, 'data')
+    expect(await storage.open(key)).toBeUndefined()
+  })
+
   test('a link that leads nowhere is nothing, a folder and a pipe are no objects, and nobody waits for who would write to it', async () => {
     link(key, join(directory, 'nowhere'))
     folder(`${key}.gen`)
@@ -69,6 +74,32 @@ describe('what else may lie in a data directory', () => {
     const keys = [key, `${key}.gen`, `${key}.gen2`]
     expect(await storage.examine(keys)).toEqual([undefined, undefined, undefined])
     for (const each of keys) expect(await storage.hash(each, 'sha256', nothing)).toBeUndefined()
+  })
+
+  test.each<[string, (folder: string) => void]>([
+    ['a file', (path) => put(path)],
+    ['a link that leads nowhere', (path) => link(path, 'nowhere')],
+    ['a link to itself', (path) => link(path, digest.slice('sha256:'.length))],
+  ])(
+    '%s in the place of the folder of an object goes into quarantine, and the object has its place',
+    async (_, make) => {
+      rmSync(dirname(join(directory, key)), { recursive: true })
+      make(dirname(key))
+      expect(await storage.quarantine.put(key, digest, 'now')).toBeString()
+      expect(await storage.quarantine.put(key, digest, 'later')).toBeUndefined()
+      folder(dirname(key))
+      put(key)
+      expect((await storage.open(key))?.size).toBe(bytes.byteLength)
+    },
+  )
+
+  test('the folder of an object may be a link', async () => {
+    folder('elsewhere')
+    rmSync(dirname(join(directory, key)), { recursive: true })
+    link(dirname(key), join(directory, 'elsewhere'))
+    put(key)
+    const name = (await storage.quarantine.put(key, digest, 'now')) ?? ''
+    expect(readFileSync(join(directory, storage.quarantine.place(name)))).toEqual(Buffer.from(bytes))
   })
 
   test('what was found in the place of an object leaves the quarantine, whatever it is', async () => {

@@ -1,6 +1,6 @@
-import { existsSync, lstatSync, rmSync, unlinkSync } from 'node:fs'
+import { existsSync, lstatSync, rmSync, statSync, unlinkSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { isBlobKey } from './blob-path.ts'
 import { errnoOf, storageError } from './fault.ts'
 import { freshName, readName } from './quarantine-name.ts'
@@ -24,7 +24,7 @@ export function createQuarantine(root: string, scan: ScanThread): Quarantine {
       const from = join(root, key)
       if (!from.startsWith(`${root}/`)) throw new StorageError('failed', 'not in this storage')
       const name = freshName({ key, digest, stamp }, (taken) => existsSync(join(folder, taken)))
-      return (await scan.move(from, join(folder, name))) ? name : undefined
+      return (await scan.move(inTheWay(from), join(folder, name))) ? name : undefined
     },
     async *list() {
       for (const name of await namesIn(folder)) {
@@ -54,6 +54,22 @@ export function createQuarantine(root: string, scan: ScanThread): Quarantine {
       }
     },
     place: (name) => `${QUARANTINE_FOLDER}/${name}`,
+  }
+}
+
+/** The object, or what is in the place of its folder, where nothing could be put then. */
+function inTheWay(path: string): string {
+  const place = dirname(path)
+  const isObstacle = lstatSync(place, { throwIfNoEntry: false })?.isDirectory() === false && !isFolder(place)
+  return isObstacle ? place : path
+}
+
+function isFolder(link: string): boolean {
+  try {
+    return statSync(link).isDirectory()
+  } catch {
+    // It leads nowhere, or to itself.
+    return false
   }
 }
 

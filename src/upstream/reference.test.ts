@@ -32,6 +32,8 @@ describe('a reference to an image', () => {
     ['has an empty tag', 'r.example/app:', /"" is no tag/],
     ['has a digest that is too short', 'r.example/app@sha256:abc', /is no digest/],
     ['has a space', 'r.example/a b', /is no repository/],
+    ['has a port that is none', 'r.example:99999/a', /"r.example:99999" is no registry/],
+    ['has an address that is none', '256.0.0.1:5000/a', /"256.0.0.1:5000" is no registry/],
     ['climbs', 'r.example/../x', /is no repository/],
   ])('is refused when it %s', (_, text, message) => {
     expect(() => parseImage(text)).toThrow(message)
@@ -89,7 +91,10 @@ describe('a registry', () => {
     expect(parseRegistry(text)).toBe(host)
   })
 
-  test.each(['', 'a b', 'r.example/app', 'r.example:port'])('%p is none', (text) => {
-    expect(() => parseRegistry(text)).toThrow(/is no registry/)
-  })
+  test.each(['', 'a b', 'r.example/app', 'r.example:port', '127.0.0.1:65536', '999.1.1.1', '[:::::]:5'])(
+    '%p is none',
+    (text) => {
+      expect(() => parseRegistry(text)).toThrow(/is no registry/)
+    },
+  )
 })

@@ -21,6 +21,11 @@ export const DOCKER_HUB_KEY = 'https://index.docker.io/v1/'
 
 const HOST = /^(?:[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?|\[[0-9a-fA-F:]+\])(?::\d{1,5})?$/
 
+/** Ports past 65535 and numbers that are no IPv4 address (`256.0.0.1`) look like one. */
+function isAddress(text: string): boolean {
+  return HOST.test(text) && URL.canParse(`https://${text}/`)
+}
+
 /**
  * `host:5000/team/app:v1@sha256:…`; without a registry it is docker's hub. A name has a registry when its first part has
  * a dot or a colon or capitals, or is `localhost` (distribution, reference/normalize.go). Without tag and digest both stay
@@ -62,7 +67,7 @@ export function parseRepository(text: string, whole = text): RepositoryReference
   const hasRegistry = first !== '' && (isHost(first) || first !== first.toLowerCase())
   const registry = hasRegistry ? first : DOCKER_HUB
   const rest = hasRegistry ? text.slice(slash + 1) : text
-  if (!HOST.test(registry)) throw wrong(whole, `${JSON.stringify(registry)} is no registry: write HOST or HOST:PORT`)
+  if (!isAddress(registry)) throw wrong(whole, `${JSON.stringify(registry)} is no registry: write HOST or HOST:PORT`)
   const isHub = registry === DOCKER_HUB || registry === 'index.docker.io'
   const repository = isHub && rest !== '' && !rest.includes('/') ? `library/${rest}` : rest
   if (!isRepositoryName(repository)) {
@@ -87,9 +92,9 @@ export function parseRepository(text: string, whole = text): RepositoryReference
 /** `HOST[:PORT]`; a scheme and a slash at the end are left out, as docker takes them. @throws UpstreamError `usage` */
 export function parseRegistry(text: string): string {
   const host = text.replace(/^https?:\/\//i, '').replace(/\/(v[12]\/?)?$/, '')
-  if (!HOST.test(host))
+  if (!isAddress(host))
     throw new UpstreamError('usage', `${JSON.stringify(text)} is no registry: write HOST or HOST:PORT`, {
-      hint: HOST.test(host.split('/', 1)[0] ?? '') ? `write ${host.split('/', 1)[0]}` : undefined,
+      hint: isAddress(host.split('/', 1)[0] ?? '') ? `write ${host.split('/', 1)[0]}` : undefined,
     })
   return host === 'index.docker.io' ? DOCKER_HUB : host
 }
