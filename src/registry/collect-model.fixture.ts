@@ -133,7 +133,10 @@ export function startProgram(
   const policy = { enabled: true, allowsUrl: () => false, requiresChild: () => true, classes: [] }
   const onFreed = (digests: readonly Digest[]) => digests.forEach(blobs.forget)
   const manifests = createManifests({ ...{ metadata, now, policy: () => policy }, onFreed, onMissing: onFreed })
-  const collector = createCollector({ ...deps, blobs, manifests, terms: () => TERMS })
+  // Nobody's time but the driver's: who waits for another one does so at the gate.
+  const rest = async () => void (await gate(async () => {}))
+  const waiting = { elapsed: () => 0, sleep: rest }
+  const collector = createCollector({ ...deps, blobs, manifests, terms: () => TERMS, clock: waiting })
   const sweep = createSweep({ ...deps, blobs, uploads })
   const repositories = createRepositories({
     ...{ metadata, manifests, blobs, uploads, onFreed, onRenamed() {}, now, newId },

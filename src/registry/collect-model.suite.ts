@@ -3,6 +3,7 @@ import { check, checkEnd } from './collect-checks.fixture.ts'
 import { clientsOf } from './collect-clients.fixture.ts'
 import { caretakersOf } from './collect-harm.fixture.ts'
 import { HOUR, MODES, ORDINARY, type Program, type World } from './collect-model.fixture.ts'
+import { purgeImageOf } from './collect-purges.fixture.ts'
 import { repositoryClientsOf } from './collect-repositories.fixture.ts'
 import { createScene, freeing, type Ran } from './collect-scene.fixture.ts'
 
@@ -26,7 +27,18 @@ export const runs = (usual: number) => Number(process.env.BERTH_MODEL_RUNS ?? us
  */
 export async function walk(count: number, run: (seed: number) => Promise<Ran>): Promise<void> {
   const sum: Ran = {
-    ...{ pushed: 0, restored: 0, collected: 0, unlinked: 0, crashes: 0, renamed: 0, dropped: 0, resumed: 0, healed: 0 },
+    ...{
+      pushed: 0,
+      restored: 0,
+      collected: 0,
+      unlinked: 0,
+      crashes: 0,
+      renamed: 0,
+      dropped: 0,
+      resumed: 0,
+      healed: 0,
+      purged: 0,
+    },
   }
   const lacking = () => (CROWD === undefined ? seldom(sum, count) : {})
   const isDone = (ran: number) => ran >= count && Object.keys(lacking()).length === 0
@@ -41,7 +53,7 @@ export async function walk(count: number, run: (seed: number) => Promise<Ran>): 
 function seldom(sum: Ran, count: number): Partial<Ran> {
   const least: Ran = {
     ...{ pushed: count + 1, collected: count / 8, unlinked: count / 8, crashes: count / 20, healed: count / 100 },
-    ...{ restored: count / 60, renamed: count / 60, dropped: count / 60 },
+    ...{ restored: count / 60, renamed: count / 60, dropped: count / 60, purged: count / 20 },
     // It takes a crash in the midst of one.
     resumed: Math.floor(count / 100),
   }
@@ -86,6 +98,7 @@ export async function runModel(world: World, { seed, operations }: Settings): Pr
     [10, 'delete', clients.delete],
     [10, 'restore', clients.restore],
     [3, 'purge', clients.purge],
+    [scene.hasPurges ? 8 : 0, 'purge image', purgeImageOf(scene)],
     [8, 'unlink', clients.unlink],
     [6, 'drop', repositories.drop],
     [6, 'restore batch', repositories['restore batch']],

@@ -31,6 +31,8 @@ export interface Ran {
   resumed: number
   /** Blobs whose bytes a push brought back. */
   healed: number
+  /** Manifests that clients took for good. */
+  purged: number
 }
 
 /** What is random in one run, and what everybody in it shares. */
@@ -53,6 +55,8 @@ export interface Scene {
   delays: readonly number[]
   /** A hurried cycle takes at once what a deletion freed: windows and ages mean nothing then. */
   isHurried: boolean
+  /** Clients may take what they deleted for good at once, with what it alone needed. */
+  hasPurges: boolean
   /** How likely a crash is at each step. */
   crashes: number
   schedule: Schedule
@@ -90,6 +94,9 @@ const CROWDS: readonly Crowd[] = [
   { operations: ['push', 'drop', 'restore batch', 'rename', 'collect'], hurry: 0.3, crashes: 0.04 },
   { operations: ['push', 'drop', 'restore batch', 'end deletions', 'restore'], hurry: 0, crashes: 0.06 },
   { operations: ['push', 'drop'], hurry: 0, images: ['index', 'third'], crashes: 0.04 },
+  { operations: ['push', 'delete', 'untag', 'purge image'], hurry: 0, images: ['third'] },
+  { operations: ['push', 'delete', 'purge image'], hurry: 0, images: ['index', 'first'] },
+  { operations: ['push', 'drop', 'restore batch', 'end deletions', 'purge image', 'rename'], hurry: 0, crashes: 0.04 },
   { operations: ['push', 'pull', 'rename', 'untag', 'abandon', 'collect'], hurry: 0.3 },
   { operations: ['push', 'harm', 'verify', 'collect', 'delete'], hurry: 0.6 },
   { operations: ['push', 'abandon', 'harm', 'verify', 'unlink', 'collect'], hurry: 0.3 },
@@ -115,6 +122,7 @@ export function createScene(world: World, seed: number, only?: number): Scene {
   ])
   const delays = pick([[60_000], [60_000, HOUR / 4, HOUR / 3], [HOUR / 2, HOUR]])
   const isHurried = random() < (crowd?.hurry ?? 0.3)
+  const hasPurges = crowd === undefined ? random() < 0.4 : crowd.operations.includes('purge image')
   const schedule = createSchedule(random, { byPriority: random() < 0.6, sideBySide: world.keys === 'never' })
   const content = emptyMemory()
   let ids = 0
@@ -133,6 +141,7 @@ export function createScene(world: World, seed: number, only?: number): Scene {
       pauses,
       delays,
       isHurried,
+      hasPurges,
       crashes: crowd?.crashes ?? 0.01,
       schedule,
       content,
@@ -154,6 +163,7 @@ export function createScene(world: World, seed: number, only?: number): Scene {
       dropped: 0,
       resumed: 0,
       healed: 0,
+      purged: 0,
     },
     time: 1_700_000_000_000,
     start: () => startProgram(world, storage, schedule.gate(), clock, deletions),
@@ -162,8 +172,9 @@ export function createScene(world: World, seed: number, only?: number): Scene {
   return scene
 }
 
-/** What only these need may go at once, where a cycle is in a hurry. */
-export function freeing({ isHurried, ledger }: Scene, repository: string, freed: readonly Image[]): Disturbance {
-  const digests = isHurried ? freed.flatMap(({ blobs }) => blobs.map(({ digest }) => digest)) : []
+/** What only these need may go at once, where a cycle is in a hurry, or a client purges. */
+export function freeing(scene: Scene, repository: string, freed: readonly Image[]): Disturbance {
+  const { isHurried, hasPurges, ledger } = scene
+  const digests = isHurried || hasPurges ? freed.flatMap(({ blobs }) => blobs.map(({ digest }) => digest)) : []
   return ledger.disturb(repository, digests)
 }

@@ -18,6 +18,7 @@ import { createTotals, type Totals } from './collect-totals.ts'
 import type { Manifests } from './manifests.ts'
 import {
   AWAITED,
+  CLOCK,
   createPaces,
   createTraffic,
   GROWING,
@@ -116,7 +117,7 @@ export function createCollector(deps: {
   clock?: PaceClock
 }): Collector {
   const { metadata, storage, blobs, manifests, terms, now, isStopping = () => false, isHeld = () => false } = deps
-  const { traffic = createTraffic(), clock } = deps
+  const { traffic = createTraffic(), clock = CLOCK } = deps
   const { collection } = metadata
   const paceOf = createPaces(traffic, clock)
 
@@ -302,6 +303,7 @@ export function createCollector(deps: {
       ...{ collection, blobs, manifests, now, isStopping, unlinkBlobs },
       touch: (...blob) => metadata.blobs.touch(...blob),
       pace: () => paceOf(AWAITED),
+      sleep: clock.sleep,
       takeBurial: (trash) => purge(trash, {}),
     }),
 

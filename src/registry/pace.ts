@@ -139,4 +139,4 @@ export interface PaceClock {
   sleep(ms: number): Promise<void>
 }
 
-const CLOCK: PaceClock = { elapsed: () => performance.now(), sleep: (ms) => Bun.sleep(ms) }
+export const CLOCK: PaceClock = { elapsed: () => performance.now(), sleep: (ms) => Bun.sleep(ms) }

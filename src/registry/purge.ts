@@ -54,12 +54,24 @@ export function createPurge(deps: {
   now: () => number
   isStopping: () => boolean
   pace: () => Pace
+  /** Milliseconds. */
+  sleep: (ms: number) => Promise<void>
   /** Takes a burial out of the trash. */
   takeBurial: (trash: TrashCandidate) => Promise<Outcome>
   /** Unlinks the bytes of blobs that are marked. */
   unlinkBlobs: (blobs: ReadonlyMap<Digest, number>, pace: Pace) => Promise<Tally>
 }): PurgeImage {
-  const { collection, blobs, touch, manifests, now, isStopping, takeBurial, unlinkBlobs } = deps
+  const { collection, blobs, touch, manifests, now, isStopping, sleep, takeBurial, unlinkBlobs } = deps
+
+  /** Somebody else at work (a push, another collector) is done in a moment. */
+  async function insisting(step: () => Promise<Outcome>): Promise<Outcome> {
+    let outcome = await step()
+    for (let tries = 1, wait = PATIENCE; outcome.kind === 'busy' && tries < TRIES; tries++, wait *= 2) {
+      await sleep(wait)
+      outcome = await step()
+    }
+    return outcome
+  }
 
   return (repository, digest) =>
     withFaults(async () => {
@@ -176,14 +188,4 @@ export function createPurge(deps: {
         unlinked,
       }
     })
-}
-
-/** Somebody else at work (a push, another collector) is done in a moment. */
-async function insisting(step: () => Promise<Outcome>): Promise<Outcome> {
-  let outcome = await step()
-  for (let tries = 1, wait = PATIENCE; outcome.kind === 'busy' && tries < TRIES; tries++, wait *= 2) {
-    await new Promise((resolve) => setTimeout(resolve, wait))
-    outcome = await step()
-  }
-  return outcome
 }

@@ -230,6 +230,62 @@ describe('DELETE /v2/<name>/_berth/trash/<digest>', () => {
   })
 })
 
+describe('where tags are immutable', () => {
+  let registry: TestRegistry
+  let port: number
+  beforeEach(async () => {
+    registry = await startRegistry({
+      change(config) {
+        config.immutable = [{ name: 'releases', repositories: ['app'], tags: ['v*', 'all'] }]
+      },
+    })
+    port = registry.port
+  })
+  afterEach(() => registry.stop())
+
+  const asked = (method: 'DELETE', path: string) => ask(port, method, `/v2/app/${path}`)
+  const purge = (digest: Digest) => asked('DELETE', `_berth/trash/${digest}`)
+  const isWhole = async (reference: string, seed: string) =>
+    await Promise.all([
+      must(200, ask(port, 'GET', `/v2/app/manifests/${reference}`)),
+      must(200, ask(port, 'GET', `/v2/app/blobs/${layerOf(seed)}`)),
+    ])
+
+  test('an image is neither deleted nor purged, by its tag or its digest', async () => {
+    const digest = await pushImage(port, 'app', 'v1')
+    for (const reference of ['v1', digest]) {
+      expect(codesOf(await asked('DELETE', `manifests/${reference}`))).toEqual(['DENIED'])
+      expect(codesOf(await purge(digest))).toEqual(['MANIFEST_UNKNOWN'])
+    }
+    await isWhole('v1', 'v1')
+  })
+
+  test('an index that is purged leaves the child that such a tag has, and the one that such an index names', async () => {
+    const [tagged, named] = [await pushImage(port, 'app', 'v1'), await pushImage(port, 'app', 'free')]
+    await pushManifest(port, 'app', 'all', `${indexOf([child(named)])}\n`, MEDIA_TYPES.ociIndex)
+    const index = await pushManifest(port, 'app', 'both', indexOf([tagged, named].map(child)), MEDIA_TYPES.ociIndex)
+    await must(202, asked('DELETE', 'manifests/free'))
+    await must(202, asked('DELETE', `manifests/${index}`))
+    const purged = JSON.parse((await must(200, purge(index))).text) as Purged
+    expect(purged).toMatchObject({ manifests: [{ digest: index }], blobs: { count: 0 } })
+    expect(purged.kept.map(({ why }) => why)).toEqual(['in-use', 'in-use'])
+    await isWhole('v1', 'v1')
+    await isWhole(named, 'free')
+    await isWhole('all', 'free')
+  })
+
+  test('of an image that was deleted before such a tag had it, the burial goes alone', async () => {
+    const digest = await pushImage(port, 'app', 'free')
+    await must(202, asked('DELETE', `manifests/${digest}`))
+    await pushManifest(port, 'app', 'v1', imageManifest('config free', ['layer free']))
+    expect(JSON.parse((await must(200, purge(digest))).text)).toMatchObject({
+      ...{ kept: [{ digest, why: 'in-use' }], blobs: { count: 0 } },
+    })
+    await isWhole('v1', 'free')
+    expect(codesOf(await purge(digest))).toEqual(['MANIFEST_UNKNOWN'])
+  })
+})
+
 test.each([
   ['read-only', { REGISTRY_STORAGE_MAINTENANCE_READONLY: '{"enabled": true}' }, 'the registry is read-only'],
   [

@@ -17,13 +17,14 @@ export interface Mutant {
 
 /**
  * `model`: random runs on SQLite, one process. `postgres`: random runs of several processes on a real PostgreSQL. `steps`: the
- * directed tests of the collector and of whole repositories. `contract`: what every database must do. `races`: what of that several connections do at once, on
+ * directed tests of the collector and of whole repositories. `purges`: requests that purge an image. `contract`: what every database must do. `races`: what of that several connections do at once, on
  * a real PostgreSQL; `locks`: what they do there while somebody else has a row.
  */
-export type Catcher = 'model' | 'postgres' | 'steps' | 'contract' | 'races' | 'locks'
+export type Catcher = 'model' | 'postgres' | 'steps' | 'purges' | 'contract' | 'races' | 'locks'
 
 const COLLECT = 'src/registry/collect.ts'
 const BLOBS = 'src/registry/blobs.ts'
+const PURGE = 'src/registry/purge.ts'
 const COMMIT = 'src/registry/commit.ts'
 const MANIFESTS = 'src/registry/manifests.ts'
 const STEPS = 'src/metadata/collection.ts'
@@ -474,5 +475,41 @@ export const MUTANTS: readonly Mutant[] = [
           .where('state', '=', 'live')`,
     to: `          .where('state', '=', 'live')`,
     caughtBy: ['contract'],
+  },
+  // A purge, which takes what a client names and what went with it.
+  {
+    name: 'a purge takes what somebody deleted by itself',
+    file: PURGE,
+    from: `reason === 'collected' || (batch !== undefined && batches.has(batch))`,
+    to: `reason === 'collected' || batch === undefined || batches.has(batch)`,
+    caughtBy: ['model', 'purges'],
+  },
+  {
+    name: 'a purge takes blobs that somebody uploaded or asked for since',
+    file: PURGE,
+    from: `const dueAt = (now: number): Due => ({ now, before: -1, causes: ['deleted'] })`,
+    to: `const dueAt = (now: number): Due => ({ now, before: now, causes: ['deleted'] })`,
+    caughtBy: ['model', 'purges'],
+  },
+  {
+    name: 'a purge takes children that another deletion freed',
+    file: PURGE,
+    from: `const isTaken = freedAt !== undefined && (isNamed || times.has(freedAt))`,
+    to: `const isTaken = freedAt !== undefined`,
+    caughtBy: ['purges'],
+  },
+  {
+    name: 'a purge forgets who asked for a blob while a manifest without a tag needed it',
+    file: PURGE,
+    from: `if (isWanted && (await touch(repository, freed, now()))) continue`,
+    to: `void [isWanted, touch]`,
+    caughtBy: ['purges'],
+  },
+  {
+    name: 'a purge leaves the burial of what it was asked for',
+    file: PURGE,
+    from: `filter((burial) => isNamed || isOurs(burial))`,
+    to: `filter((burial) => isOurs(burial))`,
+    caughtBy: ['model', 'purges'],
   },
 ]

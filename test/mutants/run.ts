@@ -15,6 +15,7 @@ const TESTS: Record<Catcher, readonly string[]> = {
   model: ['./src/registry/collect-model.test.ts'],
   postgres: ['./src/registry/collect-model-postgres.test.ts'],
   steps: ['./src/registry/collect.test.ts', './src/registry/repository-deletions.test.ts'],
+  purges: ['./test/api/trash.test.ts'],
   locks: ['./src/metadata/postgres-locks.test.ts'],
   races: ['./src/metadata/postgres.test.ts', '-t', 'side by side|beside'],
   contract: ['./src/metadata/sqlite.test.ts', '-t', 'collection|blob|deletion of a repository'],
