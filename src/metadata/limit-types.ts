@@ -97,10 +97,12 @@ export type Denial = ImmutableDenial | QuotaDenial
 export interface QuotaDenial {
   kind: 'quota'
   prefix: string
-  /** `waiting`: bytes that wait for manifests. */
-  resource: keyof Amounts | 'waiting'
-  /** Without what was asked for. */
+  /** `waiting`: bytes that wait for manifests; `uploads`: these, and those of uploads under way. */
+  resource: keyof Amounts | 'waiting' | 'uploads'
+  /** Without what was asked for. Of `uploads`: what images have, which `open` is not a part of. */
   used: number
+  /** Bytes of other uploads under way, and of blobs that wait for manifests. */
+  open?: number
   asked: number
   allowed: number
 }

@@ -194,6 +194,11 @@ export interface Uploads {
   remove(id: string): Promise<boolean>
   /** Those of a repository that began at `startedBy` or earlier. */
   of(repository: string, startedBy: number, limit: number): Promise<UploadRow[]>
+  /** Those that have bytes, in the order of their ids, after this one. */
+  underWay(
+    after: string | undefined,
+    limit: number,
+  ): Promise<Pick<UploadRow, 'id' | 'repository' | 'size' | 'updatedAt'>[]>
   /** Uploads that were last touched before `before`, oldest first. */
   stale(before: number, limit: number): Promise<UploadRow[]>
 }

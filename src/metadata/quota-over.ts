@@ -138,7 +138,12 @@ export function check(over: Over, { bytes = 0, waiting = 0, tags = 0, repositori
   refuse(over, 'waiting', waiting, max_bytes === null ? null : max_bytes + WAITING_ALLOWANCE)
 }
 
-function refuse(over: Over, resource: QuotaDenial['resource'], asked: number, allowed: number | null): void {
+function refuse(
+  over: Over,
+  resource: Exclude<QuotaDenial['resource'], 'uploads'>,
+  asked: number,
+  allowed: number | null,
+): void {
   const used = over[resource]
   if (asked <= 0 || allowed === null || used + asked <= allowed) return
   const { prefix } = over

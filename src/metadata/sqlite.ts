@@ -89,6 +89,7 @@ export async function openSqlite({
       exists: here.uploads.exists,
       remove: method('durable', 'uploads', 'remove'),
       of: method('read', 'uploads', 'of'),
+      underWay: method('read', 'uploads', 'underWay'),
       stale: long.uploads,
     },
     manifests: {

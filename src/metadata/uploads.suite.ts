@@ -76,6 +76,20 @@ export function uploadsSuite(opened: () => Opened): void {
       expect(await metadata.uploads.find(REPOSITORY, 'upload-1')).toBeUndefined()
     })
 
+    test('those that have bytes are told in the order of their ids, a page at a time', async () => {
+      for (const [id, size] of [
+        ['c', 30],
+        ['a', 20],
+        ['none', 0],
+        ['b', 10],
+      ] as const) {
+        await metadata.uploads.start(upload({ id, size, updatedAt: 7 }))
+      }
+      const told = (id: string, size: number) => ({ id, repository: REPOSITORY, size, updatedAt: 7 })
+      expect(await metadata.uploads.underWay(undefined, 2)).toEqual([told('a', 20), told('b', 10)])
+      expect(await metadata.uploads.underWay('b', 2)).toEqual([told('c', 30)])
+    })
+
     test('stale ones come oldest first, a page at most, and none that was touched at the time itself', async () => {
       for (const [id, updatedAt] of [
         ['c', 30],

@@ -77,6 +77,18 @@ export function uploads(database: Database): Uploads {
       return rows.map(uploadRow)
     },
 
+    async underWay(after, limit) {
+      const rows = await database.read
+        .selectFrom('uploads')
+        .select(['id', 'repository', 'size', 'updated_at as updatedAt'])
+        .where('size', '>', 0)
+        .$if(after !== undefined, (query) => query.where('id', '>', after ?? ''))
+        .orderBy('id')
+        .limit(limit)
+        .execute()
+      return rows
+    },
+
     async stale(before, limit) {
       const rows = await database.read
         .selectFrom('uploads')

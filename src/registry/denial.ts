@@ -18,7 +18,7 @@ function immutableText({ repository, tag, digest, asked, rule }: ImmutableDenial
 }
 
 /** `the quota of team is used up: 9.8 GiB of 10 GiB are used, and this push adds 512 MiB` */
-function quotaText({ prefix, resource, used, asked, allowed }: QuotaDenial): string {
+function quotaText({ prefix, resource, used, open = 0, asked, allowed }: QuotaDenial): string {
   const of = `the quota of ${prefix === '' ? 'the registry' : prefix}`
   const share = (text: (amount: number) => string) => `${text(used)} of ${text(allowed)}`
   switch (resource) {
@@ -26,6 +26,8 @@ function quotaText({ prefix, resource, used, asked, allowed }: QuotaDenial): str
       return `${of} is used up: ${share(sizeText)} are used, and this needs ${sizeText(asked)} more`
     case 'waiting':
       return `${of} takes no further uploads: blobs of ${share(sizeText)} wait for their manifests, and this has ${sizeText(asked)}`
+    case 'uploads':
+      return `${of} takes no further uploads at the moment: those under way, and blobs without a manifest, have ${sizeText(open)} of ${sizeText(allowed)}, this one has ${sizeText(asked)}, and images use ${sizeText(used)}`
     default:
       return `${of} is used up: ${share(String)} ${resource} are there, and this makes ${asked} more`
   }
@@ -33,8 +35,8 @@ function quotaText({ prefix, resource, used, asked, allowed }: QuotaDenial): str
 
 function detailOf(denial: Denial): Record<string, unknown> {
   if (denial.kind === 'quota') {
-    const { prefix, resource, used, asked, allowed } = denial
-    return { limit: 'quota', prefix, resource, used, asked, allowed }
+    const { prefix, resource, used, open, asked, allowed } = denial
+    return { limit: 'quota', prefix, resource, used, ...(open === undefined ? {} : { open }), asked, allowed }
   }
   const { kind, rule, repository, tag, digest, asked } = denial
   return { limit: kind, rule, repository, tag, digest, ...(asked === undefined ? {} : { pushed: asked }) }

@@ -1,7 +1,8 @@
 import type { Amounts, Metadata, QuotaDenial, QuotaLimits, QuotaRow, RepositoryContents } from '../metadata/metadata.ts'
 import type { Digest } from '../oci/digest.ts'
-import type { RegistryError } from '../oci/error.ts'
+import { RegistryError } from '../oci/error.ts'
 import { denied } from './denial.ts'
+import { createOpenUploads, isBelow } from './open-uploads.ts'
 import { FIRST_PORTION, nextPortion } from './portions.ts'
 
 export type { Amounts, QuotaLimits, QuotaRow }
@@ -10,21 +11,33 @@ export type { Amounts, QuotaLimits, QuotaRow }
 export interface QuotaAdmission {
   /**
    * Answers at once, without a promise, where no quota is over the repository. Else, if nothing refuses it, what a blob may have
-   * there (undefined: any number of bytes).
+   * there (undefined: any number of bytes). For as many as are known, room among the uploads under way is set aside.
    * @param size bytes of the blob as far as they are known, all of them where `digest` is told
-   * @throws RegistryError DENIED
+   * @throws RegistryError DENIED; NoRoomForUploads
    */
-  admit(repository: string, size: number, digest?: Digest): Promise<LargestBlob | undefined> | undefined
+  admit(repository: string, upload: string, size: number, digest?: Digest): Promise<UploadRoom | undefined> | undefined
+  /** So many bytes of an upload are there, and none of its requests is under way; 0: it has ended. */
+  uploaded(repository: string, upload: string, size: number): void
 }
 
-/** A blob of more bytes has no place below the prefix, whatever is there. */
-export interface LargestBlob {
-  bytes: number
-  refusal(asked: number): RegistryError
+/** What an upload may have. */
+export interface UploadRoom {
+  /** It has so many bytes by now. Answers with the refusal where there is no place for them. */
+  grown(size: number): RegistryError | undefined
+}
+
+/** Uploads under way below the prefix leave no room; it comes back as they end. */
+export class NoRoomForUploads extends RegistryError {
+  readonly prefix: string
+
+  constructor(refusal: RegistryError, prefix: string) {
+    super(refusal.code, { message: refusal.message, detail: refusal.detail })
+    this.prefix = prefix
+  }
 }
 
 /** Takes everything. */
-export const NO_QUOTAS: QuotaAdmission = { admit: () => undefined }
+export const NO_QUOTAS: QuotaAdmission = { admit: () => undefined, uploaded() {} }
 
 /** What parts of the registry may hold: by the configuration, and by administrators. */
 export interface QuotaBook extends QuotaAdmission {
@@ -50,13 +63,25 @@ export interface CheckedQuota {
   isRight: boolean
 }
 
+/**
+ * Bytes of uploads under way, and of blobs that wait for their manifests, beside as many as a quota has: as many as these blobs may have
+ * by themselves (`WAITING_ALLOWANCE` of the rows), which each upload becomes one of.
+ */
+const UPLOADS_ALLOWANCE = 1024 ** 3
+
+/** A quota of bytes that is over an upload, as it was when that was admitted. */
+interface Bound {
+  quota: QuotaRow
+  allowed: number
+}
+
 /** Portions that whoever sets a quota waits for: most registries are counted by then. */
 const AT_ONCE = 20
 /** Repositories of one look for the largest. */
 const PAGE = 500
 
 export function createQuotas(deps: {
-  metadata: Pick<Metadata, 'quotas' | 'contents'>
+  metadata: Pick<Metadata, 'quotas' | 'contents' | 'uploads'>
   now: () => number
   onFailure: (error: unknown) => void
   /** Milliseconds of a clock that is never set back. */
@@ -64,6 +89,7 @@ export function createQuotas(deps: {
 }): QuotaBook {
   const { metadata, now, onFailure, clock = () => performance.now() } = deps
   const { quotas } = metadata
+  const open = createOpenUploads(metadata.uploads)
   let prefixes: Promise<ReadonlySet<string>> | undefined
   let known: ReadonlySet<string> | undefined
   let stopping = false
@@ -75,7 +101,11 @@ export function createQuotas(deps: {
   /** One process owns the database: what was read once is so until it is changed here. */
   function load(): Promise<ReadonlySet<string>> {
     if (prefixes !== undefined) return prefixes
-    const reading = quotas.list().then((rows) => new Set(rows.map(({ prefix }) => prefix)))
+    const reading = quotas.list().then(async (rows) => {
+      const set = new Set(rows.map(({ prefix }) => prefix))
+      await open.watch(set)
+      return set
+    })
     prefixes = reading
     reading.then(
       (set) => {
@@ -130,29 +160,73 @@ export function createQuotas(deps: {
     if (!(await portions(AT_ONCE))) void tend()
   }
 
-  async function ask(repository: string, size: number, digest: Digest | undefined): Promise<LargestBlob | undefined> {
-    let largest: LargestBlob | undefined
+  async function ask(
+    repository: string,
+    upload: string,
+    size: number,
+    digest: Digest | undefined,
+  ): Promise<UploadRoom | undefined> {
+    const bounds: Bound[] = []
     for (const quota of await quotas.over(repository, digest)) {
       const allowed = quota.limits.bytes
       if (allowed === undefined || quota.state !== 'exact') continue
-      const used = quota.used.bytes
-      if (largest === undefined || allowed < largest.bytes) {
-        largest = { bytes: allowed, refusal: (asked) => refusal(quota, used, asked) }
-      }
+      bounds.push({ quota, allowed })
       if (quota.hasBlob) continue
+      const used = quota.used.bytes
       // Without its digest nobody knows whether it is there already; what is larger than the quota cannot be.
       if ((digest === undefined ? 0 : used) + size > allowed) throw refusal(quota, used, size)
     }
-    return largest
+    if (bounds.length === 0) return undefined
+    const lacking = roomFor(bounds, repository, upload, size)
+    if (lacking !== undefined) throw lacking
+    return {
+      grown(bytes) {
+        const least = bounds.find(({ allowed }) => bytes > allowed)
+        if (least !== undefined) return refusal(least.quota, least.quota.used.bytes, bytes)
+        return roomFor(bounds, repository, upload, bytes)
+      },
+    }
+  }
+
+  /** Sets it aside, or says why not. Nothing comes between the look and that, so that uploads side by side pass no bound together. */
+  function roomFor(
+    bounds: readonly Bound[],
+    repository: string,
+    upload: string,
+    size: number,
+  ): NoRoomForUploads | undefined {
+    const own = open.of(upload)
+    // What has its room already adds nothing.
+    if (size <= own) return undefined
+    for (const { quota, allowed } of bounds) {
+      const most = allowed + UPLOADS_ALLOWANCE
+      const others = open.below(quota.prefix) - own + quota.waiting
+      if (others + size <= most) continue
+      const { prefix } = quota
+      const denial: QuotaDenial = {
+        kind: 'quota',
+        prefix,
+        resource: 'uploads',
+        used: quota.used.bytes,
+        open: others,
+        asked: size,
+        allowed: most,
+      }
+      return new NoRoomForUploads(denied(denial), prefix)
+    }
+    open.set(repository, upload, size)
+    return undefined
   }
 
   return {
-    admit(repository, size, digest) {
+    admit(repository, upload, size, digest) {
       if (known === undefined) {
-        return load().then((set) => (isBelow(repository, set) ? ask(repository, size, digest) : undefined))
+        return load().then((set) => (isOver(set, repository) ? ask(repository, upload, size, digest) : undefined))
       }
-      return isBelow(repository, known) ? ask(repository, size, digest) : undefined
+      return isOver(known, repository) ? ask(repository, upload, size, digest) : undefined
     },
+
+    uploaded: open.set,
 
     list: () => quotas.list(),
 
@@ -211,11 +285,9 @@ export function createQuotas(deps: {
   }
 }
 
-function isBelow(repository: string, prefixes: ReadonlySet<string>): boolean {
+function isOver(prefixes: ReadonlySet<string>, repository: string): boolean {
   if (prefixes.size === 0) return false
-  for (const prefix of prefixes) {
-    if (prefix === '' || repository === prefix || repository.startsWith(`${prefix}/`)) return true
-  }
+  for (const prefix of prefixes) if (isBelow(repository, prefix)) return true
   return false
 }
 

@@ -6,7 +6,8 @@ import { type Storage, StorageError, type StoredUpload } from '../storage/storag
 import { createCommit } from './commit.ts'
 import type { EventCause, Events } from './events.ts'
 import { withFaults } from './faults.ts'
-import { type LargestBlob, NO_QUOTAS, type QuotaAdmission } from './quotas.ts'
+import { isBelow } from './open-uploads.ts'
+import { NO_QUOTAS, NoRoomForUploads, type QuotaAdmission, type UploadRoom } from './quotas.ts'
 import { createSessions, type Turn } from './sessions.ts'
 import { ENDLESS_SPACE, type Space } from './space.ts'
 import type { Turns } from './turns.ts'
@@ -94,6 +95,7 @@ export function createUploads(deps: UploadsDeps): Uploads {
     const size = await storage.sizeOf(storedUpload(row))
     if (size === undefined) {
       await metadata.uploads.remove(id)
+      quotas.uploaded(repository, id, 0)
       throw new RegistryError('BLOB_UPLOAD_UNKNOWN', { detail: id })
     }
     return size < row.size ? await advance(row, { ...storedUpload(row), size }, undefined) : row
@@ -102,8 +104,10 @@ export function createUploads(deps: UploadsDeps): Uploads {
   async function advance(row: UploadRow, upload: StoredUpload, digest: Digest | undefined): Promise<UploadRow> {
     const to = { size: upload.size, state: upload.state, digest, bootId, updatedAt: now() }
     if (!(await metadata.uploads.advance(row.id, row.size, to))) {
+      quotas.uploaded(row.repository, row.id, 0)
       throw new RegistryError('BLOB_UPLOAD_UNKNOWN', { detail: row.id })
     }
+    quotas.uploaded(row.repository, row.id, to.size)
     return { ...row, ...to }
   }
 
@@ -111,6 +115,7 @@ export function createUploads(deps: UploadsDeps): Uploads {
   async function discard(row: UploadRow): Promise<void> {
     await metadata.uploads.remove(row.id)
     await storage.abort(storedUpload(row))
+    quotas.uploaded(row.repository, row.id, 0)
   }
 
   /**
@@ -130,12 +135,59 @@ export function createUploads(deps: UploadsDeps): Uploads {
     })
   }
 
-  /** What a quota refuses is not gone on with. */
-  async function admitted(row: UploadRow, asked: Promise<LargestBlob | undefined>): Promise<LargestBlob | undefined> {
+  /** What a quota refuses is not gone on with. Uploads that their clients left an hour ago make room first. */
+  async function admitted(
+    asked: Promise<UploadRoom | undefined>,
+    row: UploadRow,
+    size: number,
+    digest: Digest | undefined,
+  ): Promise<UploadRoom | undefined> {
     try {
       return await asked
     } catch (error) {
-      if (error instanceof RegistryError) await discard(row)
+      if (!(error instanceof RegistryError)) throw error
+      const again =
+        error instanceof NoRoomForUploads && (await endIdle(error.prefix)) > 0
+          ? quotas.admit(row.repository, row.id, size, digest)
+          : undefined
+      if (again !== undefined) return await admitted(again, row, size, digest)
+      await discard(row)
+      throw error
+    }
+  }
+
+  /** Ends uploads below a prefix that nobody has gone on with for long: most clients begin anew instead. Resolves to how many. */
+  async function endIdle(prefix: string): Promise<number> {
+    const before = now() - IDLE
+    let ended = 0
+    for (let after: string | undefined; ; ) {
+      const rows = await metadata.uploads.underWay(after, EXPIRED_AT_ONCE)
+      for (const { id, repository, updatedAt } of rows) {
+        if (updatedAt < before && isBelow(repository, prefix) && (await expireOne(repository, id, before))) ended++
+      }
+      after = rows.at(-1)?.id
+      if (rows.length < EXPIRED_AT_ONCE) return ended
+    }
+  }
+
+  /** Resolves to whether it has ended; undefined: its client is at it. */
+  function expireOne(repository: string, id: string, before: number): Promise<boolean> | undefined {
+    return sessions.ifIdle(id, async () => {
+      // Its client may have come back while this waited.
+      const current = await metadata.uploads.find(repository, id)
+      if (current === undefined || current.updatedAt >= before) return false
+      await discard(current)
+      await metadata.collection.count('upload', { count: 1, bytes: current.size })
+      return true
+    })
+  }
+
+  /** Room that was set aside for bytes that did not come is free again. */
+  async function releasing<T>({ repository, id, size }: UploadRow, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work()
+    } catch (error) {
+      quotas.uploaded(repository, id, size)
       throw error
     }
   }
@@ -150,25 +202,25 @@ export function createUploads(deps: UploadsDeps): Uploads {
     if (chunk.start !== undefined && chunk.start !== row.size) throw outOfOrder(row)
     const announced = chunk.length ?? chunk.announced
     space.admit(announced)
-    const asked = quotas.admit(row.repository, row.size + (announced ?? 0), digest)
-    const largest = asked === undefined ? undefined : await admitted(row, asked)
-    const appended = await space.during(turn.interrupt, () => {
-      const body = chunk.body(turn.signal)
-      return storage.append(
-        storedUpload(row),
-        largest === undefined ? body : within(body, row.size, largest),
-        algorithm,
-      )
-    })
-    const received = appended.upload.size - row.size
-    if (appended.interrupted === undefined && chunk.length !== undefined && received !== chunk.length) {
-      throw new RegistryError('SIZE_INVALID', {
-        detail: `Content-Range announces ${chunk.length} bytes, the body has ${received}`,
+    const size = row.size + (announced ?? 0)
+    const asked = quotas.admit(row.repository, row.id, size, digest)
+    const room = asked === undefined ? undefined : await admitted(asked, row, size, digest)
+    const appended = await releasing(row, async () => {
+      const taken = await space.during(turn.interrupt, () => {
+        const body = chunk.body(turn.signal)
+        return storage.append(storedUpload(row), room === undefined ? body : within(body, row.size, room), algorithm)
       })
-    }
+      const received = taken.upload.size - row.size
+      if (taken.interrupted === undefined && chunk.length !== undefined && received !== chunk.length) {
+        throw new RegistryError('SIZE_INVALID', {
+          detail: `Content-Range announces ${chunk.length} bytes, the body has ${received}`,
+        })
+      }
+      return taken
+    })
     const after = await advance(row, appended.upload, appended.digest)
     // Ours, for want of room: the client must hear why, and may go on from here once there is some.
-    if (appended.interrupted instanceof TooLarge) {
+    if (appended.interrupted instanceof NoPlace) {
       await discard(after)
       throw appended.interrupted.refusal
     }
@@ -226,9 +278,15 @@ export function createUploads(deps: UploadsDeps): Uploads {
             await discard(row)
             throw new RegistryError('DIGEST_INVALID', { detail: { expected: digest, actual, size: row.size } })
           }
-          const asked = quotas.admit(repository, row.size, digest)
-          if (asked !== undefined) await admitted(row, asked)
-          await commit(repository, upload, digest, cause)
+          const asked = quotas.admit(repository, id, row.size, digest)
+          if (asked !== undefined) await admitted(asked, row, row.size, digest)
+          try {
+            await commit(repository, upload, digest, cause)
+          } catch (error) {
+            if (!(await metadata.uploads.exists(id))) quotas.uploaded(repository, id, 0)
+            throw error
+          }
+          quotas.uploaded(repository, id, 0)
         }),
       ),
 
@@ -238,17 +296,10 @@ export function createUploads(deps: UploadsDeps): Uploads {
         const rows = await metadata.uploads.stale(before, EXPIRED_AT_ONCE)
         let left = 0
         for (const row of rows) {
-          const ending = sessions.ifIdle(row.id, async () => {
-            // Its client may have come back while this waited.
-            const current = await metadata.uploads.find(row.repository, row.id)
-            if (current === undefined || current.updatedAt >= before) return
-            await discard(current)
-            await metadata.collection.count('upload', { count: 1, bytes: current.size })
-            ended++
-          })
+          const ending = expireOne(row.repository, row.id, before)
           // Its client is back.
           if (ending === undefined) left++
-          await ending
+          else if (await ending) ended++
         }
         if (rows.length < EXPIRED_AT_ONCE || left === rows.length) return ended
       }
@@ -294,6 +345,8 @@ export function createUploads(deps: UploadsDeps): Uploads {
 }
 
 const EXPIRED_AT_ONCE = 100
+/** Milliseconds after which an upload is ended where a quota has no room for another one. */
+const IDLE = 3_600_000
 
 /** The client went away, or was too slow, in the middle of a body. Not a fault of the registry's. */
 export class InterruptedUpload extends Error {
@@ -304,7 +357,7 @@ export class InterruptedUpload extends Error {
 }
 
 /** Ends a body that no quota has a place for. */
-class TooLarge extends Error {
+class NoPlace extends Error {
   readonly refusal: RegistryError
 
   constructor(refusal: RegistryError) {
@@ -313,15 +366,12 @@ class TooLarge extends Error {
   }
 }
 
-async function* within(
-  body: AsyncIterable<Uint8Array>,
-  before: number,
-  largest: LargestBlob,
-): AsyncGenerator<Uint8Array> {
+async function* within(body: AsyncIterable<Uint8Array>, before: number, room: UploadRoom): AsyncGenerator<Uint8Array> {
   let size = before
   for await (const bytes of body) {
     size += bytes.byteLength
-    if (size > largest.bytes) throw new TooLarge(largest.refusal(size))
+    const refusal = room.grown(size)
+    if (refusal !== undefined) throw new NoPlace(refusal)
     yield bytes
   }
 }

@@ -1,10 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { readdirSync } from 'node:fs'
+import { connect } from 'node:net'
 import { loadConfig } from '../../src/config/load.ts'
 import { digestOf } from '../../src/oci/digest.ts'
 import { startRegistry, type TestRegistry } from '../start-registry.ts'
 import { imageManifest, pushBlob, putManifest } from './content.ts'
 import { type Answer, ask } from './exchange.ts'
+import { within } from './live-server.ts'
 
 const MIB = 1024 * 1024
 
@@ -148,6 +150,59 @@ test('of ten pushes at once, three have room, and three succeed, with nothing le
   const checked = (await administer('POST', '/quotas/check', {})).json?.quotas as { right: boolean }[]
   expect(checked.map(({ right }) => right)).toEqual([true, true])
   expect(uploadsLeft()).toEqual([])
+})
+
+describe('uploads under way below a prefix', () => {
+  const MOST = 600 * MIB + 1024 * MIB
+
+  /** A request that tells the length of its body, and sends nothing of it. Resolves to the status, or stays open. */
+  async function announcing(bytes: number, repository = 'wide/app') {
+    const path = pathOf(await start(repository))
+    const socket = connect(port, '127.0.0.1')
+    let answer = ''
+    socket.on('data', (data) => (answer += data.toString()))
+    socket.on('error', () => {})
+    socket.write(
+      `PATCH ${path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/octet-stream\r\nContent-Length: ${bytes}\r\n\r\n`,
+    )
+    return {
+      path,
+      status: () => (answer === '' ? undefined : Number(answer.split(' ')[1])),
+      end: () => socket.destroy(),
+    }
+  }
+
+  test('together have room for as many as the quota and 1 GiB, announced or not, and it is free when they end', async () => {
+    await administer('PUT', '/quotas', { prefix: 'wide', bytes: 600 * MIB })
+    const sizes = [600 * MIB, 600 * MIB, 422 * MIB]
+    const clients = await Promise.all(sizes.map((size) => announcing(size)))
+    const late = await announcing(3 * MIB, 'wide/other')
+    await within('the refusal', late.status, (status) => status === 403)
+    expect(clients.map(({ status }) => status())).toEqual([undefined, undefined, undefined])
+
+    const layer = content(3 * MIB)
+    const pieces = [layer.subarray(0, MIB), layer.subarray(MIB)]
+    const refused = await ask(port, 'PATCH', pathOf(await start('wide/other')), { body: pieces })
+    expect(errorOf(refused)).toMatchObject([
+      403,
+      {
+        code: 'DENIED',
+        message: expect.stringMatching(
+          /^the quota of wide takes no further uploads at the moment: .* of 1.5 GiB, .* and images use 0 B$/,
+        ),
+        detail: { limit: 'quota', prefix: 'wide', resource: 'uploads', used: 0, open: MOST - 2 * MIB, allowed: MOST },
+      },
+    ])
+    expect(
+      (await ask(port, 'PATCH', pathOf(await start('wide/other')), { body: [layer.subarray(0, MIB)] })).status,
+    ).toBe(202)
+
+    for (const client of clients) client.end()
+    const taken = async () => (await ask(port, 'PATCH', pathOf(await start('wide/other')), { body: pieces })).status
+    await within('room again', taken, (status) => status === 202)
+    await administer('DELETE', '/quotas?prefix=wide')
+    expect(await taken()).toBe(202)
+  })
 })
 
 test('a deletion makes room at once', async () => {
