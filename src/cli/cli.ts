@@ -4,16 +4,20 @@ import { apacheHtpasswdCommand, isApaches } from './apache-htpasswd.ts'
 import { berthProgram } from './berth-program.ts'
 import { verbOf } from './client/verbs.ts'
 import { CommandError } from './error.ts'
+import { phraseOf } from './habits.ts'
 import { HELP_STYLE } from './help-style.ts'
 import { berthWords, registryWords } from './original-words.ts'
 import { serveCommand } from './serve.ts'
 import { say, toleratePipes } from './standard-streams.ts'
+import { wrongUsage } from './wrong-usage.ts'
 
 /**
  * Runs the command line. Resolves to the exit code: 0 done, 1 failed, 2 wrong usage; the client's verbs have more
  * (`client/failure.ts`).
  */
 export async function run(args: readonly string[]): Promise<number> {
+  const phrase = phraseOf(args)
+  if (phrase !== undefined) return await run(phrase)
   const [first = '', second] = args
   const verb = verbOf(first, second) ?? (first === 'help' ? verbOf(second ?? '') : undefined)
   if (verb !== undefined) {
@@ -88,8 +92,7 @@ function settle(command: Command, path: string): void {
         process.stdout.write(printed)
       },
       writeErr: say,
-      outputError: (text, write) =>
-        write(`${path.split(' ', 1)[0]}: ${text.replace(/^error: /, '').replace(/\n\(/, ' (')}Hint: ${path} --help\n`),
+      outputError: (text, write) => write(wrongUsage(path.split(' ', 1)[0] ?? path, path, command, text)),
     })
   for (const child of command.commands) settle(child, `${path} ${child.name()}`)
 }

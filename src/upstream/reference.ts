@@ -19,6 +19,9 @@ export const DOCKER_HUB = 'docker.io'
 /** Where docker keeps the credentials of its hub. */
 export const DOCKER_HUB_KEY = 'https://index.docker.io/v1/'
 
+/** Of addresses, and of skopeo's and helm's names. */
+const SCHEME = /^(?:https?|docker|oci):\/\//i
+
 const HOST = /^(?:[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?|\[[0-9a-fA-F:]+\])(?::\d{1,5})?$/
 
 /** Ports past 65535 and numbers that are no IPv4 address (`256.0.0.1`) look like one. */
@@ -58,9 +61,7 @@ export function parseImage(text: string): ImageReference {
 
 /** `host:5000/team/app`, without tag or digest. @throws UpstreamError `usage` */
 export function parseRepository(text: string, whole = text): RepositoryReference {
-  if (/^https?:\/\//i.test(text)) {
-    throw wrong(whole, 'a reference has no scheme', `write ${whole.replace(/^https?:\/\//i, '')}`)
-  }
+  if (SCHEME.test(text)) throw wrong(whole, 'a reference has no scheme', `write ${whole.replace(SCHEME, '')}`)
   if (isRegistry(text)) throw registryAlone(text)
   const slash = text.indexOf('/')
   const first = slash === -1 ? '' : text.slice(0, slash)
@@ -91,7 +92,7 @@ export function parseRepository(text: string, whole = text): RepositoryReference
 
 /** `HOST[:PORT]`; a scheme and a slash at the end are left out, as docker takes them. @throws UpstreamError `usage` */
 export function parseRegistry(text: string): string {
-  const host = text.replace(/^https?:\/\//i, '').replace(/\/(v[12]\/?)?$/, '')
+  const host = text.replace(SCHEME, '').replace(/\/(v[12]\/?)?$/, '')
   if (!isAddress(host))
     throw new UpstreamError('usage', `${JSON.stringify(text)} is no registry: write HOST or HOST:PORT`, {
       hint: isAddress(host.split('/', 1)[0] ?? '') ? `write ${host.split('/', 1)[0]}` : undefined,

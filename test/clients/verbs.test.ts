@@ -132,6 +132,20 @@ describeWith(['docker-registry', 'htpasswd', 'openssl'], 'the verbs of the clien
       expect(await shell.run('catalog', site.registry)).toEqual({ out: 'other\nteam/app\n', error: '', code: 0 })
       expect((await shell.run('catalog', site.registry, '--full-ref', '--prefix', 'team/')).out).toBe(`${app}\n`)
       expect((await shell.run('catalog', site.registry, '-n', '1')).out).toBe('other\n')
+      // Whoever is logged in to one registry means that.
+      for (const [verb, out] of [
+        ['catalog', 'other\nteam/app\n'],
+        ['whoami', 'admin\n'],
+      ] as const) {
+        expect(await shell.run(verb)).toEqual(
+          site.user === undefined
+            ? {
+                ...{ out: '', code: 64 },
+                error: `berth: name the registry: you are logged in to none\nHint: berth ${verb} HOST:PORT\n`,
+              }
+            : { out, error: '', code: 0 },
+        )
+      }
     })
 
     test('ls', async () => {
@@ -283,7 +297,15 @@ describeWith(['docker-registry', 'htpasswd', 'openssl'], 'the verbs of the clien
         code: 0,
       })
       expect(await shell.run('tag', `${app}:none`, 'x')).toMatchObject({ out: '', code: 2 })
-      expect(await shell.run('tag', app, 'host/app:x')).toMatchObject({ out: '', code: 64 })
+      expect(await shell.run('tag', app, `${app}:prod`)).toMatchObject({ out: `${app}:prod@${digest}\n`, code: 0 })
+      for (const name of [`${app}:`, `${app}@${digest}`, app]) {
+        expect(await shell.run('tag', app, name)).toMatchObject({ out: '', code: 64 })
+      }
+      expect(await shell.run('tag', app, `${site.registry}/else/app:x`)).toEqual({
+        out: '',
+        error: `berth: ${site.registry}/else/app:x is in another repository than ${app}\nHint: berth cp ${app} ${site.registry}/else/app:x\n`,
+        code: 64,
+      })
       const before = ['latest', 'multi', 'prod', 'spare', 'v1.10', 'v1.9']
       expect(await tags()).toEqual(before)
 

@@ -1,5 +1,4 @@
 import { Command } from 'commander'
-import { parseRegistry } from '../../upstream/reference.ts'
 import type { Listing } from '../listing.ts'
 import { bytesText } from '../progress.ts'
 import { timeCell } from '../table.ts'
@@ -8,6 +7,7 @@ import type { ClientContext } from './context.ts'
 import { mustBeWhole, PROBLEM_TITLE } from './incomplete.ts'
 import { formatOption, lines, parseFormat, show, type TableFlags, tableOption } from './output.ts'
 import { PULL_TITLES, pullCells, type Usage, usageOf } from './overview.ts'
+import { chosenRegistry, REGISTRY_ARGUMENT } from './registry-choice.ts'
 import { countTags, type TagCount } from './tag-counts.ts'
 
 interface CatalogFlags extends ConnectionFlags, TableFlags {
@@ -20,19 +20,19 @@ interface CatalogFlags extends ConnectionFlags, TableFlags {
 }
 
 export function catalogCommand(context: ClientContext): Command {
-  const command = new Command('catalog').argument('<registry>', 'HOST or HOST:PORT')
+  const command = new Command('catalog').argument('[registry]', REGISTRY_ARGUMENT)
   return tableOption(formatOption(connectionOptions(command)))
     .option('-l, --long', 'with tags; with size, changes and pulls where the registry tells of them')
     .option('--full-ref', 'with the registry before each name')
     .option('-n, --limit <n>', 'at most so many', parseCount)
     .option('--last <repository>', 'only what comes after this one')
     .option('--prefix <text>', 'only names that begin so')
-    .action(async (server: string, flags: CatalogFlags) => {
+    .action(async (server: string | undefined, flags: CatalogFlags) => {
       const format = parseFormat(flags.format)
-      const registry = parseRegistry(server)
       const { limit = Number.POSITIVE_INFINITY, last, prefix = '' } = flags
       const names: string[] = []
       const upstream = connect(context, flags)
+      const registry = chosenRegistry(upstream, server, 'berth catalog HOST:PORT')
       for await (const name of upstream.catalog(registry, last === undefined ? {} : { last })) {
         if (name.startsWith(prefix)) names.push(name)
         if (names.length >= limit) break

@@ -5,7 +5,9 @@ import type { Command } from 'commander'
 import { openVerbShell } from '../../../test/clients/verb-shell.ts'
 import { cleanEnvironment, run } from '../../../test/programs.ts'
 import { BERTH } from '../../../test/start-berth.ts'
+import { UpstreamError } from '../../upstream/error.ts'
 import { contextOfProcess } from './context.ts'
+import { withHubHint } from './failure.ts'
 import { VERB_ALIASES, VERBS } from './verbs.ts'
 
 const shell = openVerbShell('/nonexistent')
@@ -63,6 +65,21 @@ test('what is asked can be seen, without the signatures of addresses', async () 
   const { error, code } = await shell.run('ls', repository('app'), '-n', '1', '--debug')
   expect(code).toBe(0)
   expect(error).toContain(`GET http://${repository('v2')}/app/tags/list?n=1000 200\n`)
+})
+
+test('a name without a registry is of Docker Hub, which is said where that is not what was meant', async () => {
+  const hub = (error: string) =>
+    [new UpstreamError('network', `cannot reach ${error}`), ['digest', 'team/app']] as const
+  expect(withHubHint(...hub('registry-1.docker.io: no such host'))).toMatchObject({
+    ...{ message: 'cannot reach registry-1.docker.io: no such host', fault: 'network' },
+    hint: 'a name without a registry is of Docker Hub: for another one write HOST:PORT/NAME',
+  })
+  expect(withHubHint(...hub('registry.example'))).toMatchObject({ hint: undefined })
+  const [error] = hub('registry-1.docker.io')
+  expect(withHubHint(error, ['digest', 'docker.io/team/app'])).toBe(error)
+  expect(await shell.run('digest', 'docker://h:5000/app:v1')).toMatchObject({
+    ...{ code: 64, error: expect.stringContaining('\nHint: write h:5000/app:v1\n') },
+  })
 })
 
 describe('the program', () => {

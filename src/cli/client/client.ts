@@ -1,7 +1,8 @@
 import { type Command, CommanderError } from 'commander'
 import { HELP_STYLE } from '../help-style.ts'
+import { wrongUsage } from '../wrong-usage.ts'
 import { type ClientContext, ClosedPipe, contextOfProcess } from './context.ts'
-import { Differs, describeFailure, EXIT } from './failure.ts'
+import { Differs, describeFailure, EXIT, withHubHint } from './failure.ts'
 import { VERB_ALIASES, VERBS } from './verbs.ts'
 
 /** Milliseconds in which two signals are one. */
@@ -51,7 +52,7 @@ export async function performVerb(name: string, args: readonly string[], context
       return EXIT.interrupted
     }
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage
-    const { text, code } = describeFailure(error)
+    const { text, code } = describeFailure(withHubHint(error, args))
     context.error(text)
     if (context.env.BERTH_DEBUG !== undefined && error instanceof Error) context.error(`${error.stack}\n`)
     return code
@@ -71,8 +72,7 @@ function settle(command: Command, name: string, context: ClientContext): void {
     .configureOutput({
       writeOut: (text) => context.out(text),
       writeErr: (text) => context.error(text),
-      outputError: (text, write) =>
-        write(`berth: ${text.replace(/^error: /, '').replace(/\n\(/, ' (')}Hint: ${name} --help\n`),
+      outputError: (text, write) => write(wrongUsage('berth', name, command, text)),
     })
   for (const child of command.commands) settle(child, `${name} ${child.name()}`, context)
 }

@@ -39,6 +39,17 @@ function codeOf(error: UpstreamError | ArchiveError | CommandError): number {
   return EXIT.failed
 }
 
+const ELSEWHERE: readonly UpstreamFault[] = ['network', 'unauthorized', 'denied', 'not-found']
+
+/** The same error; where Docker Hub was asked and nobody named it, with the reason for that. `args`: the command line. */
+export function withHubHint(error: unknown, args: readonly string[]): unknown {
+  if (!(error instanceof UpstreamError) || !ELSEWHERE.includes(error.fault)) return error
+  const { fault, message, status, code } = error
+  if (!/\bdocker\.io\b/.test(message) || args.some((word) => /\bdocker\.io\b/.test(word))) return error
+  const hint = 'a name without a registry is of Docker Hub: for another one write HOST:PORT/NAME'
+  return new UpstreamError(fault, message, { status, code, hint, cause: error })
+}
+
 /** An error as its user sees it: one line, a second with what to do, and the exit code. */
 export function describeFailure(error: unknown): { text: string; code: number } {
   const message = error instanceof Error ? error.message : String(error)

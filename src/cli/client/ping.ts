@@ -1,15 +1,16 @@
 import { Command } from 'commander'
-import { parseRegistry } from '../../upstream/reference.ts'
 import { type ConnectionFlags, connect, connectionOptions } from './connection.ts'
 import type { ClientContext } from './context.ts'
 import { fields, formatOption, parseFormat, show } from './output.ts'
+import { chosenRegistry, REGISTRY_ARGUMENT } from './registry-choice.ts'
 
 export function pingCommand(context: ClientContext): Command {
-  return formatOption(connectionOptions(new Command('ping').argument('<registry>', 'HOST or HOST:PORT'))).action(
-    async (server: string, flags: ConnectionFlags & { format: string }) => {
+  return formatOption(connectionOptions(new Command('ping').argument('[registry]', REGISTRY_ARGUMENT))).action(
+    async (server: string | undefined, flags: ConnectionFlags & { format: string }) => {
       const format = parseFormat(flags.format)
-      const registry = parseRegistry(server)
-      const { authorization, transport } = connect(context, flags)
+      const upstream = connect(context, flags)
+      const { authorization, transport } = upstream
+      const registry = chosenRegistry(upstream, server, 'berth ping HOST:PORT')
       const challenges = await authorization.challenges(registry)
       const url = `${await transport.baseOf(registry)}/v2/`
       const bearer = challenges.find(({ scheme }) => scheme === 'bearer')

@@ -1,13 +1,13 @@
 import { Command } from 'commander'
 import { isRepositoryName } from '../../oci/name.ts'
 import { UpstreamError } from '../../upstream/error.ts'
-import { parseRegistry } from '../../upstream/reference.ts'
 import type { Upstream } from '../../upstream/upstream.ts'
 import { printable } from '../table.ts'
 import { type ConnectionFlags, connect, connectionOptions, parseCount } from './connection.ts'
 import type { ClientContext } from './context.ts'
 import { mustBeWhole, problemOf, type Unread } from './incomplete.ts'
 import { formatOption, lines, parseFormat, show } from './output.ts'
+import { chosenRegistry, REGISTRY_ARGUMENT } from './registry-choice.ts'
 
 interface SearchFlags extends ConnectionFlags {
   tags?: true
@@ -25,7 +25,7 @@ export function searchCommand(context: ClientContext): Command {
     connectionOptions(
       new Command('search')
         .argument('<term>', 'a part of a name; capitals do not count')
-        .argument('[registry]', 'HOST or HOST:PORT; the one that you are logged in to, unless told'),
+        .argument('[registry]', REGISTRY_ARGUMENT),
     ),
   )
     .option('--tags', 'tags whose name has it, too: in every repository')
@@ -42,7 +42,7 @@ export function searchCommand(context: ClientContext): Command {
       if (term === '')
         throw new UpstreamError('usage', 'the term is empty', { hint: 'berth catalog lists all there is' })
       const upstream = connect(context, flags)
-      const registry = server === undefined ? onlyRegistry(upstream) : parseRegistry(server)
+      const registry = chosenRegistry(upstream, server, 'berth search TERM HOST:PORT')
       const { rows, isCut, unread, looked } = await find(upstream, registry, term.toLowerCase(), flags)
       const nameOf = ({ repository, tag }: Row) =>
         `${flags.fullRef ? `${registry}/` : ''}${repository}${tag === null ? '' : `:${tag}`}`
@@ -119,13 +119,4 @@ async function* tagsOf(
     if (isHidden) return
     unread.push({ name: repository, problem: problemOf(error, `the tags of ${registry}/${repository}`) })
   }
-}
-
-/** @throws UpstreamError `usage` unless there is just one */
-function onlyRegistry(upstream: Upstream): string {
-  const [only, ...others] = [...new Set(upstream.credentials.registries())]
-  if (only !== undefined && others.length === 0) return parseRegistry(only)
-  const reason =
-    only === undefined ? 'you are logged in to none' : `you are logged in to ${[only, ...others].join(', ')}`
-  throw new UpstreamError('usage', `name the registry to search: ${reason}`, { hint: 'berth search TERM HOST:PORT' })
 }

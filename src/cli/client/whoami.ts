@@ -2,19 +2,19 @@ import { Command } from 'commander'
 import { jsonObject } from '../../oci/json-object.ts'
 import type { Credential } from '../../upstream/credentials.ts'
 import { UpstreamError } from '../../upstream/error.ts'
-import { parseRegistry } from '../../upstream/reference.ts'
 import type { Upstream } from '../../upstream/upstream.ts'
 import { type ConnectionFlags, connect, connectionOptions } from './connection.ts'
 import type { ClientContext } from './context.ts'
 import { fields, formatOption, lines, parseFormat, show } from './output.ts'
+import { chosenRegistry, REGISTRY_ARGUMENT } from './registry-choice.ts'
 
 export function whoamiCommand(context: ClientContext): Command {
-  return formatOption(connectionOptions(new Command('whoami').argument('<registry>', 'HOST or HOST:PORT')))
+  return formatOption(connectionOptions(new Command('whoami').argument('[registry]', REGISTRY_ARGUMENT)))
     .option('-l, --long', 'with where the credentials are kept, and whom the token server takes one for')
-    .action(async (server: string, flags: ConnectionFlags & { format: string; long?: true }) => {
+    .action(async (server: string | undefined, flags: ConnectionFlags & { format: string; long?: true }) => {
       const format = parseFormat(flags.format)
-      const registry = parseRegistry(server)
       const upstream = connect(context, flags)
+      const registry = chosenRegistry(upstream, server, 'berth whoami HOST:PORT')
       const credential = await upstream.credentials.find(registry)
       if (credential === undefined) {
         throw new UpstreamError('unauthorized', `not logged in to ${registry}`, { hint: `berth login ${registry}` })
