@@ -10,7 +10,11 @@ describe('wrong usage is told as everything else that goes wrong, with what to d
       "unknown option '--nothing'\nHint: berth user set --help",
     ],
     ['a misspelt command', ['user', 'lss'], "unknown command 'lss' (Did you mean ls?)\nHint: berth user --help"],
-    ['no operand', ['group', 'join'], "missing required argument 'group'\nHint: berth group join GROUP USER... (berth group join --help says more)"],
+    [
+      'no operand',
+      ['group', 'join'],
+      "missing required argument 'group'\nHint: berth group join GROUP USER... (berth group join --help says more)",
+    ],
     [
       "a flag of docker_auth's server",
       ['-v=5', 'ls', 'host/app'],
