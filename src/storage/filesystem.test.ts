@@ -1,8 +1,9 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { appendFileSync, existsSync, mkdirSync, readdirSync, rmSync, statSync, truncateSync } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { scratchFolder } from '../../test/scratch.ts'
 import { digestOf, hexOf } from '../oci/digest.ts'
 import { BLOBS_ROOT } from './distribution-path.ts'
 import { openFilesystem } from './filesystem.ts'
@@ -13,7 +14,7 @@ import type { Storage } from './storage.ts'
 const MIB = 1024 * 1024
 
 async function temporaryDirectory(): Promise<string> {
-  return mkdtemp(join(tmpdir(), 'berth-storage-'))
+  return scratchFolder('berth-storage-')
 }
 
 storageSuite('the filesystem', async () => {
