@@ -25,6 +25,8 @@ export interface PostgresOptions {
   connections?: number
   /** Connections to use, which stay the caller's, in the place of its own. */
   pool?: Bun.SQL
+  /** Milliseconds that a transaction may take. */
+  limit?: number
   /** Milliseconds since the epoch. */
   now?: () => number
 }
@@ -40,7 +42,6 @@ const POSTGRES_TYPES: ColumnTypes = {
 }
 
 const CONNECTIONS = 10
-/** Milliseconds that a transaction may take. */
 const LIMIT = 10_000
 /** How often a transaction begins again that met another one. */
 const ATTEMPTS = 10
@@ -55,7 +56,7 @@ const MIGRATION_LOCK = 7_163_526_391
  * @throws MetadataError when it cannot connect, or the database was made by a newer program.
  */
 export async function openPostgres(options: PostgresOptions): Promise<Metadata> {
-  const { schema = 'public', now = Date.now, pool = connectPostgres(options) } = options
+  const { schema = 'public', now = Date.now, pool = connectPostgres(options), limit = LIMIT } = options
   const end = async (settings?: { timeout: number }) => {
     if (options.pool === undefined) await pool.close(settings)
   }
@@ -79,13 +80,13 @@ export async function openPostgres(options: PostgresOptions): Promise<Metadata> 
     let timer: Timer | undefined
     try {
       await connection.unsafe('BEGIN')
-      await connection.unsafe(`SET LOCAL statement_timeout = ${LIMIT}`)
+      await connection.unsafe(`SET LOCAL statement_timeout = ${limit}`)
       if (!durable) await connection.unsafe('SET LOCAL synchronous_commit = off')
       const late = new Promise<never>((_, reject) => {
         timer = setTimeout(() => {
           ended = true
-          reject(new MetadataError('failed', `a transaction took longer than ${LIMIT} ms and was undone`))
-        }, LIMIT)
+          reject(new MetadataError('failed', `a transaction took longer than ${limit} ms and was undone`))
+        }, limit)
       })
       const value = await Promise.race([body(queryOver(run)), late])
       ended = true
@@ -143,7 +144,7 @@ export async function openPostgres(options: PostgresOptions): Promise<Metadata> 
 }
 
 /** Connections as `openPostgres` needs them; each is made when it is first used. */
-export function connectPostgres(options: Omit<PostgresOptions, 'pool' | 'now'>): Bun.SQL {
+export function connectPostgres(options: Omit<PostgresOptions, 'pool' | 'now' | 'limit'>): Bun.SQL {
   const { hostname, port, username, password, database, schema = 'public', connections = CONNECTIONS } = options
   return new Bun.SQL({
     ...{ adapter: 'postgres', hostname, port, username, database, tls: 'disable' },
