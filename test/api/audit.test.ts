@@ -22,7 +22,7 @@ interface Entry {
 
 const FORM = { 'Content-Type': 'application/x-www-form-urlencoded' }
 /** Milliseconds within which what was decided is written, on a machine that has other things to do as well. */
-const WRITTEN = 1000
+const WRITTEN = 2000
 
 let folder: string
 let authConfig: string
@@ -282,7 +282,11 @@ test('after the file was moved away, SIGHUP brings a new one, and no line is los
   }
   const moved = `${file()}.moved`
   await decide('before')
-  await Bun.sleep(WRITTEN)
+  await within(
+    'its line before',
+    () => linesOf(file()).map((line) => line.asked),
+    (lines) => lines.includes(asked[0] ?? ''),
+  )
   renameSync(file(), moved)
   await decide('between')
   process.kill(berth.pid, 'SIGHUP')
@@ -306,7 +310,8 @@ test('after the file was moved away, SIGHUP brings a new one, and no line is los
 test('kill -9 costs what was decided a moment before at most, and the next start goes on on a line of its own', async () => {
   const answered: { asked: string; at: number }[] = []
   const end = Date.now() + 2500
-  for (let n = 0; Date.now() < end; n++) {
+  // A machine that is busy takes longer for as many.
+  for (let n = 0; Date.now() < end || n <= 100; n++) {
     const asked = `repository:killed/${n}:pull`
     await askToken('ann', 'ann secret', [asked], '203.0.113.6')
     answered.push({ asked, at: Date.now() })
@@ -320,7 +325,11 @@ test('kill -9 costs what was decided a moment before at most, and the next start
   berth = await start()
   await askToken('ann', 'ann secret', ['repository:again:pull'], '203.0.113.6')
   const entries = await within('the next row', overHttp, (rows) => rows.at(-1)?.asked === 'repository:again:pull')
-  await Bun.sleep(WRITTEN)
+  await within(
+    'the next line',
+    () => readFileSync(file(), 'utf8'),
+    (text) => text.includes('"repository:again:pull"') && text.endsWith('\n'),
+  )
   const rows = new Set(entries.map(({ asked }) => asked))
   const text = readFileSync(file(), 'utf8')
   const last = text.trimEnd().split('\n').at(-1) ?? ''

@@ -173,9 +173,13 @@ function receiveAll(request: Uint8Array): Promise<Buffer> {
     socket.destroy()
     resolve(Buffer.concat(chunks))
   }
-  socket.setTimeout(1500, end)
+  // A machine that is busy may let the first of it wait.
+  socket.setTimeout(20_000, end)
   socket.on('connect', () => socket.write(request))
-  socket.on('data', (data: Buffer) => chunks.push(data))
+  socket.on('data', (data: Buffer) => {
+    chunks.push(data)
+    socket.setTimeout(1500)
+  })
   socket.on('close', end)
   socket.on('error', end)
   return promise

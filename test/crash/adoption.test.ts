@@ -11,7 +11,7 @@ import { createRandom, seedOf } from './random.ts'
 const ENV = { REGISTRY_AUTH: 'none', REGISTRY_LOG_ACCESSLOG_DISABLED: 'true' }
 const SIZE = { repositories: 60, images: 5, layers: 3, tags: 10 }
 /** Each lets the next run live longer, so that one of them comes to an end. */
-const FIRST_LIFE = 250
+const FIRST_LIFE = 100
 const LONGER = 1.15
 
 test('an adoption that is killed again and again goes on, and ends with everything', async () => {

@@ -11,6 +11,8 @@ const ENV = { REGISTRY_AUTH: 'none', REGISTRY_LOG_ACCESSLOG_DISABLED: 'true' }
 const IMAGES = 12
 const LAYER_BYTES = 400_000
 const KILLS = 6
+/** Attempts, where each export was done before a busy machine came to kill it. */
+const MOST_KILLS = 30
 const TIMEOUT = 110_000
 const V2 = 'docker/registry/v2'
 
@@ -74,8 +76,9 @@ describe('an export that ends too early', () => {
       await must(command(whole, ...distribution), { env: ENV })
       const cut = join(folder, 'cut')
       let kills = 0
-      for (let attempt = 0; attempt < KILLS; attempt++) {
-        if (await killAfter(join(cut, V2, 'blobs'), 1 + attempt * 20, cut, ...distribution)) kills++
+      for (let attempt = 0; attempt < KILLS || (kills === 0 && attempt < MOST_KILLS); attempt++) {
+        const count = 1 + (attempt % KILLS) * 20
+        if (await killAfter(join(cut, V2, 'blobs'), count, cut, ...distribution)) kills++
         else rmSync(cut, { recursive: true })
         expect(brokenBlobs(join(cut, V2, 'blobs'))).toEqual([])
         // Killed in its last step it may be complete, else there is nothing that a registry would take for all.

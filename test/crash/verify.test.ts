@@ -27,11 +27,12 @@ describe('verifications while everything moves', () => {
     let moving = LANES
     let isCollecting = false
     let deleted = 0
+    const hasSeenEnough = () => isCollecting && deleted > LANES && kept.size > 0
 
     /** Pushes images that share layers with others, and deletes every second one. */
     async function lane(number: number): Promise<void> {
       const repository = `lane/${number % 2}`
-      for (let round = 0; round < ROUNDS || (!isCollecting && round < MOST); round++) {
+      for (let round = 0; round < ROUNDS || (!hasSeenEnough() && round < MOST); round++) {
         const goes = round % 2 === 0
         const seed = goes ? `${number} ${round}` : `shared ${round % 6}`
         const image = makeImage({ layers: [3_000, 2_000], seed })
