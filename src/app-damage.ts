@@ -1,5 +1,6 @@
 import { readdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import { UnavailableError } from './auth/authenticator.ts'
 import type { Config } from './config/config.ts'
 import { type Periodic, startPeriodic } from './jobs/periodic.ts'
 import { createDamage, type Damage } from './metadata/damage.ts'
@@ -24,6 +25,33 @@ export interface DamageWatch {
   /** Reads the whole database, in a thread of its own. It happens by itself once `start` was called. */
   look(): Promise<void>
   start(): Periodic
+}
+
+/**
+ * The same, where these of its methods fail while the database is known to be damaged: what they count is not what there is, and
+ * zeros are read as an all-clear. @throws UnavailableError with the finding and the way back
+ */
+export function whileWhole<T extends object>(
+  target: T,
+  names: readonly (keyof T)[],
+  { finding }: Pick<DamageWatch, 'finding'>,
+): T {
+  const refuse = () => {
+    const found = finding()
+    if (found !== undefined) throw new UnavailableError(found)
+  }
+  return new Proxy(target, {
+    get(from, name) {
+      const value: unknown = Reflect.get(from, name)
+      if (typeof value !== 'function' || !names.includes(name as keyof T)) return value
+      return async (...args: unknown[]) => {
+        refuse()
+        const answer: unknown = await Reflect.apply(value, from, args)
+        refuse()
+        return answer
+      }
+    },
+  })
 }
 
 export function createDamageWatch({ data, log }: { data: Config['data']; log: Log }): DamageWatch {

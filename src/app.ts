@@ -4,7 +4,7 @@ import { type AdoptionReport, type AdoptionWishes, adoptTree, guardTree, hasTree
 import { auditRowOfPurge } from './app-audit.ts'
 import type { Clock } from './app-clock.ts'
 import { createUpkeep, runsOf, type Upkeep } from './app-collection.ts'
-import { createDamageWatch } from './app-damage.ts'
+import { createDamageWatch, whileWhole } from './app-damage.ts'
 import { openData } from './app-data.ts'
 import { bootId } from './app-files.ts'
 import { openFoundation } from './app-foundation.ts'
@@ -237,18 +237,22 @@ export async function createApp(
     const api = foundation.api(() => current().identity, {
       notifications: told.notifications,
       snapshots: () => (isAdopting ? undefined : snapshots),
-      collection: runsOf(() => {
-        if (isAdopting)
-          throw new ChangeError('conflict', 'images are still being adopted; try again when that has ended')
-        return upkeep.runs
-      }),
+      collection: whileWhole(
+        runsOf(() => {
+          if (isAdopting)
+            throw new ChangeError('conflict', 'images are still being adopted; try again when that has ended')
+          return upkeep.runs
+        }),
+        ['status', 'why'],
+        damaged,
+      ),
       verifyRate: () => settings.verify.rate,
       verification: () => (isAdopting ? undefined : upkeep.verification.runs),
-      trash: createTrash({ metadata, manifests, immutable, now }),
+      trash: whileWhole(createTrash({ metadata, manifests, immutable, now }), ['list', 'history'], damaged),
       repositories: () => (isAdopting ? undefined : repositories),
       immutable,
       retention: retaining.retention,
-      quotas,
+      quotas: whileWhole(quotas, ['list', 'show'], damaged),
       trashWindow: () => settings.trash.windowMs,
     })
 

@@ -95,6 +95,15 @@ describe('a data directory that was damaged', () => {
       expect(digestOf(await layer.bytes())).toBe(image.layers[0]?.digest ?? 'sha256:none')
       await logged(berth, 'the database is damaged: nothing is written to it any more')
 
+      // What still can be counted is not what there is.
+      for (const command of ['gc status', `gc why ${image.layers[0]?.digest}`, 'trash list', 'quota ls']) {
+        const told = await run([BERTH, ...command.split(' '), '--data', data], { env: ENV })
+        expect([command, told.code, told.stdout]).toEqual([command, 1, ''])
+        expect(told.stderr).toMatch(
+          /^berth: the database refused a query: .*malformed.* If the disk is well, stop Berth, /,
+        )
+      }
+
       // Neither a backup nor a copy of the damaged database takes the place of a good one.
       const again = await run([BERTH, 'backup', backup, '--data', data], { env: ENV })
       expect([again.code, again.stderr]).toEqual([1, expect.stringMatching(/damaged|malformed/)])
