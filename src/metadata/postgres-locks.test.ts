@@ -60,6 +60,17 @@ describeWith(['postgres'], 'a PostgreSQL in which somebody is at work', () => {
     return rows.length > 0
   }
 
+  /** Begins the call, which somebody has to wait for by then. */
+  async function waitingFor(call: () => Promise<unknown>): Promise<{ calling: Promise<unknown>; waited: boolean }> {
+    let isOver = false
+    const begun = call().finally(() => {
+      isOver = true
+    })
+    let isWaiting = false
+    while (!isOver && !isWaiting) isWaiting = await isAnybodyWaiting()
+    return { calling: begun.catch((error: unknown) => error), waited: isWaiting }
+  }
+
   test.each([
     ['the blob', 'blobs', LAYER],
     ['the repository', 'repositories', REPOSITORY],
@@ -95,15 +106,21 @@ describeWith(['postgres'], 'a PostgreSQL in which somebody is at work', () => {
   test.each(waiting)('%s waits for whoever has the blob', async (_, call, expected) => {
     await putManifest(metadata, 'deleted', { references: [blobReference(LAYER)] })
     await metadata.manifests.delete(REPOSITORY, digest('deleted'), by)
-    let isOver = false
-    const { calling, waited } = await whileHeld('blobs', LAYER, async () => {
-      const begun = call().finally(() => {
-        isOver = true
-      })
-      let isWaiting = false
-      while (!isOver && !isWaiting) isWaiting = await isAnybodyWaiting()
-      return { calling: begun.catch((error: unknown) => error), waited: isWaiting }
-    })
+    const { calling, waited } = await whileHeld('blobs', LAYER, () => waitingFor(call))
     expect([waited, await calling]).toEqual([true, expected])
+  })
+
+  test('a link that goes while somebody asks for its blob is not there for him', async () => {
+    const holder = await sql.reserve()
+    const touch = () => metadata.blobs.touch(REPOSITORY, LAYER, 20)
+    await holder.unsafe('BEGIN')
+    // As the collector takes it: the review goes with the link.
+    await holder.unsafe(
+      `DELETE FROM repository_blobs WHERE repository_id = (SELECT id FROM repositories WHERE name = '${REPOSITORY}')`,
+    )
+    const { calling, waited } = await waitingFor(touch)
+    await holder.unsafe('COMMIT')
+    holder.release()
+    expect([waited, await calling, await touch()]).toEqual([true, false, false])
   })
 })

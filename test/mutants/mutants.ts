@@ -17,7 +17,7 @@ export interface Mutant {
 
 /**
  * `model`: random runs on SQLite, one process. `postgres`: random runs of several processes on a real PostgreSQL. `steps`: the
- * directed tests of the collector and of whole repositories. `purges`: requests that purge an image. `contract`: what every database must do. `races`: what of that several connections do at once, on
+ * directed tests of the collector, of commits and of whole repositories. `purges`: requests that purge an image. `contract`: what every database must do. `races`: what of that several connections do at once, on
  * a real PostgreSQL; `locks`: what they do there while somebody else has a row.
  */
 export type Catcher = 'model' | 'postgres' | 'steps' | 'purges' | 'contract' | 'races' | 'locks'
@@ -167,8 +167,7 @@ export const MUTANTS: readonly Mutant[] = [
     file: BLOB_ROWS,
     from: `return (await linkReview(trx, repository, digest).executeTakeFirst()) !== undefined`,
     to: `return true`,
-    caughtBy: [],
-    unnoticed: 'the link would have to go between two statements of one transaction, which SQLite never lets happen',
+    caughtBy: ['locks'],
   },
   {
     name: 'a touch leaves the cause: what a deletion freed goes in a hurry all the same',
@@ -231,8 +230,7 @@ export const MUTANTS: readonly Mutant[] = [
     file: COMMIT,
     from: `const avoid = await metadata.blobs.discarded(digest)`,
     to: `const avoid: string[] = []`,
-    caughtBy: [],
-    unnoticed: 'second line: the commit refuses a key that is discarded, and the client pushes again',
+    caughtBy: ['steps'],
   },
   {
     name: 'a commit takes a key that waits to be unlinked',

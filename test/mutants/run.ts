@@ -14,7 +14,11 @@ const PROJECT = join(import.meta.dir, '../..')
 const TESTS: Record<Catcher, readonly string[]> = {
   model: ['./src/registry/collect-model.test.ts'],
   postgres: ['./src/registry/collect-model-postgres.test.ts'],
-  steps: ['./src/registry/collect.test.ts', './src/registry/repository-deletions.test.ts'],
+  steps: [
+    './src/registry/collect.test.ts',
+    './src/registry/commit.test.ts',
+    './src/registry/repository-deletions.test.ts',
+  ],
   purges: ['./test/api/trash.test.ts'],
   locks: ['./src/metadata/postgres-locks.test.ts'],
   races: ['./src/metadata/postgres.test.ts', '-t', 'side by side|beside'],
