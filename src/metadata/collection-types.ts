@@ -71,7 +71,13 @@ export type Candidate = LinkCandidate | ManifestCandidate | TrashCandidate | Obj
 export type Outcome =
   | { kind: 'busy' }
   | { kind: 'kept' }
-  | { kind: 'taken'; discarded: { digest: Digest; size: number }[]; freed: Digest[] }
+  | {
+      kind: 'taken'
+      discarded: { digest: Digest; size: number }[]
+      freed: Digest[]
+      /** Of a manifest: since when it had waited, in milliseconds since the epoch. */
+      waitedSince?: number
+    }
 
 /**
  * Where a collected manifest goes. `trash`: it can be restored until `window` milliseconds after `from`, which is when it

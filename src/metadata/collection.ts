@@ -161,7 +161,7 @@ async function takeManifest(
   // What had this one alone to live for has waited as long: it goes in the same cycle.
   const { freed } = await bury(trx, { repositoryId, manifestId: id, change, grave, since: review.since })
   if (grave === undefined) await countCollected(trx, 'manifest', { count: 1, bytes: manifest.size })
-  return { kind: 'taken', discarded: [], freed: freed.length === 0 ? [digest] : [digest, ...freed] }
+  return { kind: 'taken', discarded: [], freed: [digest, ...freed], waitedSince: review.since }
 }
 
 /** Who deletes what nobody needs. */

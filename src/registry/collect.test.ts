@@ -217,6 +217,22 @@ describe('the collector', () => {
     expect(await metadata.trash.find('app', manifest)).toBeUndefined()
   })
 
+  test.each([
+    ['leaves a blob that somebody asked for since', 'after', true],
+    ['takes a blob that somebody asked for before', 'before', false],
+  ] as const)('a cycle in a hurry %s a manifest that needs it lost its last tag', async (_, when, stays) => {
+    const registry = open()
+    await registry.push()
+    await registry.put('v1')
+    await registry.blobs.hold('app', layer)
+    time += 1000
+    await registry.manifests.delete('app', 'v1', 'ann')
+    if (when === 'after') await registry.blobs.hold('app', layer)
+    const { blobs, manifests } = await registry.collector.cycle({ immediately: true, untagged: false })
+    expect([manifests.count, blobs.count, await registry.isThere()]).toEqual([1, stays ? 0 : 1, stays])
+    if (stays) expect(await registry.put('v2')).toBeDefined()
+  })
+
   test('what nothing ever needed stays for an hour even in a hurry, whatever the delay is', async () => {
     const registry = open(() => {}, { delay: 0 })
     await registry.push()

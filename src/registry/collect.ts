@@ -231,6 +231,16 @@ export function createCollector(deps: {
     return done
   }
 
+  /**
+   * A HEAD of a blob that a manifest without a tag still needs is written down nowhere but in memory: where that manifest goes in a
+   * hurry, whoever asked since its last tag went counts on the blob. Resolves to whether it waits anew.
+   */
+  async function spare(repository: string, digest: Digest, since: number): Promise<boolean> {
+    const isWanted = blobs.wasAskedFor(repository, digest, since)
+    blobs.forget(digest)
+    return isWanted && (await metadata.blobs.touch(repository, digest, now()))
+  }
+
   async function purge(trash: TrashCandidate, events: CollectionEvents): Promise<Outcome> {
     const outcome = await collection.purge(trash, now())
     if (outcome.kind !== 'taken') return outcome
@@ -266,7 +276,11 @@ export function createCollector(deps: {
             const take = () => collection.takeManifest(manifest, untagged.due, untagged.destination)
             const outcome = await manifests.collecting(repository, digest, take)
             if (outcome.kind !== 'taken') return outcome
-            for (const freed of outcome.freed) blobs.forget(freed)
+            const { waitedSince = Number.NEGATIVE_INFINITY } = outcome
+            for (const freed of outcome.freed) {
+              if (mode.immediately && freed !== digest) await spare(repository, freed, waitedSince)
+              else blobs.forget(freed)
+            }
             events.manifest?.(manifest)
             return outcome
           },
@@ -300,8 +314,7 @@ export function createCollector(deps: {
     },
 
     purgeImage: createPurge({
-      ...{ collection, blobs, manifests, now, isStopping, unlinkBlobs },
-      touch: (...blob) => metadata.blobs.touch(...blob),
+      ...{ collection, blobs, manifests, spare, now, isStopping, unlinkBlobs },
       pace: () => paceOf(AWAITED),
       sleep: clock.sleep,
       takeBurial: (trash) => purge(trash, {}),

@@ -1,13 +1,4 @@
-import type {
-  Collection,
-  Due,
-  LinkCandidate,
-  Metadata,
-  Outcome,
-  Remains,
-  Tally,
-  TrashCandidate,
-} from '../metadata/metadata.ts'
+import type { Collection, Due, LinkCandidate, Outcome, Remains, Tally, TrashCandidate } from '../metadata/metadata.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { Blobs } from './blobs.ts'
 import { withFaults } from './faults.ts'
@@ -48,8 +39,9 @@ const dueAt = (now: number): Due => ({ now, before: -1, causes: ['deleted'] })
  */
 export function createPurge(deps: {
   collection: Collection
-  blobs: Pick<Blobs, 'collecting' | 'forget' | 'wasAskedFor'>
-  touch: Metadata['blobs']['touch']
+  blobs: Pick<Blobs, 'collecting'>
+  /** Leaves a blob alone that somebody asked for since then, while a manifest needed it. Resolves to whether it does. */
+  spare: (repository: string, digest: Digest, since: number) => Promise<boolean>
   manifests: Pick<Manifests, 'collecting'>
   now: () => number
   isStopping: () => boolean
@@ -61,7 +53,7 @@ export function createPurge(deps: {
   /** Unlinks the bytes of blobs that are marked. */
   unlinkBlobs: (blobs: ReadonlyMap<Digest, number>, pace: Pace) => Promise<Tally>
 }): PurgeImage {
-  const { collection, blobs, touch, manifests, now, isStopping, sleep, takeBurial, unlinkBlobs } = deps
+  const { collection, blobs, spare, manifests, now, isStopping, sleep, takeBurial, unlinkBlobs } = deps
 
   /** Somebody else at work (a push, another collector) is done in a moment. */
   async function insisting(step: () => Promise<Outcome>): Promise<Outcome> {
@@ -104,11 +96,7 @@ export function createPurge(deps: {
         )
         if (outcome.kind !== 'taken') return outcome.kind === 'busy' ? 'busy' : 'in-use'
         for (const freed of outcome.freed) {
-          // Its push may count on it, though a manifest without a tag needed it until now.
-          const isWanted = blobs.wasAskedFor(repository, freed, freedAt)
-          blobs.forget(freed)
-          if (freed === manifest.digest) continue
-          if (isWanted && (await touch(repository, freed, now()))) continue
+          if ((await spare(repository, freed, freedAt)) || freed === manifest.digest) continue
           links.set(freed, { kind: 'link', repositoryId, repository, digest: freed, attempts: 0 })
         }
         return undefined

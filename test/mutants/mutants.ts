@@ -497,11 +497,11 @@ export const MUTANTS: readonly Mutant[] = [
     caughtBy: ['purges'],
   },
   {
-    name: 'a purge forgets who asked for a blob while a manifest without a tag needed it',
-    file: PURGE,
-    from: `if (isWanted && (await touch(repository, freed, now()))) continue`,
-    to: `void [isWanted, touch]`,
-    caughtBy: ['purges'],
+    name: 'a purge, or a cycle in a hurry, forgets who asked for a blob while a manifest without a tag needed it',
+    file: COLLECT,
+    from: `return isWanted && (await metadata.blobs.touch(repository, digest, now()))`,
+    to: `return isWanted && false`,
+    caughtBy: ['steps', 'purges'],
   },
   {
     name: 'a purge leaves the burial of what it was asked for',
