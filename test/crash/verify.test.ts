@@ -9,6 +9,8 @@ import { openVerifyRig, type VerifyRig } from '../verify-rig.ts'
 describe('verifications while everything moves', () => {
   const LANES = 3
   const ROUNDS = 12
+  /** Milliseconds: enough for a turn of the collector to begin. */
+  const PAUSE = 100
   /** Past that something is wrong with the collector. */
   const MOST = 200
   let rig: VerifyRig
@@ -32,7 +34,9 @@ describe('verifications while everything moves', () => {
     /** Pushes images that share layers with others, and deletes every second one. */
     async function lane(number: number): Promise<void> {
       const repository = `lane/${number % 2}`
-      for (let round = 0; round < ROUNDS || (!hasSeenEnough() && round < MOST); round++) {
+      // While somebody always pushes the collector takes its time: in the end one client is left, who pauses.
+      for (let round = 0; round < ROUNDS || (number === 0 && !hasSeenEnough() && round < MOST); round++) {
+        if (round >= ROUNDS) await Bun.sleep(PAUSE)
         const goes = round % 2 === 0
         const seed = goes ? `${number} ${round}` : `shared ${round % 6}`
         const image = makeImage({ layers: [3_000, 2_000], seed })
