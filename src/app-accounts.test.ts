@@ -8,7 +8,7 @@ import { createDatabaseAuthenticator } from './auth/database.ts'
 import { createPasswords } from './auth/password.ts'
 import { createWebUsers } from './auth/web-users.ts'
 import { type Metadata, MetadataError } from './metadata/metadata.ts'
-import { openSqlite } from './metadata/sqlite.ts'
+import { openQuickly } from './metadata/sqlite.fixture.ts'
 import { createLog } from './telemetry/log.ts'
 
 /** Sign-in on a real database, whose changes wait for each other. */
@@ -25,7 +25,7 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true }))
 
 async function open() {
-  const metadata: Metadata = await openSqlite({ path: join(folder, `${++count}.db`), now: () => START })
+  const metadata: Metadata = await openQuickly({ path: join(folder, `${++count}.db`), now: () => START })
   let time = START
   const now = () => time
   const recorded: string[] = []

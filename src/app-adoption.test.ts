@@ -20,7 +20,7 @@ import { findProgram, run } from '../test/programs.ts'
 import { BERTH } from '../test/start-berth.ts'
 import { adoptTree, rehearseAdoption } from './app-adoption.ts'
 import type { Metadata } from './metadata/metadata.ts'
-import { openSqlite } from './metadata/sqlite.ts'
+import { openQuickly } from './metadata/sqlite.fixture.ts'
 import { digestOf } from './oci/digest.ts'
 import type { Fault } from './registry/adoption-report.ts'
 import { ADOPTED_ROOT, REPOSITORIES_ROOT } from './storage/distribution-path.ts'
@@ -46,7 +46,7 @@ const at = (path: string) => join(directory, path)
 const quiet = { verify: false, onProgress: () => {}, onFault: () => {} }
 
 async function withDatabase<T>(body: (metadata: Metadata) => Promise<T>): Promise<T> {
-  const metadata = await openSqlite({ path: at('berth.db'), ...clock })
+  const metadata = await openQuickly({ path: at('berth.db'), ...clock })
   try {
     return await body(metadata)
   } finally {

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Foundation, openFoundation } from './app-foundation.ts'
 import type { AuditRow, Metadata } from './metadata/metadata.ts'
-import { openSqlite } from './metadata/sqlite.ts'
+import { openQuickly } from './metadata/sqlite.fixture.ts'
 import { createLog } from './telemetry/log.ts'
 
 const ROW: AuditRow = {
@@ -26,7 +26,7 @@ let metadata: Metadata
 let foundation: Foundation
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), 'berth-foundation-'))
-  metadata = await openSqlite({ path: join(folder, 'berth.db') })
+  metadata = await openQuickly({ path: join(folder, 'berth.db') })
   await metadata.audit.append([{ ...ROW, at: 0 }])
   foundation = await openFoundation({
     metadata,

@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 const MEMORY = '/dev/shm'
-/** A container may have 64 MB of it, which are PostgreSQL's too. */
-const ROOM = 256 * 1024 * 1024
+/** A container may have 64 MB of it, and a registry that has less than 2 GiB begins to care for its space. */
+const ROOM = 3 * 1024 ** 3
 
 /**
  * A new folder for what need not survive the machine: in memory where there is room, for a disk takes its time to sync. Tests of

@@ -1,12 +1,11 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { rmSync } from 'node:fs'
 import { type App, createApp, systemClock } from '../src/app.ts'
 import type { Watch } from '../src/app-watch.ts'
 import type { Config } from '../src/config/config.ts'
 import { loadConfig } from '../src/config/load.ts'
 import { type Listener, listen } from '../src/http/listen.ts'
 import { createLog, type Log, type LogOptions } from '../src/telemetry/log.ts'
+import { scratchFolder } from './scratch.ts'
 
 /** A registry in this process, on a port of its own. */
 export interface TestRegistry {
@@ -37,7 +36,7 @@ export async function startRegistry(
     watch?: (log: Log) => Watch
   } = {},
 ): Promise<TestRegistry> {
-  const directory = options.directory ?? mkdtempSync(join(tmpdir(), 'berth-test-'))
+  const directory = options.directory ?? scratchFolder('berth-test-')
   const env = { REGISTRY_AUTH: 'none', REGISTRY_LOG_ACCESSLOG_DISABLED: 'true', ...options.env }
   const { config, problems } = loadConfig({ env, flags: { addr: '127.0.0.1:0', data: directory } })
   if (config === undefined) throw new Error(JSON.stringify(problems))

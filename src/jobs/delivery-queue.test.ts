@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import type { Metadata, NewEvent } from '../metadata/metadata.ts'
-import { openSqlite } from '../metadata/sqlite.ts'
+import { openQuickly } from '../metadata/sqlite.fixture.ts'
 import type { Log } from '../telemetry/log.ts'
 import { type DeliveryEndpoint, pauseAfter, type QueueDeps, startQueue } from './delivery-queue.ts'
 import type { Answer } from './post-event.ts'
@@ -13,7 +13,7 @@ let folder: string
 let metadata: Metadata
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'berth-queue-'))
-  metadata = await openSqlite({ path: join(folder, 'berth.db') })
+  metadata = await openQuickly({ path: join(folder, 'berth.db') })
 })
 afterAll(async () => {
   await metadata.close()

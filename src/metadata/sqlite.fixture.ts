@@ -10,19 +10,19 @@ import { openSqlite } from './sqlite.ts'
  * first.
  */
 export async function openQuickly(options: Parameters<typeof openSqlite>[0]): ReturnType<typeof openSqlite> {
-  const { path, now = Date.now } = options
-  if (!existsSync(path)) writeFileSync(path, await migrated(now()), { mode: 0o600 })
+  const { path, now } = options
+  if (!existsSync(path)) writeFileSync(path, await migrated(now?.()), { mode: 0o600 })
   return await openSqlite({ ...options, startThread })
 }
 
-/** A new database of that moment (milliseconds since the epoch). The migrations put down when they ran, for nothing but to tell people. */
-async function migrated(now: number): Promise<Uint8Array> {
+/** A new database of that moment (milliseconds since the epoch), or of any: the migrations put down when they ran, to tell people. */
+async function migrated(now: number | undefined): Promise<Uint8Array> {
   const known = templates.get(now)
   if (known !== undefined) return known
   const directory = scratchFolder('berth-migrated-')
   try {
     const path = join(directory, 'berth.db')
-    await (await openSqlite({ path, now: () => now, startThread })).close()
+    await (await openSqlite({ path, ...(now === undefined ? {} : { now: () => now }), startThread })).close()
     const bytes = readFileSync(path)
     templates.set(now, bytes)
     return bytes
@@ -31,7 +31,7 @@ async function migrated(now: number): Promise<Uint8Array> {
   }
 }
 
-const templates = new Map<number, Uint8Array>()
+const templates = new Map<number | undefined, Uint8Array>()
 
 /** Each has closed its database. */
 const idle: Worker[] = []

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Metadata } from '../metadata/metadata.ts'
-import { openSqlite } from '../metadata/sqlite.ts'
+import { openQuickly } from '../metadata/sqlite.fixture.ts'
 import { digestOf } from '../oci/digest.ts'
 import { NO_EVENTS } from './events.ts'
 import { NOTHING_IMMUTABLE } from './immutable.ts'
@@ -23,7 +23,7 @@ describe('another name of a repository that has more than quotas count at once',
 
   beforeEach(async () => {
     directory = mkdtempSync(join(tmpdir(), 'berth-repositories-'))
-    metadata = await openSqlite({ path: join(directory, 'berth.db'), now: () => 1 })
+    metadata = await openQuickly({ path: join(directory, 'berth.db'), now: () => 1 })
     forgotten = []
     portions = 0
     const { rename } = metadata.repositories

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { digest, putManifest, upload } from '../metadata/examples.suite.ts'
 import type { Metadata } from '../metadata/metadata.ts'
-import { openSqlite } from '../metadata/sqlite.ts'
+import { openQuickly } from '../metadata/sqlite.fixture.ts'
 import { NO_EVENTS } from './events.ts'
 import { NOTHING_IMMUTABLE } from './immutable.ts'
 import { createRepositories, type ResumedDeletion } from './repositories.ts'
@@ -20,7 +20,7 @@ describe('the deletion of a repository', () => {
 
   beforeEach(async () => {
     directory = mkdtempSync(join(tmpdir(), 'berth-repositories-'))
-    metadata = await openSqlite({ path: join(directory, 'berth.db'), now: () => 1 })
+    metadata = await openQuickly({ path: join(directory, 'berth.db'), now: () => 1 })
     time = 1000
     for (const text of IMAGES) await putManifest(metadata, text, { repository: APP, tags: [text] })
   })

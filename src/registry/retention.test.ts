@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { blobReference, digest, manifestReference, pushBlob, putManifest } from '../metadata/examples.suite.ts'
 import type { Metadata, TagProtection } from '../metadata/metadata.ts'
-import { openSqlite } from '../metadata/sqlite.ts'
+import { openQuickly } from '../metadata/sqlite.fixture.ts'
 import { type RetentionRule, readRetentionRule } from '../oci/retention-rule.ts'
 import { NO_EVENTS } from './events.ts'
 import { createTraffic, type PaceClock, type Traffic } from './pace.ts'
@@ -34,7 +34,7 @@ describe('retention', () => {
 
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), 'berth-retention-'))
-    metadata = await openSqlite({ path: join(folder, 'berth.db'), now: () => 1 })
+    metadata = await openQuickly({ path: join(folder, 'berth.db'), now: () => 1 })
   })
   afterAll(async () => {
     await metadata.close()

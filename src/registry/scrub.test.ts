@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Metadata } from '../metadata/metadata.ts'
-import { openSqlite } from '../metadata/sqlite.ts'
+import { openQuickly } from '../metadata/sqlite.fixture.ts'
 import { type Digest, digestOf } from '../oci/digest.ts'
 import { emptyMemory, type MemoryContent, openMemory } from '../storage/memory.ts'
 import type { Storage } from '../storage/storage.ts'
@@ -29,7 +29,7 @@ describe('the scrub', () => {
 
   beforeEach(async () => {
     directory = mkdtempSync(join(tmpdir(), 'berth-scrub-'))
-    metadata = await openSqlite({ path: join(directory, 'berth.db') })
+    metadata = await openQuickly({ path: join(directory, 'berth.db') })
     content = emptyMemory()
     storage = openMemory({ content })
     time = START

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pushBlob, REPOSITORY } from '../metadata/examples.suite.ts'
-import { openSqlite } from '../metadata/sqlite.ts'
+import { openQuickly } from '../metadata/sqlite.fixture.ts'
 import { openMemory } from '../storage/memory.ts'
 import { createCollector } from './collect.ts'
 import { createSnapshots, LEASE } from './snapshots.ts'
@@ -91,7 +91,7 @@ describe('a snapshot for a backup', () => {
 
   test('keeps the collector from unlinking; it marks meanwhile, and unlinks afterwards', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'berth-hold-'))
-    const metadata = await openSqlite({ path: join(folder, 'berth.db'), now: () => 1 })
+    const metadata = await openQuickly({ path: join(folder, 'berth.db'), now: () => 1 })
     try {
       const deleted: string[] = []
       const storage = { ...openMemory(), delete: async (key: string) => deleted.push(key) > 0 }

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Metadata } from '../metadata/metadata.ts'
-import { openSqlite } from '../metadata/sqlite.ts'
+import { openQuickly } from '../metadata/sqlite.fixture.ts'
 import { digestOf } from '../oci/digest.ts'
 import { openMemory } from '../storage/memory.ts'
 import type { Storage } from '../storage/storage.ts'
@@ -55,7 +55,7 @@ describe('an upload whose client sends', () => {
 
   beforeEach(async () => {
     directory = mkdtempSync(join(tmpdir(), 'berth-uploads-'))
-    metadata = await openSqlite({ path: join(directory, 'berth.db') })
+    metadata = await openQuickly({ path: join(directory, 'berth.db') })
     storage = openMemory({})
     time = LONG_AGO
     ids = 0
@@ -139,7 +139,7 @@ describe('an upload whose client sends', () => {
 
 test('the end of old uploads does not wait for those that are at work, however many', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'berth-uploads-'))
-  const metadata = await openSqlite({ path: join(directory, 'berth.db') })
+  const metadata = await openQuickly({ path: join(directory, 'berth.db') })
   try {
     let ids = 0
     const uploads = createUploads({

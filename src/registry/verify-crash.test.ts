@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Metadata } from '../metadata/metadata.ts'
-import { openSqlite } from '../metadata/sqlite.ts'
+import { openQuickly } from '../metadata/sqlite.fixture.ts'
 import { type Digest, digestOf } from '../oci/digest.ts'
 import { emptyMemory, type MemoryContent, openMemory } from '../storage/memory.ts'
 import type { Storage } from '../storage/storage.ts'
@@ -91,7 +91,7 @@ describe('a crash', () => {
 
   async function damaged(): Promise<Storage> {
     await metadata?.close()
-    metadata = await openSqlite({ path: join(directory, `${++files}.db`) })
+    metadata = await openQuickly({ path: join(directory, `${++files}.db`) })
     content = emptyMemory()
     const storage = openMemory({ content })
     await program(metadata, storage).push('app')

@@ -1,6 +1,7 @@
 import { ACTOR, openAccounts } from '../../auth/accounts.fixture.ts'
 import { UnavailableError } from '../../auth/authenticator.ts'
 import { parseBasic } from '../../auth/credentials.ts'
+import type { UserRow } from '../../metadata/metadata.ts'
 import { undescribed } from '../reference/described.fixture.ts'
 import { type AclQuestion, type ApiDeps, type Caller, type CallFrom, createApi, type KeyRotation } from './api.ts'
 
@@ -22,13 +23,22 @@ export interface Ask {
   from?: CallFrom
 }
 
+/** Made once: to hash a password takes a tenth of a second. */
+let users: Promise<UserRow[]> | undefined
+
+async function makeUsers(): Promise<UserRow[]> {
+  const { accounts, metadata } = openAccounts()
+  await accounts.create({ name: 'root', password: '123', admin: true }, ACTOR)
+  await accounts.create({ name: 'jo', password: '123' }, ACTOR)
+  return await metadata.users.list({ limit: 2 })
+}
+
 /** The API on rows in memory, each answer held to its description, with the users root (administrator) and jo, whose password is `123`. */
 export async function openApi(more: Partial<ApiDeps> = {}, basePath = '/api/v1') {
   const opened = openAccounts()
   const { accounts, metadata } = opened
-  await accounts.create({ name: 'root', password: '123', admin: true }, ACTOR)
-  await accounts.create({ name: 'jo', password: '123' }, ACTOR)
-  opened.recorded.length = 0
+  users ??= makeUsers()
+  for (const row of await users) await metadata.users.put({ ...row })
   const questions: AclQuestion[] = []
   const rotations: KeyRotation[] = []
   const errors: unknown[] = []
