@@ -23,7 +23,7 @@ const HOLDING = 20_000
 export async function backupData(
   control: Control,
   config: Config,
-  request: { directory: string; progress: Progress },
+  request: { directory: string; replace: boolean; progress: Progress },
 ): Promise<BackupReport> {
   return await runBackup({
     ...request,

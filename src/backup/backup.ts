@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs'
+import { existsSync, lstatSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { overlapOf } from '../export/overlap.ts'
 import { createPlaces, type Places } from '../export/place.ts'
@@ -29,6 +29,8 @@ export interface BackupOptions {
   database: string
   /** Absolute; made when it is not there. */
   directory: string
+  /** Even where the folder has the backup of another registry, which goes. */
+  replace: boolean
   progress: Progress
 }
 
@@ -78,7 +80,7 @@ export interface BackupReport {
  * @throws BackupError
  */
 export async function runBackup(options: BackupOptions): Promise<BackupReport> {
-  const { directory, storage, database, progress } = options
+  const { directory, storage, database, replace, progress } = options
   const doing = `cannot back up to ${directory}`
   try {
     for (const own of new Set([storage, database])) refuseOverlap(directory, own)
@@ -86,7 +88,7 @@ export async function runBackup(options: BackupOptions): Promise<BackupReport> {
     try {
       const held = await options.snapshot()
       try {
-        return await fill(held, { directory, storage, progress })
+        return await fill(held, { directory, storage, replace, progress })
       } finally {
         await held.end()
       }
@@ -109,6 +111,9 @@ function refuseOverlap(directory: string, own: string): void {
 function openTarget(directory: string) {
   const found = statSync(directory, { throwIfNoEntry: false })
   if (found !== undefined && !found.isDirectory()) throw new BackupError(`${directory} is a file; name a folder`)
+  // A disk that is not mounted, perhaps.
+  if (found === undefined && lstatSync(directory, { throwIfNoEntry: false }) !== undefined)
+    throw new BackupError(`${directory} is a link that leads nowhere`)
   // Whoever may look into it may read every image.
   if (found === undefined) makeDirectories(directory, 0o700)
   if (readMarker(directory) === undefined) {
@@ -135,7 +140,7 @@ export const IGNORED: ReadonlySet<string> = new Set(['berth.lock', `.${MARKER_FI
 
 async function fill(
   held: HeldSnapshot,
-  { directory, storage, progress }: Pick<BackupOptions, 'directory' | 'storage' | 'progress'>,
+  { directory, storage, replace, progress }: Pick<BackupOptions, 'directory' | 'storage' | 'replace' | 'progress'>,
 ): Promise<BackupReport> {
   const at = new Date(held.at).toISOString()
   const name = at.replace(/[:.]/g, '-')
@@ -143,7 +148,8 @@ async function fill(
   const folder = join(directory, SNAPSHOTS, name)
   rmSync(temporary, { recursive: true, force: true })
   mkdirSync(temporary, { mode: 0o700 })
-  removeOthers(directory, readMarker(directory)?.snapshot)
+  const before = readMarker(directory)?.snapshot
+  removeOthers(directory, before)
   makeDirectories(folder, 0o700)
   const places = createPlaces({ temporary, dryRun: false })
   const database = statSync(held.path).size
@@ -152,6 +158,13 @@ async function fill(
   await writeKept(join(folder, FILES), readKept(storage))
   const snapshot = openSnapshot(join(folder, DATABASE))
   try {
+    if (before !== undefined && !replace && isOfAnother(snapshot, join(directory, SNAPSHOTS, before, DATABASE))) {
+      removeOthers(directory, before)
+      throw new BackupError(
+        `${directory} has the backup of another registry, which this one would take the place of. Name another folder; ` +
+          'or add --replace, if that registry is gone for good (its database was made anew, perhaps)',
+      )
+    }
     const report: BackupReport = {
       ...{ directory, at, database, blobs: 0, bytes: 0, missing: [] },
       ...{ linked: none(), copied: none(), present: none(), removed: none() },
@@ -168,6 +181,18 @@ async function fill(
     return report
   } finally {
     snapshot.close()
+  }
+}
+
+/** Whether a backup is of another registry; where its database cannot be read, nothing of it can be restored. */
+function isOfAnother(snapshot: Snapshot, database: string): boolean {
+  if (!existsSync(database)) return false
+  try {
+    const before = openSnapshot(database)
+    before.close()
+    return before.bornAt !== snapshot.bornAt
+  } catch {
+    return false
   }
 }
 

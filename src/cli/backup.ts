@@ -7,7 +7,7 @@ import { CommandError } from './error.ts'
 import { bytesText, countText, type Terminal } from './progress.ts'
 import { formatTable, printableJson } from './table.ts'
 
-type BackupFlags = Pick<AdminFlags, 'data' | 'config'> & { format: 'table' | 'json' }
+type BackupFlags = Pick<AdminFlags, 'data' | 'config'> & { format: 'table' | 'json'; replace?: true }
 
 export function backupCommand(context: AdminContext = ofProcess, terminal: Terminal = process.stderr): Command {
   return new Command('backup')
@@ -15,17 +15,18 @@ export function backupCommand(context: AdminContext = ofProcess, terminal: Termi
     .argument('<dir>', 'a folder that is new or empty, or that of the backup before, to which what is new is added')
     .option('--data <dir>', "the server's data directory")
     .option('--config <config.yml>', "the server's configuration file, which names the data directory")
+    .option('--replace', 'even where the folder has the backup of another registry, which goes then')
     .addOption(new Option('--format <format>', 'the report').choices(['table', 'json']).default('table'))
     .action(async (directory: string, flags: BackupFlags) => {
       if (directory === '') throw new CommandError('name the folder to back up to: berth backup DIR', 2)
       const { backupData, BackupError } = await import('../run-backup.ts')
-      const { format, ...given } = flags
+      const { format, replace = false, ...given } = flags
       const found = context.configOf(given)
       const bar = createCopyBar('backup', terminal, context.now)
       let report: BackupReport
       const control = await context.open(found)
       try {
-        report = await backupData(control, found, { directory, progress: bar })
+        report = await backupData(control, found, { directory, replace, progress: bar })
       } catch (error) {
         bar.clear()
         throw error instanceof BackupError ? new CommandError(error.message) : error

@@ -47,6 +47,8 @@ async function inThread(request: SnapshotRequest): Promise<void> {
 export interface Snapshot {
   /** Of its schema. */
   version: number
+  /** Milliseconds since the epoch: when the database was first made. A registry keeps it over upgrades and restores; another has another. */
+  bornAt: number
   /** What is wrong with it, in SQLite's words; reads all of it. */
   faults(): string[]
   /** How many live blobs there are, and their bytes. */
@@ -65,8 +67,10 @@ export function openSnapshot(path: string): Snapshot {
   const all = <Row>(statement: string) =>
     translated(`cannot read the snapshot ${path}`, () => connection.prepare(statement).all() as Row[])
   try {
-    const [newest] = all<{ version: number | null }>('SELECT max(version) AS version FROM migrations')
-    const version = Number(newest?.version ?? 0)
+    const [found] = all<{ version: number | null; born: number | null }>(
+      'SELECT max(version) AS version, min(applied_at) AS born FROM migrations',
+    )
+    const version = Number(found?.version ?? 0)
     const known = MIGRATIONS.at(-1)?.version ?? 0
     if (version > known) {
       throw new MetadataError(
@@ -77,6 +81,7 @@ export function openSnapshot(path: string): Snapshot {
     }
     return {
       version,
+      bornAt: Number(found?.born ?? 0),
       faults: () => [
         ...all<{ integrity_check: string }>('PRAGMA integrity_check(20)')
           .map((row) => row.integrity_check)

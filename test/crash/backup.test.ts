@@ -10,6 +10,7 @@ import {
   readFileSync,
   rmSync,
   statSync,
+  symlinkSync,
   truncateSync,
   writeFileSync,
 } from 'node:fs'
@@ -349,6 +350,42 @@ describe('a backup', () => {
       appendFileSync(join(target, 'berth-backup.json'), 'x')
       const foreign = await run(backup(), { env: ENV })
       expect([foreign.code, foreign.stderr]).toEqual([1, expect.stringContaining('holds something else')])
+    },
+    TIMEOUT,
+  )
+
+  test(
+    'of another registry stays, and one that was restored is the same registry',
+    async () => {
+      await serving(data, (berth) => fill(berth, 2))
+      await must(backup())
+      const restored = join(folder, 'restored')
+      await must(restore(restored))
+      expect(await report([BERTH, 'backup', target, '--data', restored])).toMatchObject({ present: { files: 6 } })
+      const other = join(folder, 'other')
+      await serving(other, async () => {})
+      const ended = await run([BERTH, 'backup', target, '--data', other], { env: ENV })
+      expect([ended.code, ended.stdout]).toEqual([1, ''])
+      expect(ended.stderr).toContain(
+        `${target} has the backup of another registry, which this one would take the place`,
+      )
+      expect(await report(restore(join(folder, 'again'), '--verify'))).toMatchObject({ blobs: 6, missing: [] })
+      const replaced = await report([BERTH, 'backup', target, '--data', other, '--replace'])
+      expect(replaced).toMatchObject({ blobs: 0, removed: { files: 6 } })
+    },
+    TIMEOUT,
+  )
+
+  test(
+    'into a link that leads nowhere is refused',
+    async () => {
+      await serving(data, async () => {})
+      symlinkSync('not-mounted', target)
+      const ended = await run(backup(), { env: ENV })
+      expect([ended.code, ended.stderr.split('\n').at(-2)]).toEqual([
+        1,
+        `berth: ${target} is a link that leads nowhere`,
+      ])
     },
     TIMEOUT,
   )
