@@ -3,7 +3,7 @@ import { createVerification, type Verification } from './app-verify.ts'
 import type { Watch } from './app-watch.ts'
 import type { Config, TrashConfig } from './config/config.ts'
 import { bytesOfLimit, freeSpace } from './files/free-space.ts'
-import { createClockGuard } from './jobs/clock-guard.ts'
+import { type ClockMemory, createClockGuard } from './jobs/clock-guard.ts'
 import { startCollecting } from './jobs/collect.ts'
 import { startEndingDeletions } from './jobs/end-deletions.ts'
 import { startExpiringUploads } from './jobs/expire-uploads.ts'
@@ -54,6 +54,7 @@ export function createUpkeep(deps: {
   background: boolean
   /** When the database was written last before this start. */
   lastUse: number | undefined
+  clockMemory?: ClockMemory | undefined
   isHeld: () => boolean
   traffic: Traffic
   log: Log
@@ -77,7 +78,7 @@ export function createUpkeep(deps: {
     newId,
   } = deps
   let stopping = false
-  const clock = () => createClockGuard({ now, lastUse, log })
+  const clock = () => createClockGuard({ now, lastUse, memory: deps.clockMemory, log })
   const collector = createCollector({
     ...{ metadata, storage, blobs, manifests, now, isHeld, traffic },
     terms: () => termsOf(config()),

@@ -8,7 +8,7 @@ import { ChangeError } from './auth/administration.ts'
 import { createPasswords } from './auth/password.ts'
 import type { AuditConfig } from './config/config.ts'
 import { type AclExplanation, type AclQuestion, type Api, type ApiDeps, createApi } from './http/api/api.ts'
-import { createClockGuard } from './jobs/clock-guard.ts'
+import { type ClockMemory, createClockGuard } from './jobs/clock-guard.ts'
 import { startPeriodic } from './jobs/periodic.ts'
 import { startPruningAccounts } from './jobs/prune-accounts.ts'
 import type { AuditRow, Metadata } from './metadata/metadata.ts'
@@ -45,6 +45,7 @@ export interface FoundationDeps extends Clock {
   keepsData: boolean
   /** When the database was written last before this start. */
   lastUse?: number | undefined
+  clockMemory?: ClockMemory | undefined
   audit: () => AuditConfig
   log: Log
   metrics?: Metrics
@@ -93,7 +94,7 @@ export async function openFoundation(options: FoundationDeps): Promise<Foundatio
           keep: options.audit,
           log,
           now,
-          clock: createClockGuard({ now, lastUse: options.lastUse, log }),
+          clock: createClockGuard({ now, lastUse: options.lastUse, memory: options.clockMemory, log }),
         })
   const refused = metrics.counter('berth_login_throttled_total', 'Logins that had to wait after failed ones.')()
   const throttleOf = createThrottles(now, () => refused.inc())

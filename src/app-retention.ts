@@ -1,6 +1,6 @@
 import type { Clock } from './app-clock.ts'
 import type { Config } from './config/config.ts'
-import { createClockGuard } from './jobs/clock-guard.ts'
+import { type ClockMemory, createClockGuard } from './jobs/clock-guard.ts'
 import { startRetaining } from './jobs/retain.ts'
 import type { Metadata } from './metadata/metadata.ts'
 import type { Digest } from './oci/digest.ts'
@@ -41,6 +41,7 @@ export function openRetention(deps: {
   background: boolean
   /** When the database was written last before this start. */
   lastUse: number | undefined
+  clockMemory?: ClockMemory | undefined
   traffic: Traffic
   log: Log
   now: Clock['now']
@@ -74,7 +75,7 @@ export function openRetention(deps: {
       else if (tags + gone + skipped > 0) log.info('retention deleted tags and images', counts)
     },
   })
-  const clock = createClockGuard({ now, lastUse, log })
+  const clock = createClockGuard({ now, lastUse, memory: deps.clockMemory, log })
   const job = startRetaining({ retention, background, clock, log })
   return {
     retention,

@@ -3,6 +3,7 @@ import { version } from '../package.json' with { type: 'json' }
 import { type AdoptionReport, type AdoptionWishes, adoptTree, guardTree, hasTree } from './app-adoption.ts'
 import { auditRowOfPurge } from './app-audit.ts'
 import type { Clock } from './app-clock.ts'
+import { createClockMemory } from './app-clock-memory.ts'
 import { createUpkeep, runsOf, type Upkeep } from './app-collection.ts'
 import { createDamageWatch, whileWhole } from './app-damage.ts'
 import { openData } from './app-data.ts'
@@ -175,6 +176,7 @@ export async function createApp(
       immutable,
     })
     let isAdopting = hasTree(config)
+    const clockMemory = createClockMemory(config.data.directory)
     const snapshots = openSnapshots(config.data, { log, now, newId, damage })
     owned.closers.push(() => snapshots.stop())
     const copying = startDailyCopies({
@@ -192,7 +194,7 @@ export async function createApp(
         config: () => settings,
         // Nothing may be collected of what is not wholly adopted.
         background: (deps.background ?? true) && !isAdopting,
-        lastUse: owned.lastUse,
+        ...{ lastUse: owned.lastUse, clockMemory },
         isHeld: snapshots.isHolding,
       })
     let upkeep = startUpkeep()
@@ -203,7 +205,7 @@ export async function createApp(
       flushPulls: pulls.flush,
       isAdopting: () => isAdopting,
       background: deps.background ?? true,
-      lastUse: owned.lastUse,
+      ...{ lastUse: owned.lastUse, clockMemory },
     })
     owned.closers.push(retaining.stop)
     const tags = createTags({ metadata })
@@ -225,7 +227,7 @@ export async function createApp(
       metadata,
       directory: config.data.directory,
       keepsData: true,
-      lastUse: owned.lastUse,
+      ...{ lastUse: owned.lastUse, clockMemory },
       audit: () => front?.config.tokenServer?.audit ?? config.tokenServer?.audit ?? DEFAULTS.audit,
     })
     owned.closers.push(foundation.close)

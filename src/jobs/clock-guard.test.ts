@@ -1,6 +1,6 @@
-import { expect, test } from 'bun:test'
+import { describe, expect, test } from 'bun:test'
 import type { Log } from '../telemetry/log.ts'
-import { createClockGuard } from './clock-guard.ts'
+import { type ClockHold, createClockGuard } from './clock-guard.ts'
 
 const HOUR = 3_600_000
 const DAY = 24 * HOUR
@@ -142,4 +142,102 @@ test.each(rows)('%s', (_, lastUse, questions, expected) => {
     expect([shown, guard.isSteady()]).toEqual([shown, isSteady])
   }
   expect(said).toEqual(expected)
+})
+
+describe('a hold outlives the program', () => {
+  const WRONG = START + 3650 * DAY
+  const quiet: Log = { error() {}, warn() {}, info() {}, debug() {}, with: () => quiet }
+
+  /** A machine, whose clock was set years ahead an hour ago under a server; programs start on it again. */
+  function machine() {
+    const clock = { shown: START, passed: 0, boot: 'one' }
+    let kept: ClockHold | undefined
+    let written = 0
+    const start = (lastUse: number) => {
+      const memory = {
+        boot: clock.boot,
+        read: () => kept,
+        write(hold: ClockHold) {
+          kept = hold
+          written++
+        },
+      }
+      return createClockGuard({ now: () => clock.shown, elapsed: () => clock.passed, lastUse, memory, log: quiet })
+    }
+    const pass = (ms: number) => {
+      clock.passed += ms
+      clock.shown += ms
+    }
+    const boot = (name: string) => {
+      clock.boot = name
+      clock.passed = 0
+    }
+    const first = start(START)
+    expect(first.isSteady()).toBe(true)
+    clock.shown = WRONG
+    expect(first.isSteady()).toBe(false)
+    pass(HOUR)
+    expect(first.isSteady()).toBe(false)
+    return { clock, start, pass, boot, written: () => written }
+  }
+
+  test('as long as it would have lasted', () => {
+    const { clock, start, pass } = machine()
+    const second = start(clock.shown)
+    expect(second.isSteady()).toBe(false)
+    pass(22 * HOUR)
+    expect(second.isSteady()).toBe(false)
+    const third = start(clock.shown)
+    expect(third.isSteady()).toBe(false)
+    pass(HOUR)
+    expect(third.isSteady()).toBe(true)
+    expect(start(clock.shown).isSteady()).toBe(true)
+  })
+
+  test('over a boot of the machine, by what was left, and not for ever where it boots each day', () => {
+    const { clock, start, pass, boot, written } = machine()
+    boot('two')
+    const second = start(clock.shown)
+    expect(second.isSteady()).toBe(false)
+    for (let turn = 0; turn < 12 * 60; turn++) {
+      pass(60_000)
+      expect(second.isSteady()).toBe(false)
+    }
+    // Now and then, not at each look.
+    expect(written()).toBeLessThan(80)
+    boot('three')
+    const third = start(clock.shown)
+    expect(third.isSteady()).toBe(false)
+    pass(12 * HOUR)
+    expect(third.isSteady()).toBe(true)
+    boot('four')
+    expect(start(clock.shown).isSteady()).toBe(true)
+  })
+
+  test('until the clock is set right, under the next program or before it', () => {
+    for (const isUnder of [true, false]) {
+      const { clock, start, pass } = machine()
+      const lastUse = clock.shown
+      const second = isUnder ? start(lastUse) : undefined
+      second?.isSteady()
+      clock.shown -= 3650 * DAY
+      const now = second ?? start(lastUse)
+      expect(now.isSteady()).toBe(false)
+      pass(60_000)
+      expect(now.isSteady()).toBe(true)
+      expect(start(clock.shown).isSteady()).toBe(true)
+    }
+  })
+
+  test('and a long rest does not make it shorter', () => {
+    const { clock, start, pass } = machine()
+    const lastUse = clock.shown
+    clock.shown += 90 * DAY
+    const second = start(lastUse)
+    expect(second.isSteady()).toBe(false)
+    pass(20 * HOUR)
+    expect(second.isSteady()).toBe(false)
+    pass(3 * HOUR)
+    expect(second.isSteady()).toBe(true)
+  })
 })

@@ -22,6 +22,28 @@ const START_HOLD = 3_600_000
 /** Milliseconds at most after a clock went ahead under a server, in which somebody will notice. A shorter jump is held as long as it is. */
 const HOLD = 24 * 3_600_000
 
+/** Milliseconds between two notes of how long a hold still lasts. */
+const NOTE = 10 * 60_000
+
+/** A hold, as the next start finds it. Milliseconds. */
+export interface ClockHold {
+  /** The boot of the machine that `until` is of. */
+  boot: string
+  until: number
+  /** What was left of it when it was written: another boot counts anew. */
+  left: number
+  /** By how much the clock was ahead. */
+  ahead: number
+}
+
+/** Where a hold outlives the program, which may be started again while the clock is still wrong: its last use is of that clock, too. */
+export interface ClockMemory {
+  boot: string
+  read(): ClockHold | undefined
+  /** Never throws: who cannot write has the hold all the same. */
+  write(hold: ClockHold): void
+}
+
 export interface ClockGuardOptions {
   /** Milliseconds since the epoch. */
   now: () => number
@@ -29,16 +51,38 @@ export interface ClockGuardOptions {
   elapsed?: () => number
   /** When the data was used last, in milliseconds since the epoch; undefined: it is new. */
   lastUse: number | undefined
+  memory?: ClockMemory | undefined
   log: Log
 }
 
 export function createClockGuard(options: ClockGuardOptions): ClockGuard {
-  const { now, elapsed = elapsedOfMachine, lastUse, log } = options
+  const { now, elapsed = elapsedOfMachine, lastUse, memory, log } = options
   let seen: { at: number; elapsed: number } | undefined
   /** By how much the clock shows more than it would, had it only gone on; 0 again once that has been taken for right. */
   let ahead = 0
   /** By `elapsed`. */
   let heldUntil: number | undefined
+  let notedAt = Number.NEGATIVE_INFINITY
+
+  function note(passed: number): void {
+    notedAt = passed
+    const until = heldUntil ?? passed
+    memory?.write({ boot: memory.boot, until, left: Math.max(until - passed, 0), ahead })
+  }
+
+  /** That of the program before this one. */
+  function recall(passed: number): void {
+    const kept = memory?.read()
+    if (kept === undefined) return
+    const left = Math.min(kept.boot === memory?.boot ? kept.until - passed : kept.left, HOLD)
+    if (!(left > 0)) return
+    ahead = kept.ahead
+    heldUntil = passed + left
+    log.info(
+      `the clock went ahead before this start: nothing is removed by its age for ${spanOf(left)} more, unless it is set right before`,
+    )
+    note(passed)
+  }
 
   function drift(at: number, passed: number): number {
     if (seen !== undefined) return at - seen.at - (passed - seen.elapsed)
@@ -62,18 +106,27 @@ export function createClockGuard(options: ClockGuardOptions): ClockGuard {
       const jump = drift(at, passed)
       const isFirst = seen === undefined
       seen = { at, elapsed: passed }
+      if (isFirst) recall(passed)
       if (Math.abs(jump) > TOLERANCE) {
         ahead += jump
         // Set right after it was back, it makes whatever was pushed meanwhile old: pushes under way get the time to end.
         const long = isFirst || ahead <= TOLERANCE ? START_HOLD : HOLD
         const hold = Math.min(Math.max(ahead, jump, 0), long)
-        heldUntil = passed + hold
+        // A long rest on top of a hold does not make that shorter.
+        heldUntil = isFirst && jump > 0 ? Math.max(passed + hold, heldUntil ?? 0) : passed + hold
         tell(jump, hold, isFirst)
+        note(passed)
         return false
       }
-      if (heldUntil !== undefined && passed < heldUntil) return false
+      if (heldUntil !== undefined && passed < heldUntil) {
+        if (passed - notedAt >= NOTE) note(passed)
+        return false
+      }
       if (heldUntil !== undefined && ahead > 0) ahead = 0
-      heldUntil = undefined
+      if (heldUntil !== undefined) {
+        heldUntil = undefined
+        note(passed)
+      }
       return true
     },
   }
