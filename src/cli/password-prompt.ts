@@ -8,6 +8,8 @@ export interface PasswordQuestion {
   twice: boolean
   /** Standard input, whatever else could be asked (`--password-stdin`). */
   stdin?: boolean | undefined
+  /** Ends the question. */
+  signal?: AbortSignal | undefined
 }
 
 /**
@@ -15,7 +17,7 @@ export interface PasswordQuestion {
  * @throws CommandError
  */
 export async function readPassword(prompt: string, question: PasswordQuestion = { twice: true }): Promise<string> {
-  const { twice, stdin = false } = question
+  const { twice, stdin = false, signal } = question
   const given = stdin ? undefined : process.env.BERTH_PASSWORD
   if (given !== undefined) return given
   if (stdin || !process.stdin.isTTY) {
@@ -23,8 +25,8 @@ export async function readPassword(prompt: string, question: PasswordQuestion = 
     if (line === '') throw new CommandError('no password on standard input')
     return line
   }
-  const first = await hidden(prompt)
-  if (twice && first !== (await hidden('Again: ')))
+  const first = await hidden(prompt, signal)
+  if (twice && first !== (await hidden('Again: ', signal)))
     throw new CommandError('the two passwords differ; nothing is changed')
   return first
 }
@@ -38,16 +40,17 @@ async function readInput(): Promise<string> {
   return text
 }
 
-function hidden(prompt: string): Promise<string> {
+function hidden(prompt: string, signal: AbortSignal | undefined): Promise<string> {
   const { promise, resolve, reject } = Promise.withResolvers<string>()
   const { stdin, stderr } = process
   let typed = ''
-  stderr.write(prompt)
+  // Before the question: whoever answers it at once must not be seen typing, nor be a signal.
   stdin.setRawMode(true)
+  stderr.write(prompt)
   stdin.resume()
   const onData = (chunk: Buffer) => {
     for (const key of chunk.toString('utf8')) {
-      if (key === '\u0003') return end(() => reject(new CommandError('interrupted; nothing is changed', 130)))
+      if (key === '\u0003') return interrupted()
       if (key === '\u0004' && typed === '') return onEnd()
       if (key === '\r' || key === '\n' || key === '\u0004') return end(() => resolve(typed))
       typed = key === '\u007f' || key === '\b' ? [...typed].slice(0, -1).join('') : typed + key
@@ -55,7 +58,9 @@ function hidden(prompt: string): Promise<string> {
   }
   // Ctrl-D, also before the terminal was told to hand on every key; or the terminal is gone.
   const onEnd = () => end(() => reject(new CommandError('no password was typed; nothing is changed')))
+  const interrupted = () => end(() => reject(new CommandError('interrupted; nothing is changed', 130)))
   function end(settle: () => void): void {
+    signal?.removeEventListener('abort', interrupted)
     stdin.off('data', onData)
     stdin.off('end', onEnd)
     stdin.setRawMode(false)
@@ -65,6 +70,8 @@ function hidden(prompt: string): Promise<string> {
   }
   stdin.on('data', onData)
   stdin.on('end', onEnd)
+  if (signal?.aborted) interrupted()
+  else signal?.addEventListener('abort', interrupted, { once: true })
   return promise
 }
 

@@ -1,4 +1,4 @@
-import type { Access } from '../oci/scope.ts'
+import { type Access, formatScope } from '../oci/scope.ts'
 import type { Authorization } from './authorization.ts'
 import { UpstreamError, type UpstreamFault } from './error.ts'
 import type { HttpRequest, Transport } from './transport.ts'
@@ -57,7 +57,7 @@ export function createSession({
         }
       }
       if (expected.includes(response.status)) return response
-      throw await refusal(what, response, registry, () => authorization.accountOf(target))
+      throw await refusal(what, response, target, () => authorization.accountOf(target))
     },
   }
 }
@@ -76,10 +76,12 @@ const QUOTED = 200
 /** Bytes of an error's body that are looked at. */
 const MAX_BODY = 64 * 1024
 
+type Target = Pick<SessionRequest, 'registry' | 'needed'>
+
 async function refusal(
   what: string,
   response: Response,
-  registry: string,
+  target: Target,
   account: () => Promise<string | undefined>,
 ): Promise<UpstreamError> {
   const { status } = response
@@ -90,7 +92,7 @@ async function refusal(
   // The words of a failing server, or of something in between, rarely say that much themselves.
   const needsStatus = said !== '' && (status >= 500 || first === undefined)
   const message = `${what}: ${said === '' ? bare(status) : needsStatus ? `the registry answers ${status}: ${said}` : said}`
-  const hint = await hintOf(fault, registry, response, said, account)
+  const hint = await hintOf(fault, target, response, said, account)
   return new UpstreamError(fault, message, { status, code: first?.code, hint })
 }
 
@@ -110,7 +112,7 @@ const NO_RIGHTS = /access|denied|permission|authori[sz]|forbidden|^$/i
 
 async function hintOf(
   fault: UpstreamFault,
-  registry: string,
+  { registry, needed }: Target,
   response: Response,
   said: string,
   account: () => Promise<string | undefined>,
@@ -121,9 +123,10 @@ async function hintOf(
     const name = await account()
     const login = `berth login ${registry}`
     if (name === undefined || !(lacks || isDenied)) return login
-    const who =
-      name === '' ? `this account may not do that` : `you are ${plain(name)} at ${registry}, who may not do that`
-    return `${who} (${login} -u NAME for another)`
+    const who = name === '' ? 'this account' : `you are ${plain(name)} at ${registry}, who`
+    // What an administrator has to be told.
+    const right = needed.length === 0 ? '' : `: it needs ${plain(formatScope(needed))}`
+    return `${who} may not do that${right} (${login} -u NAME for another)`
   }
   if (fault === 'throttled') return 'wait a while before the next try'
   if (response.status >= 500) return `the log of ${registry} says why`

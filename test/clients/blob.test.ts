@@ -57,7 +57,9 @@ describeWith(['docker-registry'], 'blob', () => {
         digest: DIGEST,
         size,
       })
-      expect((await shell.run('blob', 'head', blob)).out).toBe(`Digest  ${DIGEST}\nSize    ${size} (195.3 KiB)\n`)
+      expect((await shell.run('blob', 'head', blob)).out).toBe(
+        `Digest  ${DIGEST}\nSize    195.3 KiB (${size.toLocaleString('en-US')} bytes)\n`,
+      )
       const copy = join(folder, 'copy')
       expect(await shell.run('blob', 'get', blob, '-o', copy)).toEqual({ out: '', error: '', code: 0 })
       expect(digestOf(readFileSync(copy))).toBe(DIGEST)

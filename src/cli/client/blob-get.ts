@@ -1,5 +1,5 @@
 import { Command } from 'commander'
-import { bytesText } from '../progress.ts'
+import { bytesText, countText } from '../progress.ts'
 import { formatBlob, missingBlob, parseBlob } from './blob-reference.ts'
 import { type ConnectionFlags, connect, connectionOptions } from './connection.ts'
 import type { ClientContext } from './context.ts'
@@ -32,7 +32,7 @@ export function blobHeadCommand(context: ClientContext): Command {
         whole: { reference: formatBlob(blob), digest: blob.digest, size },
         text: fields([
           ['Digest', blob.digest],
-          ['Size', `${size} (${bytesText(size)})`],
+          ['Size', size < 1024 ? bytesText(size) : `${bytesText(size)} (${countText(size)} bytes)`],
         ]),
       })
     })

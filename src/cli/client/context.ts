@@ -52,7 +52,7 @@ export function contextOfProcess(signal: AbortSignal): ClientContext {
     outIsTerminal: stdout.isTTY === true,
     columns: stdout.isTTY === true ? stdout.columns || undefined : undefined,
     ask: (question) => askLine(question, signal),
-    askPassword: (question) => readPassword(question, { twice: false }),
+    askPassword: (question) => readPassword(question, { twice: false, signal }),
     readInput: (limit) => readInput(limit, signal),
     input: () => untilAborted(Bun.stdin.stream(), signal),
     // A bar in the log of a build would be noise, also where that has a terminal.
