@@ -281,6 +281,23 @@ const refusals: [sentence: string, file: string, problems: string[]][] = [
     ['config.yml:5: http.draintimeout: "soon" is no duration; write one such as 10s or 2h45m'],
   ],
   [
+    'a time without a unit after which uploads end',
+    'version: 0.1\nauth: none\nstorage:\n  filesystem: {rootdirectory: /data}\n  maintenance: {uploadpurging: {age: 168}}\n',
+    ['config.yml:5: storage.maintenance.uploadpurging.age: 168 without a unit is nanoseconds'],
+  ],
+  ...(
+    [
+      ['trash.window', 'trash: {window: 168}'],
+      ['gc.delay', 'gc: {delay: 168}'],
+      ['gc.untagged', 'gc: {untagged: 168}'],
+      ['verify.quarantine', 'verify: {quarantine: 168}'],
+    ] as const
+  ).map(([key, yaml]): (typeof refusals)[number] => [
+    `a time without a unit after which something is gone: ${key}`,
+    `${base}${yaml}`,
+    [`config.yml:4: ${key}: 168 without a unit is nanoseconds`],
+  ]),
+  [
     'a second document',
     `${base}---\nlog: {}`,
     ['config.yml:4: a second YAML document begins here; only one can be read'],

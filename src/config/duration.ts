@@ -24,4 +24,7 @@ export function parseDuration(text: string): number | undefined {
   return finite(match[1] === '-' ? -total : total)
 }
 
-const finite = (value: number): number | undefined => (Number.isFinite(value) ? value : undefined)
+/** Milliseconds of Go's longest: 292 years, which no date is too small for. */
+const LONGEST = 2 ** 63 / 1e6
+
+const finite = (value: number): number | undefined => (Math.abs(value) <= LONGEST ? value : undefined)

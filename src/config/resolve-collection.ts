@@ -4,6 +4,7 @@ import type { Distribution } from './distribution.ts'
 import { parseDuration } from './duration.ts'
 import type { Path } from './node.ts'
 import type { Places } from './places.ts'
+import { refuseUnitless } from './span.ts'
 
 /** Least time between two cycles: each asks the database. Milliseconds. */
 const LEAST_INTERVAL = 100
@@ -15,6 +16,7 @@ export function resolveGc(raw: Distribution['gc'], places: Places): GcConfig {
   for (const key of ['delay', 'untagged'] as const) {
     const value = key === 'delay' ? raw.delay : parseDuration(raw.untagged ?? '')
     if (value === undefined || value >= SAFE_DELAY) continue
+    refuseUnitless(value, ['gc', key], places)
     const fix = 'Write 10m or more; berth gc run --now takes what deletions freed without waiting.'
     places.warn(
       ['gc', key],
@@ -40,6 +42,7 @@ function resolveUntagged(value: string, places: Places): GcConfig['untagged'] {
 }
 
 export function resolveTrash(raw: Distribution['trash'], places: Places): TrashConfig {
+  refuseUnitless(raw.window, ['trash', 'window'], places)
   const minFree = resolveFree(raw.minfree ?? '0', ['trash', 'minfree'], '0 leaves the trash alone', places)
   return { windowMs: raw.window, minFree }
 }

@@ -9,6 +9,7 @@ import { resolveImmutable, resolveQuotas } from './resolve-limits.ts'
 import { resolveLog } from './resolve-log.ts'
 import { resolveRetention } from './resolve-retention.ts'
 import { resolveVerify } from './resolve-verify.ts'
+import { refuseUnitless } from './span.ts'
 
 /** distribution's default for a page of the catalog and of a list of tags. */
 const PAGE = 1000
@@ -47,6 +48,7 @@ type Rest = Pick<
 export function resolveRegistry(raw: Distribution, places: Places): Rest {
   checkStorageMiddleware(raw.middleware.storage, places)
   const purging = raw.storage.maintenance.uploadpurging
+  refuseUnitless(purging.age, ['storage', 'maintenance', 'uploadpurging', 'age'], places)
   const trash = resolveTrash(raw.trash, places)
   return {
     data: resolveData(raw, places),

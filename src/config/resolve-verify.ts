@@ -2,6 +2,7 @@ import { parseSize } from '../oci/size.ts'
 import type { VerifyConfig } from './config-collection.ts'
 import type { Distribution } from './distribution.ts'
 import type { Places } from './places.ts'
+import { refuseUnitless } from './span.ts'
 
 /** A pass that is slower would never end: a terabyte takes half a year. Bytes a second. */
 const LEAST_RATE = 64 * 1024
@@ -11,6 +12,7 @@ export function resolveVerify(raw: Distribution['verify'], places: Places): Veri
   if (rate === undefined) problem(['verify', 'rate'], raw.rate, places)
   const scrubRate = rateOf(raw.scrub.rate ?? '')
   if (scrubRate === undefined || scrubRate < LEAST_RATE) problem(['verify', 'scrub', 'rate'], raw.scrub.rate, places)
+  refuseUnitless(raw.quarantine, ['verify', 'quarantine'], places)
   return {
     rate: rate === 0 ? undefined : rate,
     scrub: { enabled: raw.scrub.enabled, everyMs: raw.scrub.every, rate: scrubRate ?? LEAST_RATE },

@@ -31,3 +31,10 @@ export function resolveSpan(text: string, path: Path, rules: SpanRules, places: 
   }
   return Math.ceil(span)
 }
+
+/** Of something that is gone after that time: a number without a unit is nanoseconds for Go, and would keep nothing. */
+export function refuseUnitless(ms: number, path: Path, places: Places): void {
+  if (ms <= 0 || ms >= 1) return
+  const number = Math.round(ms * 1e6)
+  places.problem(path, `${number} without a unit is nanoseconds`, `Write ${number}h for hours, ${number}s for seconds.`)
+}

@@ -23,6 +23,10 @@ describe('durations are those of Go, in milliseconds', () => {
     ['1d', undefined],
     ['1.s', 1000],
     ['5s3', undefined],
+    ['2562047h', 2_562_047 * 3_600_000],
+    ['-2562048h', undefined],
+    ['9999999999h', undefined],
+    ['9223372036854775808000', undefined],
   ])('%p is %p', (text, expected) => {
     const actual = parseDuration(text)
     if (expected === undefined) expect(actual).toBeUndefined()
