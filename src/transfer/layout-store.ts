@@ -56,7 +56,7 @@ export function directoryStore(path: string, signal?: AbortSignal): LayoutStore 
     writers: Number.POSITIVE_INFINITY,
     async state(file, content) {
       const place = join(path, file)
-      const found = statSync(place, { throwIfNoEntry: false })
+      const found = orSay(path, () => statSync(place, { throwIfNoEntry: false }), 'read')
       if (found === undefined) return 'missing'
       return found.isFile() && found.size === content.size && (await isWhole(place, content, signal))
         ? 'whole'

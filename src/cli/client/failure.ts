@@ -45,7 +45,8 @@ const ELSEWHERE: readonly UpstreamFault[] = ['network', 'unauthorized', 'denied'
 export function withHubHint(error: unknown, args: readonly string[]): unknown {
   if (!(error instanceof UpstreamError) || !ELSEWHERE.includes(error.fault)) return error
   const { fault, message, status, code } = error
-  if (!/\bdocker\.io\b/.test(message) || args.some((word) => /\bdocker\.io\b/.test(word))) return error
+  const isNamed = args.some((word) => /\bdocker\.io\b/.test(word)) || args.every((word) => word.startsWith('-'))
+  if (isNamed || !/\bdocker\.io\b/.test(message)) return error
   const hint = 'a name without a registry is of Docker Hub: for another one write HOST:PORT/NAME'
   return new UpstreamError(fault, message, { status, code, hint, cause: error })
 }

@@ -106,6 +106,11 @@ describe('what cannot be read is told of in its place, and the rest is shown', (
     expect(await shell.run('ls', `${host}/app`, '--sort', 'size', '--include', '^(good|broken)$')).toEqual({
       ...{ out: 'broken\ngood\n', error: `berth: 1 of 2 tags cannot be read: broken: ${FAILED}\n`, code: 1 },
     })
+    // What nobody knows the size of may be the largest.
+    const largest = ['--sort', 'size', '--desc', '-n', '1', '--include', '^(good|broken)$']
+    expect(await shell.run('ls', `${host}/app`, ...largest)).toEqual({
+      ...{ out: 'good\n', error: expect.stringContaining('1 of 2 tags cannot be read'), code: 1 },
+    })
     expect(
       (await shell.runAt(80, 'ls', '-l', `${host}/app`)).out.split('\n').filter((line) => line.length > 80),
     ).toEqual([])

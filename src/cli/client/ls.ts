@@ -69,8 +69,9 @@ export function lsCommand(context: ClientContext): Command {
       const sorted = flags.sort === undefined ? found : sortTags(found, flags.sort)
       const rows = (flags.desc ? sorted.toReversed() : sorted).slice(0, flags.limit)
       show(context, format, viewOf(repository, rows, flags, usage !== undefined), flags)
-      const unread = rows.flatMap(({ tag, problem }) => (problem === undefined ? [] : [{ name: tag, problem }]))
-      mustBeWhole(context, unread, rows.length, ['tag'])
+      // One that is not among the first may be so because nobody knows its size.
+      const unread = found.flatMap(({ tag, problem }) => (problem === undefined ? [] : [{ name: tag, problem }]))
+      mustBeWhole(context, unread, found.length, ['tag'])
     })
 }
 
