@@ -5,7 +5,7 @@ import { caretakersOf } from './collect-harm.fixture.ts'
 import { HOUR, MODES, ORDINARY, type Program, type World } from './collect-model.fixture.ts'
 import { purgeImageOf } from './collect-purges.fixture.ts'
 import { repositoryClientsOf } from './collect-repositories.fixture.ts'
-import { createScene, freeing, type Ran } from './collect-scene.fixture.ts'
+import { createScene, freeing, nothingYet, type Ran } from './collect-scene.fixture.ts'
 
 interface Settings {
   seed: number
@@ -26,20 +26,7 @@ export const runs = (usual: number) => Number(process.env.BERTH_MODEL_RUNS ?? us
  * (what happens beside what is the machine's choice, too), until all of it was done as often as so many runs need.
  */
 export async function walk(count: number, run: (seed: number) => Promise<Ran>): Promise<void> {
-  const sum: Ran = {
-    ...{
-      pushed: 0,
-      restored: 0,
-      collected: 0,
-      unlinked: 0,
-      crashes: 0,
-      renamed: 0,
-      dropped: 0,
-      resumed: 0,
-      healed: 0,
-      purged: 0,
-    },
-  }
+  const sum = nothingYet()
   const lacking = () => (CROWD === undefined ? seldom(sum, count) : {})
   const isDone = (ran: number) => ran >= count && Object.keys(lacking()).length === 0
   for (let ran = 0; ran < 4 * count && !isDone(ran); ran++) {

@@ -35,6 +35,20 @@ export interface Ran {
   purged: number
 }
 
+/** What a run that has not begun did. */
+export const nothingYet = (): Ran => ({
+  pushed: 0,
+  restored: 0,
+  collected: 0,
+  unlinked: 0,
+  crashes: 0,
+  renamed: 0,
+  dropped: 0,
+  resumed: 0,
+  healed: 0,
+  purged: 0,
+})
+
 /** What is random in one run, and what everybody in it shares. */
 export interface Scene {
   world: World
@@ -153,18 +167,7 @@ export function createScene(world: World, seed: number, only?: number): Scene {
     // One more, which nobody pushes to before a repository has that name.
     places: [...repositories, 'moved'],
     ledger: createLedger(() => schedule.step),
-    ran: {
-      pushed: 0,
-      restored: 0,
-      collected: 0,
-      unlinked: 0,
-      crashes: 0,
-      renamed: 0,
-      dropped: 0,
-      resumed: 0,
-      healed: 0,
-      purged: 0,
-    },
+    ran: nothingYet(),
     time: 1_700_000_000_000,
     start: () => startProgram(world, storage, schedule.gate(), clock, deletions),
     startUngated: () => startProgram(world, storage, (call) => call(), clock, deletions),

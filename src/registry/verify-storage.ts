@@ -1,5 +1,6 @@
 import type { Metadata, UploadRow } from '../metadata/metadata.ts'
 import type { Digest } from '../oci/digest.ts'
+import { RegistryError } from '../oci/error.ts'
 import type { Storage, Stranger } from '../storage/storage.ts'
 import type { Blobs } from './blobs.ts'
 import type { Finding } from './finding.ts'
@@ -13,7 +14,7 @@ interface Deps {
   metadata: Metadata
   storage: Storage
   blobs: Pick<Blobs, 'collecting'>
-  uploads: Pick<Uploads, 'forgetStray' | 'isBusy'>
+  uploads: Pick<Uploads, 'cancel' | 'forgetStray' | 'isBusy'>
   now: () => number
 }
 
@@ -147,7 +148,7 @@ export async function* checkUploads(
         continue
       }
       const detail = `its ${row.size} bytes are gone`
-      if (repair) await metadata.uploads.remove(row.id)
+      if (repair) await ended(uploads.cancel(row.repository, row.id))
       yield {
         ...{ ...finding, kind: 'upload-missing', detail, outcome: repair ? 'mended' : 'found' },
         done: repair ? 'the session was ended: its client begins again' : undefined,
@@ -171,4 +172,13 @@ async function keptOf(
   const current = await metadata.uploads.find(row.repository, row.id)
   if (current === undefined || current.size !== row.size) return undefined
   return size ?? 0
+}
+
+/** Of an upload that may have come to its end by itself. */
+async function ended(cancelling: Promise<void>): Promise<void> {
+  try {
+    await cancelling
+  } catch (error) {
+    if (!(error instanceof RegistryError) || error.code !== 'BLOB_UPLOAD_UNKNOWN') throw error
+  }
 }

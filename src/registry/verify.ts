@@ -58,7 +58,7 @@ export function createVerifier(deps: {
   storage: Storage
   blobs: Pick<Blobs, 'collecting'>
   manifests: Pick<Manifests, 'forgetAll'>
-  uploads: Pick<Uploads, 'forgetStray' | 'isBusy'>
+  uploads: Pick<Uploads, 'cancel' | 'forgetStray' | 'isBusy'>
   policy: () => Policy
   /** Milliseconds after which a file that no row knows belongs to no upload any more. */
   uploadAge: () => number
