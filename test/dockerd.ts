@@ -1,7 +1,7 @@
-import { mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { cleanEnvironment, type Ended, must, program, type RunOptions, run } from './programs.ts'
+import { scratchFolder } from './scratch.ts'
 
 const READY_TIMEOUT_MS = 60_000
 const STOP_TIMEOUT_MS = 30_000
@@ -32,7 +32,7 @@ export interface Dockerd {
  */
 export async function startDockerd(): Promise<Dockerd> {
   // Short, because a unix socket's path has at most 107 characters.
-  const folder = mkdtempSync(join(tmpdir(), 'bd-'))
+  const folder = scratchFolder('bd-')
   const namespace = basename(folder)
   const socket = join(folder, 'sock')
   const logFile = join(folder, 'log')
