@@ -40,7 +40,7 @@ export async function walk(count: number, run: (seed: number) => Promise<Ran>): 
 function seldom(sum: Ran, count: number): Partial<Ran> {
   const least: Ran = {
     ...{ pushed: count + 1, collected: count / 8, unlinked: count / 8, crashes: count / 20, healed: count / 100 },
-    ...{ restored: count / 60, renamed: count / 60, dropped: count / 60, purged: count / 20 },
+    ...{ restored: count / 60, renamed: count / 60, dropped: count / 60, purged: count / 50 },
     // It takes a crash in the midst of one.
     resumed: Math.floor(count / 100),
   }
