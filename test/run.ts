@@ -1,7 +1,7 @@
 /**
  * `npm test [-- PATH...]`: runs the tests of the project, or those whose path starts with (or contains) a PATH.
  *
- * Two worker processes share the test files. Counts come from Bun's JUnit report; a file that is missing there (it failed
+ * Worker processes share the test files. Counts come from Bun's JUnit report; a file that is missing there (it failed
  * to load, or took its worker down) counts as one failure. The last line is `N passed, N failed[, N skipped]`.
  *
  * `timings.json` has the seconds of the longest files, so that those begin first; a run of all says what it found.
@@ -14,6 +14,11 @@ import longest from './timings.json'
 
 const PROJECT = realpathSync(join(import.meta.dir, '..'))
 const TEST_TIMEOUT_MS = 120_000
+/**
+ * One more than a small machine has cores: tests wait for disks and other programs a good part of their time. `executable.test.ts` runs files
+ * within a run.
+ */
+const WORKERS = process.env.BERTH_TEST_PROGRAM === undefined ? 3 : 2
 /** The whole run; a hanging test ends long before. */
 const RUN_TIMEOUT_MS = 40 * 60_000
 
@@ -38,8 +43,8 @@ function testFiles(paths: readonly string[]): string[] {
 const SHORT = 2
 
 /**
- * Bun gives each worker half of the files, sorts them by what they took, longest first, and lets who is done take from the other's:
- * both end together. A file that it is told nothing of would count as the longest.
+ * Bun gives each worker its part of the files, sorts it by what they took, longest first, and lets who is done take from the others':
+ * all end together. A file that it is told nothing of would count as the longest.
  */
 function timings(files: readonly string[]): { version: 1; files: Record<string, number> } {
   const seconds = new Map<string, number>(Object.entries(longest))
@@ -144,7 +149,7 @@ async function main(): Promise<number> {
         '--only-failures',
         ...workers(),
         `--timeout=${TEST_TIMEOUT_MS}`,
-        ...(files.length > 1 ? ['--parallel=2', `--timings=${timed}`] : []),
+        ...(files.length > 1 ? [`--parallel=${WORKERS}`, `--timings=${timed}`] : []),
         '--reporter=junit',
         `--reporter-outfile=${outfile}`,
         ...files.map((file) => `./${file}`),
