@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test } from 'bun:test'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { checkStorage } from './check-storage.ts'
@@ -27,4 +27,11 @@ test.each([
   expect(check(join(folder, path))).toMatchObject([
     { severity: 'fault', id: 'data-not-writable', message: expect.stringMatching(message) },
   ])
+})
+
+const isRoot = process.getuid?.() === 0
+test.skipIf(isRoot)(`a database that this user may not write is a fault${isRoot ? ' [not as root]' : ''}`, () => {
+  writeFileSync(join(folder, 'berth.db'), '')
+  chmodSync(join(folder, 'berth.db'), 0o400)
+  expect(check(folder)).toMatchObject([{ severity: 'fault', id: 'data-not-writable', about: join(folder, 'berth.db') }])
 })

@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path'
 export interface DataFacts {
   directory: string
   exists: boolean
-  /** The first folder of it that this user may not write into, and why; undefined: none was found. */
+  /** The first folder or file of it that this user may not write, and why; undefined: none was found. */
   unwritable: { path: string; code: string } | undefined
   /** Of the disk; undefined where it cannot be asked. */
   free: { bytes: number; total: number; files: number | undefined } | undefined
@@ -21,19 +21,24 @@ const WRITTEN = [
   'docker/registry',
   'docker/registry/v2',
   'docker/registry/v2/blobs',
+  'docker/registry/v2/blobs/sha256',
   'docker/registry/v2/repositories',
   'berth-uploads',
 ]
+
+/** What Berth writes to in place: a command as root, or a copy, may have left it to another user. */
+const KEPT = ['berth.db', 'berth.db-wal', 'berth.db-shm', 'audit.log']
 
 /** Never throws. */
 export function dataFacts(directory: string): DataFacts {
   const exists = isFolder(directory)
   const nearest = exists ? directory : existing(directory)
+  const kept = exists ? KEPT.map((path) => join(directory, path)).filter((path) => existsSync(path)) : []
   const folders = exists ? WRITTEN.map((path) => join(directory, path)).filter(isFolder) : [nearest]
   return {
     directory,
     exists,
-    unwritable: folders.map(unwritable).find((fault) => fault !== undefined),
+    unwritable: [...folders.map(unwritable), ...kept.map(unwritableFile)].find((fault) => fault !== undefined),
     free: freeOf(nearest),
     owner: exists ? statSync(directory).uid : undefined,
     user: process.getuid?.(),
@@ -58,6 +63,15 @@ function unwritable(path: string): DataFacts['unwritable'] {
     // First, for it tells a file from a folder.
     readdirSync(path)
     accessSync(path, constants.R_OK | constants.W_OK | constants.X_OK)
+    return undefined
+  } catch (error) {
+    return { path, code: error instanceof Error && 'code' in error ? String(error.code) : 'EACCES' }
+  }
+}
+
+function unwritableFile(path: string): DataFacts['unwritable'] {
+  try {
+    accessSync(path, constants.R_OK | constants.W_OK)
     return undefined
   } catch (error) {
     return { path, code: error instanceof Error && 'code' in error ? String(error.code) : 'EACCES' }

@@ -1,7 +1,7 @@
 import { chmodSync, closeSync, constants, lstatSync, openSync, rmSync } from 'node:fs'
 import { createConnection } from 'node:net'
 import { basename, dirname } from 'node:path'
-import { RegistryError } from '../oci/error.ts'
+import { answerToFile } from '../registry/faults.ts'
 import { errorResponse } from './errors.ts'
 import { preferLastSocket } from './handover.ts'
 import type { Connection, Fetch } from './server.ts'
@@ -204,11 +204,11 @@ function urlOf(hostname: string, port: number, secure: boolean): string {
   return `${secure ? 'https' : 'http'}://${host}:${port}`
 }
 
-/** What failed after the handler had answered: the stored file vanished before it was opened. */
+/** What failed after the handler had answered: the stored file vanished before it was opened, or may not be. */
 function lateFailure(error: unknown, onError: (error: unknown) => void): Response {
-  const vanished = error instanceof Error && 'code' in error && error.code === 'ENOENT'
-  if (!vanished) onError(error)
-  return errorResponse(vanished ? new RegistryError('BLOB_UNKNOWN') : error)
+  const known = answerToFile(error)
+  if (known?.code !== 'BLOB_UNKNOWN') onError(error)
+  return errorResponse(known ?? error)
 }
 
 function listenError(address: Address, error: unknown, setting: string): Error {

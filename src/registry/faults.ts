@@ -7,6 +7,7 @@ const ANSWERS = {
   'no-space': 'the registry has no space left on its disk; nothing was stored',
   'read-only': 'the registry cannot write to its disk',
   io: 'the disk of the registry reports errors; its operator has to look at it',
+  forbidden: 'files of the registry belong to another user than it runs as; its operator has to give them back',
   corrupt: 'the database of the registry is damaged, or its disk reports errors; its operator has to look at it',
 } as const
 
@@ -19,6 +20,14 @@ export function answerToFault(error: unknown): RegistryError | undefined {
   if (!(error instanceof StorageError || error instanceof MetadataError)) return undefined
   if (error.fault === 'failed' || error.fault === 'denied') return undefined
   return new RegistryError('UNAVAILABLE', { message: ANSWERS[error.fault], cause: error })
+}
+
+/** The same of a stored file that could not be opened, once its answer had begun. */
+export function answerToFile(error: unknown): RegistryError | undefined {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined
+  if (code === 'ENOENT') return new RegistryError('BLOB_UNKNOWN', { cause: error })
+  if (code !== 'EACCES' && code !== 'EPERM') return undefined
+  return new RegistryError('UNAVAILABLE', { message: ANSWERS.forbidden, cause: error })
 }
 
 /**

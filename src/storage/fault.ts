@@ -1,6 +1,9 @@
 import { StorageError, type StorageFault } from './storage.ts'
 
-const FAULTS: Record<string, StorageFault> = { ENOSPC: 'no-space', EDQUOT: 'no-space', EROFS: 'read-only', EIO: 'io' }
+const FAULTS: Record<string, StorageFault> = {
+  ...{ ENOSPC: 'no-space', EDQUOT: 'no-space', EROFS: 'read-only', EIO: 'io' },
+  ...{ EACCES: 'forbidden', EPERM: 'forbidden' },
+}
 
 /** A `StorageError` as it crosses from a Worker, where classes do not survive. */
 export interface Fault {

@@ -164,7 +164,8 @@ export type StoredObject =
   | { kind: 'stream'; size: number; read(start: number, end: number): AsyncIterable<Uint8Array> }
 
 /** `io`: the disk itself reports an error. */
-export type StorageFault = 'no-space' | 'read-only' | 'io' | 'failed'
+/** `forbidden`: files of another user, or modes that do not let this one. */
+export type StorageFault = 'no-space' | 'read-only' | 'io' | 'forbidden' | 'failed'
 
 export class StorageError extends Error {
   readonly fault: StorageFault
