@@ -140,8 +140,11 @@ export function verificationSuite(opened: () => Opened): void {
     ]
     test.each(rows)('finds %s', async (_, sql, faults, mended) => {
       await opened().damage(sql)
-      expect(await faultsOf(metadata)).toEqual(faults)
-      expect(await faultsOf(metadata, 1000)).toEqual(faults)
+      // Those of one portion come in any order.
+      const ordered = (found: readonly RowFault[]) =>
+        found.map((fault) => JSON.stringify(Object.entries(fault).sort())).sort()
+      expect(ordered(await faultsOf(metadata))).toEqual(ordered(faults))
+      expect(ordered(await faultsOf(metadata, 1000))).toEqual(ordered(faults))
       // In the order in which a verification goes, one may set right what another one was.
       const outcomes: boolean[] = []
       for (const fault of faults) outcomes.push(await metadata.verification.mend(fault, 50))
