@@ -85,14 +85,17 @@ async function uploadOf(upstream: Upstream, registry: string, repository: string
   }
 }
 
-/** By the path alone, whatever host it names. Where the rights do not reach, the registry forgets it by itself. */
+/**
+ * By the path alone, whatever host it names. registry:2 wants the right to delete for it, and forgets the upload by itself where
+ * that is not granted; Berth takes the right to push.
+ */
 async function takeBack(upstream: Upstream, registry: string, repository: string, location: string): Promise<void> {
   const at = location.indexOf('/v2/')
   if (at === -1) return
   const request = {
     ...{ registry, repository, what: 'the upload', method: 'DELETE' as const },
     path: location.slice(at + '/v2/'.length),
-    needed: repositoryAccess(repository, 'delete'),
+    needed: repositoryAccess(repository, 'pull', 'push', 'delete'),
     expected: [204, 202, 200, 401, 403, 404, 405],
   }
   const response = await upstream.session.request(request).catch(() => undefined)

@@ -43,6 +43,8 @@ export interface Route {
   resource: Resource
   method: Method
   access: AccessRule
+  /** What a token may have in place of that. */
+  suffices?: AccessRule
   handle: Handler
   /** Not available while the registry is read-only. */
   writes?: true
@@ -72,7 +74,11 @@ export function createRoutes(handlers: Handlers): Route[] {
     { resource: 'upload', method: 'HEAD', access: 'pull', handle: uploads.status },
     { resource: 'upload', method: 'PATCH', access: 'push', handle: uploads.append, writes: true },
     { resource: 'upload', method: 'PUT', access: 'push', handle: uploads.finish, writes: true },
-    { resource: 'upload', method: 'DELETE', access: 'delete', handle: uploads.cancel, writes: true },
+    {
+      // The original asks for `delete`, which few who push have: what they began would lie there until it expires.
+      ...{ resource: 'upload', method: 'DELETE', access: 'delete', suffices: 'push' },
+      ...{ handle: uploads.cancel, writes: true },
+    },
     { resource: 'referrers', method: 'GET', access: 'pull', handle: referrers.list },
     { resource: 'referrers', method: 'HEAD', access: 'pull', handle: referrers.list },
     { resource: 'catalog-overview', method: 'GET', access: 'catalog', handle: overview.repositories },

@@ -1,7 +1,7 @@
 import type { Gate, Subject, Verdict } from '../auth/gate.ts'
 import { RegistryError } from '../oci/error.ts'
 import { parseRepositoryName } from '../oci/name.ts'
-import { type Access, pullable } from '../oci/scope.ts'
+import { type Access, covers, pullable } from '../oci/scope.ts'
 import { createTraffic, type Traffic } from '../registry/pace.ts'
 import type { Health } from '../telemetry/health.ts'
 import type { Tracer } from '../telemetry/trace.ts'
@@ -116,7 +116,7 @@ export function createServer(deps: ServerDeps): Fetch {
       if (target.resource !== 'base' && !isCatalog(target.resource)) checkName(target.name)
       asked.named = true
     }
-    const { name, resource } = target
+    const { name } = target
     const query = parseQuery(asked.query)
     const { everybody } = gate
     if (everybody !== undefined) return serve(found, trail, { path, target, query, subject: everybody })
@@ -128,7 +128,7 @@ export function createServer(deps: ServerDeps): Fetch {
       address: () => addressOf(trail),
     })
     const proceed = (known: Verdict) => {
-      const subject = admitted(known, resource)
+      const subject = admitted(known, found, name)
       if (subject === undefined) return refused(known, needed, trail)
       return serve(found, trail, { path, target, query, subject })
     }
@@ -178,11 +178,16 @@ export function createServer(deps: ServerDeps): Fetch {
     return deps.clientAddress(connection.peer(), request.headers.get('x-forwarded-for'))
   }
 
-  /** A token without the catalog's scope lists what it may pull; everybody else needs what the route needs. */
-  function admitted(verdict: Verdict, resource: Resource): Call['subject'] | undefined {
+  /** A token without the catalog's scope lists what it may pull; everybody else needs what the route needs, or what suffices. */
+  function admitted(verdict: Verdict, { resource, suffices }: Route, name: string): Call['subject'] | undefined {
     if (verdict.allowed) return verdict.subject
     const { subject } = verdict
-    if (!isCatalog(resource) || subject === undefined || subject.granted === 'everything') return undefined
+    if (subject === undefined || subject.granted === 'everything') return undefined
+    if (suffices !== undefined) {
+      const { granted } = subject
+      return neededAccess(suffices, name, parseQuery('')).every((one) => covers(granted, one)) ? subject : undefined
+    }
+    if (!isCatalog(resource)) return undefined
     const asksForCatalog = subject.granted.some(({ type }) => type === 'registry')
     return !asksForCatalog && pullable(subject.granted).length > 0 ? subject : undefined
   }

@@ -123,6 +123,23 @@ describe('without credentials, where pulling is open to all', () => {
     expect((await ask(open.port, method, path)).status).toBe(status)
   })
 
+  test.each<[string, string[], number]>([
+    ['pushes', ['pull', 'push'], 204],
+    ['deletes', ['delete'], 204],
+    ['pulls', ['pull'], 401],
+    ['pushes and may not pull', ['push'], 401],
+  ])('an upload is ended by whoever %s', async (_, actions, status) => {
+    const begun = await ask(open.port, 'POST', `/v2/${IMAGE}/blobs/uploads/`, {
+      body: '',
+      headers: bearer(tokenOf(issuer, [repository(IMAGE, 'pull', 'push')])),
+    })
+    const { pathname } = new URL(begun.headers.location ?? '', 'http://x')
+    const headers = bearer(tokenOf(issuer, [repository(IMAGE, ...actions)]))
+    expect((await ask(open.port, 'DELETE', pathname, { headers })).status).toBe(status)
+    const elsewhere = bearer(tokenOf(issuer, [repository('other', 'pull', 'push')]))
+    expect((await ask(open.port, 'DELETE', pathname, { headers: elsewhere })).status).toBe(401)
+  })
+
   test('a token that does not hold is refused all the same', async () => {
     const headers = bearer(tokenOf(stranger, [repository(IMAGE, 'pull')]))
     expect((await ask(open.port, 'GET', `/v2/${IMAGE}/tags/list`, { headers })).status).toBe(401)

@@ -240,7 +240,7 @@ const PLACES: Record<Resource, Place> = {
       DELETE: {
         id: 'cancelUpload',
         summary: 'Gives an upload up',
-        description: 'OCI: end-14.',
+        description: 'OCI: end-14. A token to push suffices.',
         answers: { 204: { description: 'It is gone', headers: ['Docker-Upload-UUID'] } },
         errors: ['BLOB_UPLOAD_UNKNOWN'],
       },
