@@ -13,8 +13,8 @@ import {
 import { CommandError } from './error.ts'
 import type { Listing } from './listing.ts'
 import { bytesText, counted } from './progress.ts'
-import { wholeDigest } from './short-digest.ts'
-import { timeCell } from './table.ts'
+import { printable, timeCell } from './table.ts'
+import { askedFor, isTrashId, restorationOf } from './trash-restoration.ts'
 
 export function trashCommand(context: AdminContext = ofProcess): Command {
   const command = new Command('trash').description('see what was deleted, and bring it back')
@@ -28,6 +28,11 @@ export function trashCommand(context: AdminContext = ofProcess): Command {
       await withApi(context, flags, async (ask) => {
         const answer = await ask<TrashView>('GET', '/trash', { query: { repository, limit, before } })
         showList(context, flags, answer, (json) => trashListing(json, [repository, before]))
+        if (answer.json.manifests.length > 0 || before !== undefined || flags.format === 'json') return
+        const name = repository ?? 'REPOSITORY'
+        context.error(
+          `Hint: a tag that went alone is not here: berth tag history ${printable(name)}, berth tag restore ${printable(name)}:TAG\n`,
+        )
       })
     })
 
@@ -35,20 +40,14 @@ export function trashCommand(context: AdminContext = ofProcess): Command {
     command
       .command('restore')
       .description('bring a manifest back, with its tags and children; or all of one deletion with --batch')
-      .argument('<repository[@digest]>'),
+      .argument('[manifest]', 'REPOSITORY@DIGEST, or its ID of berth trash list; with --batch the repository'),
   )
-    .option('--batch <id>', 'all that the deletion of the repository took')
-    .action(async (reference: string, flags: AdminFlags & { batch?: string }) => {
-      const [repository = '', named] = reference.split('@')
-      if ((named === undefined) === (flags.batch === undefined)) {
-        throw new CommandError('name REPOSITORY@DIGEST, or REPOSITORY with --batch ID (berth trash list shows both)', 2)
-      }
+    .option('--batch <id>', 'all that the deletion of the repository took: its BATCH, or the first digits')
+    .action(async (named: string | undefined, flags: AdminFlags & { batch?: string }) => {
+      const asked = askedFor(named, flags.batch)
       await withApi(context, flags, async (ask) => {
-        const page = (before: string | undefined) =>
-          ask<TrashView>('GET', '/trash', { query: { repository, limit: '1000', before } })
-        const digestsOf = ({ manifests }: TrashView) => manifests.map((row) => row.digest)
-        const digest = named === undefined ? undefined : await wholeDigest(named, page, digestsOf)
-        const body = { repository, digest, batch: flags.batch }
+        const body = await restorationOf(ask, asked)
+        const { repository } = body
         const answer = await ask<RestoredView>('POST', '/trash/restore', { body })
         const { digests, tags, taken } = answer.json
         const kept = taken.length === 0 ? '' : `; taken by another manifest meanwhile: ${taken.join(', ')}`
@@ -65,7 +64,7 @@ export function trashCommand(context: AdminContext = ofProcess): Command {
   adminOptions(
     command.command('purge').description('take a manifest out of the trash for good, with its space').argument('<id>'),
   ).action(async (id: string, flags: AdminFlags) => {
-    if (!/^[1-9][0-9]{0,14}$/.test(id)) {
+    if (!isTrashId(id)) {
       throw new CommandError(`${JSON.stringify(id)} is no ID of the trash: a number, as berth trash list shows it`, 2, {
         hint: 'berth delete --purge REPOSITORY@DIGEST takes an image by its name',
       })
@@ -79,13 +78,13 @@ export function trashCommand(context: AdminContext = ofProcess): Command {
 
 function trashListing({ manifests }: TrashView, conditions: readonly unknown[]): Listing {
   const rows = manifests.map((row) => [
-    ...[String(row.id), `${row.repository}@${row.digest}`, row.tags.join(',') || '-', bytesText(row.size)],
+    ...[String(row.id), row.repository, row.digest, row.tags.join(',') || '-', bytesText(row.size)],
     ...[row.reason, row.actor === '' ? '(anonymous)' : row.actor, timeCell(row.deletedAt), timeCell(row.endsAt)],
     row.batch ?? '-',
   ])
   return {
-    titles: ['ID', 'MANIFEST', 'TAGS', 'SIZE', 'REASON', 'BY', 'DELETED', 'UNTIL', 'BATCH'],
-    ...{ rows, keep: ['ID', 'BATCH'], spare: ['DELETED', 'BY', 'SIZE', 'REASON'] },
+    titles: ['ID', 'REPOSITORY', 'DIGEST', 'TAGS', 'SIZE', 'REASON', 'BY', 'DELETED', 'UNTIL', 'BATCH'],
+    ...{ rows, keep: ['ID', 'DIGEST', 'BATCH'], brief: ['BATCH'], spare: ['DELETED', 'BY', 'SIZE', 'REASON'] },
     empty: emptyText('The trash is empty.', conditions),
   }
 }
