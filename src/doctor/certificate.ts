@@ -94,24 +94,34 @@ function remade(names: readonly string[], { files, isBerths }: Served): string[]
   ]
 }
 
-/** Whether a path of signatures leads from the leaf to one of the roots, or to the leaf itself among them. Dates are judged by themselves. */
+/**
+ * Whether a path of signatures leads from the leaf to one of the roots, or the leaf itself is among them, as Go's crypto/x509 decides for docker
+ * and the registries: it takes no certificate into a path that has one of the same subject, key and subjectAltName (alreadyInChain), so that one
+ * that was renewed with its key is not vouched for by the one before. Dates are judged by themselves.
+ */
 export function leadsTo(
   leaf: X509Certificate,
   others: readonly X509Certificate[],
   roots: readonly X509Certificate[],
 ): boolean {
   const untried = new Set(others)
-  const climb = (certificate: X509Certificate): boolean => {
-    if (roots.some((root) => root.raw.equals(certificate.raw) || hasIssued(root, certificate))) return true
+  const climb = (path: readonly X509Certificate[], last: X509Certificate): boolean => {
+    const mayFollow = (issuer: X509Certificate) =>
+      !path.some((one) => isSameHolder(one, issuer)) && hasIssued(issuer, last)
+    if (roots.some(mayFollow)) return true
     return [...untried].some((issuer) => {
-      if (!untried.has(issuer) || !hasIssued(issuer, certificate)) return false
+      if (!untried.has(issuer) || !mayFollow(issuer)) return false
       untried.delete(issuer)
-      return climb(issuer)
+      return climb([...path, issuer], issuer)
     })
   }
-  return climb(leaf)
+  return roots.some((root) => root.raw.equals(leaf.raw)) || climb([leaf], leaf)
 }
 
-function hasIssued(issuer: X509Certificate, certificate: X509Certificate): boolean {
+function isSameHolder(a: X509Certificate, b: X509Certificate): boolean {
+  return a.subject === b.subject && a.subjectAltName === b.subjectAltName && a.publicKey.equals(b.publicKey)
+}
+
+export function hasIssued(issuer: X509Certificate, certificate: X509Certificate): boolean {
   return issuer.subject === certificate.issuer && issuer.ca && certificate.verify(issuer.publicKey)
 }

@@ -9,7 +9,7 @@ import {
   type VerifyingKey,
   verifyingKey,
 } from '../auth/keys.ts'
-import { judgeDates, leadsTo, subjectOf } from './certificate.ts'
+import { hasIssued, judgeDates, leadsTo, subjectOf } from './certificate.ts'
 import { type Finding, fault, fine, warning } from './finding.ts'
 import { idOf } from './key-name.ts'
 import { BUNDLE, belongTogether, type FileOf, type PairFacts, type ServerFacts } from './server-facts.ts'
@@ -100,8 +100,9 @@ function againstBundle(
     `cat ${own} >> ${shellText(bundle.path)}  (and restart the registry, which reads it when it starts)`,
     change(settings, BUNDLE, pair.certificate.path),
   ]
-  if (isCarried && !leads && knowsKey) {
-    const message = `${bundle.path} has an older certificate of the key that signs tokens: registries check the new one, which tokens carry, and refuse it`
+  if (isCarried && leaf !== undefined && !leads && knowsKey) {
+    const berth = roots.some((root) => hasIssued(root, leaf)) ? ' Berth as the registry takes it.' : ''
+    const message = `${bundle.path} has an older certificate of the key that signs tokens: registry:2 and 3 check the new one, which tokens carry, and refuse it: \`x509: certificate signed by unknown authority\`.${berth}`
     return [fault('untrusted-key', about, message, ...add, change(settings, ['tokenserver', 'token', 'x5c'], 'never'))]
   }
   if (!(isCarried ? leads : knowsKey)) {

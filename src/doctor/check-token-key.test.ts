@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import { generateKeyPairSync, X509Certificate } from 'node:crypto'
 import { keyIds } from '../auth/keys.ts'
-import { selfSignedCertificate } from '../x509/certificate.ts'
+import { issuedCertificate, selfSignedCertificate } from '../x509/certificate.ts'
 import { checkTokenKey } from './check-token-key.ts'
 import type { ClientFacts, TokenFacts } from './client-facts.ts'
 import type { ServerFacts } from './server-facts.ts'
@@ -11,6 +11,19 @@ const dates = { notBefore: new Date('2026-01-01'), notAfter: new Date('2027-01-0
 const certificate = new X509Certificate(
   selfSignedCertificate({ privateKey, publicKey, ...dates, commonName: 'tokens', serial: Uint8Array.of(1) }),
 )
+/** Another certificate of the key, of the same subject, signed by itself. */
+const renewed = (names: readonly string[]) =>
+  new X509Certificate(
+    issuedCertificate({
+      issuer: { privateKey, publicKey, commonName: 'tokens' },
+      publicKey,
+      ...dates,
+      names,
+      commonName: 'tokens',
+      serial: Uint8Array.of(2),
+      purposes: ['server'],
+    }),
+  )
 const { libtrust, rfc7638 } = keyIds(publicKey)
 
 /** What a client saw of a refusal: `charset` is how registry 2.x writes its JSON, and 3 does not. */
@@ -63,5 +76,19 @@ describe('a refused token without a certificate', () => {
     const x5c = [certificate.raw.toString('base64')]
     expect(found(3, { kid: libtrust, x5c }, [certificate])).toEqual([])
     expect(found(3, { kid: libtrust, x5c }, [])).toHaveLength(1)
+  })
+
+  test.each<[string, X509Certificate, RegExp | undefined]>([
+    ['the same, byte for byte, is taken', certificate, undefined],
+    [
+      'one of the same subject and names is refused',
+      renewed([]),
+      /^untrusted-key: root\.pem has another certificate of the key .* \(CN=tokens, until 2027-01-01\).*unknown authority` \| cat /,
+    ],
+    ['one with other names is vouched for as by an authority', renewed(['registry.example']), undefined],
+  ])('whose certificate was renewed with its key: %s', (_, carried, expected) => {
+    const all = found(2, { kid: libtrust, x5c: [carried.raw.toString('base64')] }, [certificate])
+    if (expected === undefined) expect(all).toEqual([])
+    else expect(all).toEqual([expect.stringMatching(expected)])
   })
 })

@@ -1,5 +1,6 @@
-import type { KeyIdForm } from '../auth/keys.ts'
-import { issuerOf, leadsTo, subjectOf } from './certificate.ts'
+import { type KeyIdForm, sameKey } from '../auth/keys.ts'
+import { endOf } from '../tls/pair-file.ts'
+import { dayOf, issuerOf, leadsTo, subjectOf } from './certificate.ts'
 import type { ClientFacts, TokenFacts } from './client-facts.ts'
 import { type Finding, fault } from './finding.ts'
 import { certificatesOf, formOf, idOf } from './key-name.ts'
@@ -24,6 +25,10 @@ export function checkTokenKey(
     const chain = certificatesOf(x5c)
     const [leaf, ...others] = chain
     if (bundle === undefined || leaf === undefined || leadsTo(leaf, others, bundle.value)) return []
+    if (bundle.value.some((one) => sameKey(one.publicKey, leaf.publicKey))) {
+      const message = `${bundle.path} has another certificate of the key ${kid} than tokens carry (${subjectOf(leaf)}, until ${dayOf(endOf(leaf))}), which does not vouch for it: \`x509: certificate signed by unknown authority\``
+      return [fault('untrusted-key', about, message, ...(addition ?? []))]
+    }
     const message = `tokens are signed by the key ${kid} with the certificate of ${issuerOf(leaf)}, and ${bundle.path} has ${ids(form ?? 'libtrust')}: \`token signed by untrusted key with ID: ${JSON.stringify(kid)}\``
     return [fault('untrusted-key', about, message, ...(addition ?? []))]
   }

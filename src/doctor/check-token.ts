@@ -59,7 +59,7 @@ export function checkToken(facts: ClientFacts, server: ServerFacts | undefined):
     ]
   }
   const reasons = [...reasonsOf(facts, outcome.token, server), ...clocks.filter(({ severity }) => severity === 'fault')]
-  return reasons.length > 0 ? reasons : [unexplained(facts, outcome.token, first)]
+  return reasons.length > 0 ? reasons : [unexplained(facts, outcome.token, first, server)]
 }
 
 /** What stands in the way of asking, other checks have said: an address, a certificate, a realm without TLS. */
@@ -136,7 +136,9 @@ function unexplained(
   { registry, realm }: ClientFacts,
   { kid, issuer: is, x5c }: TokenFacts,
   { verdict }: Grant,
+  server: ServerFacts | undefined,
 ): Finding {
+  const isCompared = server?.hasRegistry === true && server.hasTokenServer
   const carried =
     x5c === undefined || x5c.length === 0
       ? 'no certificate'
@@ -146,8 +148,13 @@ function unexplained(
     'token-refused',
     registry,
     message,
-    'on the server: berth doctor --config config.yml --auth-config auth_config.yml compares both',
-    `with the registry's rootcertbundle here: berth doctor ${registry} --bundle FILE`,
+    // What has been done already is no way out.
+    ...(isCompared
+      ? ['restart the registry: it reads its rootcertbundle when it starts']
+      : ['on the server: berth doctor --config config.yml --auth-config auth_config.yml compares both']),
+    ...(server?.bundle === undefined
+      ? [`with the registry's rootcertbundle here: berth doctor ${registry} --bundle FILE`]
+      : []),
     LOG,
   )
 }

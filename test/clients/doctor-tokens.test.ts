@@ -1,8 +1,9 @@
 import { afterAll, afterEach, beforeAll, expect, test } from 'bun:test'
-import { readFileSync } from 'node:fs'
+import { chmodSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createIssuer, type Issuer, SERVICE, type TokenParts, tokenOf } from '../api/issuer.ts'
-import { describeWith, must } from '../programs.ts'
+import { makePair } from '../certificates.ts'
+import { describeWith, must, program } from '../programs.ts'
 import { BERTH, startBerth } from '../start-berth.ts'
 import { ADMIN, type Clinic, expectFound, expectOnly, openClinic } from './clinic.ts'
 import { USERS } from './first-document.ts'
@@ -147,6 +148,45 @@ describeWith(['docker-registry', 'openssl'], 'berth doctor at a registry and its
     expectOnly(examined, 'untrusted-key')
     const ids = await Promise.all([site.pair.certificate, other.certificate].map(libtrustIdOf))
     for (const id of ids) expect(examined.findings.find((one) => one.id === 'untrusted-key')?.message).toContain(id)
+  })
+
+  test('a certificate that was renewed with its key, subject and names, which Berth as the registry takes', async () => {
+    const pair = await makePair(join(clinic.folder, 'renewed'), { names: ['DNS:localhost'] })
+    chmodSync(pair.key, 0o600)
+    const old = clinic.write('renewed/old.pem', readFileSync(pair.certificate, 'utf8'))
+    const remake = (file: string, san: string) =>
+      must([
+        ...[program('openssl'), 'req', '-x509', '-key', pair.key, '-days', '365', '-out', file],
+        ...['-subj', '/CN=localhost', '-addext', `subjectAltName=${san}`],
+      ])
+    await remake(pair.certificate, 'DNS:localhost')
+    const signing = { certificate: pair.certificate, key: pair.key }
+    const site = await clinic.start({ token: { rootcertbundle: old }, signing })
+    const files = ['--config', site.configFile, '--auth-config', site.authFile]
+    const examined = await clinic.asAdmin([site.registry, ...files])
+    expectOnly(examined, 'untrusted-key')
+    const says =
+      /old\.pem has an older certificate of the key .*registry:2 and 3 .*unknown authority`\. Berth as the registry takes it\.$/
+    const at = { id: 'untrusted-key', severity: 'fault' } as const
+    const fix = expectFound(examined, { ...at, says, about: `${site.configFile}:12` })
+    expect(fix[0]).toStartWith(`cat ${pair.certificate} >> ${old} `)
+    expect(site.log()).toContain('certificate signed by unknown authority')
+    // From the token that the client gets, which says nothing of where its certificate is.
+    const met = await clinic.asAdmin([site.registry, '--bundle', old])
+    expectOnly(met, 'untrusted-key')
+    expectFound(met, { ...at, says: /old\.pem has another certificate of the key .*unknown authority`$/ })
+
+    const text = readFileSync(site.configFile, 'utf8').replace(/addr: 127.*/, 'addr: 127.0.0.1:0')
+    const berth = clinic.own(await startBerth({ config: text, args: ['--addr', '127.0.0.1:0'] }))
+    expectOnly(await clinic.asAdmin([`localhost:${berth.port}`]))
+
+    // With another name in it the old one vouches for it, by the same registry.
+    const wider = { certificate: join(clinic.folder, 'renewed/wider.pem'), key: pair.key }
+    await remake(wider.certificate, 'DNS:localhost,DNS:registry.example')
+    const vouched = await clinic.start({ token: { rootcertbundle: old }, signing: wider })
+    expectOnly(
+      await clinic.asAdmin([vouched.registry, '--config', vouched.configFile, '--auth-config', vouched.authFile]),
+    )
   })
 
   test('key ids of registry 3 at a registry 2', async () => {

@@ -86,9 +86,12 @@ describe('the key of tokens, for a registry with a bundle', () => {
       { 'ok keys': /by the key id / },
     ],
     [
-      'whose certificate was renewed in time is fine: the old one vouches for it',
+      'whose certificate was renewed in time is refused all the same, save by Berth: the old one vouches for none of its own subject and key',
       [fresh, previous],
-      { 'ok keys': /that they carry$/ },
+      {
+        'fault untrusted-key':
+          /previous\.pem has an older .*registry:2 and 3 .* refuse it: `x509: .* Berth as the registry takes it\.$/,
+      },
     ],
     [
       'of another certificate is refused, with both ids',
