@@ -2,7 +2,9 @@ import { type Access, covers, formatScope } from '../oci/scope.ts'
 import type { ClientFacts, Grant } from './client-facts.ts'
 import { type Finding, fault, fine, note, warning } from './finding.ts'
 import type { Ruling } from './ruling.ts'
-import { change, type Settings, shellText } from './settings.ts'
+import { change, type Settings, shellText, textAt, whereIs } from './settings.ts'
+
+const DATA = ['storage', 'filesystem', 'rootdirectory']
 
 /** Who decided over a scope, where that can be found out. */
 export type FindRuling = (asked: readonly Access[]) => Ruling | undefined
@@ -94,8 +96,11 @@ function ruleFixes(
   const actions = asked.map(({ action }) => action)
   const list = JSON.stringify(actions)
   const rule = `- {match: {account: ${JSON.stringify(account)}, type: ${type}, name: ${JSON.stringify(name)}}, actions: ${list}}`
-  const command = `berth acl add --account ${shellText(account)} --type ${type} --name ${shellText(name)} --actions ${shellText(actions.join(','))}`
-  const ask = `berth acl test ${shellText(account)} ${shellText(formatScope(asked))}`
+  // Where Berth is not at its usual place it does not find its rules by itself.
+  const isPlaced = whereIs(settings, DATA) !== undefined
+  const place = `--data ${shellText((isPlaced ? textAt(settings, DATA) : undefined) ?? 'DIR')}`
+  const command = `berth acl add --account ${shellText(account)} --type ${type} --name ${shellText(name)} --actions ${shellText(actions.join(','))} ${place}`
+  const ask = `berth acl test ${shellText(account)} ${shellText(formatScope(asked))} ${place}`
   if (ruling?.key !== undefined) {
     return [change(settings, [...ruling.key, 'actions'], list), `or before it, at ${ruling.rule}: ${rule}`]
   }

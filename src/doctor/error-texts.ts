@@ -51,7 +51,7 @@ export const ERROR_TEXTS: readonly ErrorText[] = [
       'The token is good, and does not grant what the request needs: `pull` to read, `pull,push` to write, `delete` to delete, `registry:catalog:*` to list repositories. A token server grants less than it is asked for without an error, so it shows only here: the rules (`acl`) do not let this account do it, or the token was asked for with another scope.',
     remedy: [
       '`berth doctor HOST:PORT/REPOSITORY --user NAME --for push --config config.yml --auth-config auth_config.yml` names the rule',
-      "`berth acl test NAME 'repository:REPOSITORY:pull,push'` does, for Berth's own rules",
+      "`berth acl test NAME 'repository:REPOSITORY:pull,push' --data DIR` does, for Berth's own rules, on the server",
       'by hand: ask for `scope=repository:REPOSITORY:pull,push`, as the challenge of the 401 says it',
     ],
     finds: ['scope-insufficient', 'push-without-pull', 'catalog-denied'],

@@ -1,5 +1,6 @@
 import { ERROR_TEXTS, type ErrorText } from './error-texts.ts'
 import { formOf } from './key-name.ts'
+import { wrapped } from './report.ts'
 
 /** What is known of a text, the closest first; of a longer one (a log) every text that stands in it. */
 export function explain(text: string): ErrorText[] {
@@ -41,7 +42,13 @@ export function keyIdIn(text: string): string | undefined {
     : `the id ${id} is an RFC 7638 thumbprint, by which registry 3 knows keys; registry 2.x does not`
 }
 
-export function formatExplanation({ texts, seen, cause, remedy }: ErrorText, more: string | undefined): string {
-  const lines = [`  said by ${seen}`, `  ${cause}`, ...(more === undefined ? [] : [`  Here ${more}.`])]
+/** `width`: columns of the terminal, where it has some; the lines of `fix:` are to be copied, and stay whole. */
+export function formatExplanation(
+  { texts, seen, cause, remedy }: ErrorText,
+  more: string | undefined,
+  width?: number,
+): string {
+  const prose = [`said by ${seen}`, cause, ...(more === undefined ? [] : [`Here ${more}.`])]
+  const lines = prose.flatMap((text) => wrapped(text, '  ', width))
   return `${texts[0]}\n${lines.join('\n')}\n${remedy.map((line) => `  fix: ${line}\n`).join('')}`
 }

@@ -56,7 +56,7 @@ export function summary(findings: readonly Finding[]): string {
 }
 
 /** Words of a message in lines that fit; commands and paths are never broken. */
-function wrapped(text: string, indent: string, width: number | undefined): string[] {
+export function wrapped(text: string, indent: string, width: number | undefined): string[] {
   const room = width === undefined ? Number.POSITIVE_INFINITY : Math.max(40, width - indent.length)
   const lines: string[] = []
   let line = ''

@@ -265,7 +265,7 @@ describeWith(['docker-registry', 'openssl'], 'berth doctor at a registry and its
     const meant = await asUser(site.registry)
     expect(
       expectFound(meant, { severity: 'warning', id: 'catalog-denied', says: /may not list repositories/ })[0],
-    ).toStartWith("berth acl test user01 'registry:catalog:*'")
+    ).toStartWith("berth acl test user01 'registry:catalog:*' --data DIR  (")
   })
 
   test("which of Berth's own rules decided, by the server that runs", async () => {
@@ -285,11 +285,11 @@ describeWith(['docker-registry', 'openssl'], 'berth doctor at a registry and its
       says: new RegExp(`is granted only pull: the rule ${id} \\(guests\\) decides`),
     })
     expect(fix).toEqual([
-      'berth acl add --account user01 --type repository --name team/app --actions pull,push'.replace(
-        'pull,push',
-        "'pull,push'",
-      ),
+      `berth acl add --account user01 --type repository --name team/app --actions 'pull,push' --data ${berth.dataDirectory}`,
     ])
+    // It can be pasted.
+    const [, verb = '', ...words] = fix[0]?.replaceAll("'", '').split(' ') ?? []
+    await must([BERTH, verb, ...words])
     expectOnly(await clinic.doctor([`localhost:${berth.port}/team/app`, ...data, ...ADMIN], USERS.admin.password))
   })
 

@@ -30,8 +30,7 @@ export async function explainText(
   const text = given === '-' ? await context.readInput(MAX_LOG) : given
   const found = explain(text).slice(0, MOST)
   if (found.length === 0) {
-    const shown = printable(text.trim().split('\n', 1)[0]?.slice(0, 100) ?? '')
-    throw new UpstreamError('not-found', `nothing is known of ${JSON.stringify(shown)}`, {
+    throw new UpstreamError('not-found', unknown(text), {
       hint: 'berth doctor explain lists the texts that are known; berth doctor HOST:PORT looks at the registry itself',
     })
   }
@@ -39,7 +38,18 @@ export async function explainText(
   else
     context.out(
       found
-        .map((one) => formatExplanation(one, one.finds.includes('untrusted-key') ? keyIdIn(text) : undefined))
+        .map((one) =>
+          formatExplanation(one, one.finds.includes('untrusted-key') ? keyIdIn(text) : undefined, context.columns),
+        )
         .join('\n'),
     )
+}
+
+/** None of several lines is named: which of them is the error is what was not found out. */
+function unknown(text: string): string {
+  const lines = text.split('\n').filter((line) => line.trim() !== '')
+  const [first] = lines
+  if (first === undefined) return 'there is no text to explain'
+  if (lines.length > 1) return `nothing is known of any of these ${lines.length} lines`
+  return `nothing is known of ${JSON.stringify(printable(first.trim().slice(0, 100)))}`
 }

@@ -177,4 +177,36 @@ describe('explain', () => {
     expect(error).toMatch(/^berth: nothing is known of .*\nHint: berth doctor explain lists the texts .*\n$/)
     expect(error).not.toContain('\u001b')
   })
+
+  test('of a log that says nothing known names no line of it, and of nothing says that', async () => {
+    for (const [log, says] of [
+      ['Using default tag: latest\n\nthe cat sat\n', 'nothing is known of any of these 2 lines'],
+      ['the cat sat\n', 'nothing is known of "the cat sat"'],
+      [' \n', 'there is no text to explain'],
+    ] as const) {
+      const { code, out, error } = await shell.runWith(log, 'doctor', 'explain', '-')
+      expect({ code, out, first: error.split('\n')[0] }).toEqual({ code: 2, out: '', first: `berth: ${says}` })
+    }
+  })
+
+  test('fits a terminal, apart from what is to be copied', async () => {
+    const whole = (await shell.run('doctor', 'explain', 'insufficient_scope')).out
+    const { out } = await shell.runAt(80, 'doctor', 'explain', 'insufficient_scope')
+    const lines = out.split('\n')
+    expect(lines.filter((line) => line.length > 80 && !line.startsWith('  fix: '))).toEqual([])
+    expect(lines.length).toBeGreaterThan(whole.split('\n').length)
+    expect(out.split(/\s+/)).toEqual(whole.split(/\s+/))
+    expect(out).toContain("\n  fix: `berth acl test NAME 'repository:REPOSITORY:pull,push' --data DIR` ")
+  })
+})
+
+test('without a terminal the password is asked for by the same command', async () => {
+  const asked = ['127.0.0.1:1/team/app', '--user', 'kim', '--for', 'pull,push', '--timeout', '2s', '--read-only']
+  const { code, out, error } = await shell.run('doctor', ...asked, '--header', 'X-Secret: 1')
+  expect({ code, out }).toEqual({ code: 64, out: '' })
+  const [, hint = ''] = error.split('Hint: ')
+  expect(hint).toMatch(/^printf %s "\$PASSWORD" \| berth doctor 127\.0\.0\.1:1\/team\/app --.* --password-stdin\n$/)
+  for (const flag of ['--user kim', "--for 'pull,push'", '--timeout 2000ms', '--read-only'])
+    expect(hint).toContain(flag)
+  expect(hint).not.toMatch(/Secret|--root|--format/)
 })

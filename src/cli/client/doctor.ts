@@ -4,6 +4,7 @@ import { examineServer } from '../../doctor/examine-server.ts'
 import { type Finding, isFault, merged, reworded } from '../../doctor/finding.ts'
 import { gatherClient } from '../../doctor/gather-client.ts'
 import { formatReport, jsonReport, type Report, summary } from '../../doctor/report.ts'
+import { shellText } from '../../doctor/settings.ts'
 import { UpstreamError } from '../../upstream/error.ts'
 import { parseImage, parseRegistry } from '../../upstream/reference.ts'
 import { createUpstream } from '../../upstream/upstream.ts'
@@ -82,7 +83,7 @@ async function visit(
   const image = place.includes('/') ? parseImage(place) : undefined
   const registry = image?.registry ?? parseRegistry(target)
   const options = upstreamOptions(context, flags)
-  const as = await credentialsOf(context, flags, registry, image?.repository)
+  const as = await credentialsOf(context, flags, target, registry, image?.repository)
   const client = await gatherClient({
     registry,
     repository: image?.repository,
@@ -101,6 +102,7 @@ async function visit(
 async function credentialsOf(
   context: ClientContext,
   flags: DoctorFlags,
+  target: string,
   registry: string,
   repository: string | undefined,
 ) {
@@ -121,11 +123,21 @@ async function credentialsOf(
       'usage',
       `there is no terminal to ask for the password of ${user}, and none is stored for ${registry}`,
       {
-        hint: `printf %s "$PASSWORD" | berth doctor ${registry} --user ${user} --password-stdin`,
+        hint: `printf %s "$PASSWORD" | berth doctor ${withoutPassword([target, ...given(flags)].map(shellText).join(' '))} --password-stdin`,
       },
     )
   }
   return { username: user, password: await context.askPassword(`Password of ${user}: `) }
+}
+
+/** The flags as they were given, to be pasted; headers may hold what nobody else is to see. */
+function given({ format, for: actions, header: _header, ...others }: DoctorFlags): string[] {
+  const named = { ...others, ...(format === 'text' ? {} : { format }), ...(actions && { for: actions.join(',') }) }
+  return Object.entries(named).flatMap(([key, value]) => {
+    if (value === undefined || (key === 'root' && value === '/')) return []
+    const flag = `--${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
+    return value === true ? [flag] : [flag, key === 'timeout' ? `${value}ms` : String(value)]
+  })
 }
 
 /** @throws UpstreamError `usage` */
