@@ -51,6 +51,50 @@ describe('the names of a certificate', () => {
     expect(judgeNames(leaf, name, { about: 'x' })).toHaveLength(covered ? 0 : 1)
   })
 
+  test.each<[string, string, string | undefined, RegExp]>([
+    [
+      'a Common Name that is the host',
+      'CN=leaf',
+      'leaf',
+      /has a Common Name alone \(CN=leaf\) and does not name leaf, .*legacy Common Name/,
+    ],
+    [
+      'a Common Name that is another',
+      'CN=leaf',
+      'other',
+      /a Common Name alone .*`x509: certificate is not valid for any names, but wanted to match other`/,
+    ],
+    [
+      'a Common Name, for hosts that are not known',
+      'CN=leaf',
+      undefined,
+      /has a Common Name alone \(CN=leaf\), so clients .*legacy/,
+    ],
+    [
+      'no Common Name',
+      'C=AU\nO=Acme',
+      'leaf',
+      /has no name at all \(C=AU, O=Acme\) and does not name leaf, .*not valid for any names/,
+    ],
+    [
+      'no Common Name, for hosts that are not known',
+      'C=AU\nO=Acme',
+      undefined,
+      /has no name at all \(C=AU, O=Acme\), so clients .*not valid for any names/,
+    ],
+  ])('are missed in a certificate with %s', (_, subject, host, expected) => {
+    const bare = new Proxy(leafOf(root, []), {
+      get: (target, key) => {
+        if (key === 'subject') return subject
+        const value = Reflect.get(target, key, target)
+        return typeof value === 'function' ? value.bind(target) : value
+      },
+    })
+    expect(judgeNames(bare, host, { about: 'x' }).map(({ message }) => message)).toEqual([
+      expect.stringMatching(expected),
+    ])
+  })
+
   test('are none where it has a Common Name alone', () => {
     expect(covers(leafOf(root, []), 'leaf')).toBe(false)
     const [found] = judgeNames(leafOf(root, []), 'leaf', { about: 'x' })

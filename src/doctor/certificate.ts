@@ -36,25 +36,30 @@ export function covers(certificate: X509Certificate, hostname: string): boolean 
   return namesOf(certificate).length > 0 && certificate.checkHost(host, { subject: 'never' }) !== undefined
 }
 
-/** Clients that call the server `hostname`. */
-export function judgeNames(certificate: X509Certificate, hostname: string, served: Served): Finding[] {
-  if (covers(certificate, hostname)) return []
-  const host = hostname.replace(/^\[|\]$/g, '')
+/** Clients that call the server `hostname`; undefined: what they call it is not known, and only a certificate without any name is wrong for all. */
+export function judgeNames(certificate: X509Certificate, hostname: string | undefined, served: Served): Finding[] {
   const names = namesOf(certificate)
-  const text =
-    names.length === 0
-      ? isIP(host) === 0
-        ? 'x509: certificate relies on legacy Common Name field, use SANs instead'
-        : `x509: cannot validate certificate for ${host} because it doesn't contain any IP SANs`
-      : `x509: certificate is valid for ${names.join(', ')}, not ${host}`
-  const has = names.length === 0 ? `a Common Name alone (${subjectOf(certificate)})` : `only ${names.join(', ')}`
-  const message = `the certificate has ${has} and does not name ${host}, so clients refuse it: \`${text}\``
-  return [fault('certificate-names', served.about, message, ...remade([...names, host], served))]
+  if (hostname === undefined ? names.length > 0 : covers(certificate, hostname)) return []
+  const host = hostname?.replace(/^\[|\]$/g, '')
+  const who = subjectOf(certificate)
+  const common = /^CN=(.*)$/m.exec(certificate.subject)?.[1]
+  const bare = common === undefined ? `no name at all (${who})` : `a Common Name alone (${who})`
+  const has = names.length === 0 ? bare : `only ${names.join(', ')}`
+  const lacks = host === undefined ? '' : ` and does not name ${host}`
+  const message = `the certificate has ${has}${lacks}, so clients refuse it: \`${refusalOf(names, common, host)}\``
+  const found = fault('certificate-names', served.about, message, ...remade([...names, host ?? 'HOST'], served))
+  return [{ ...found, names: { certificate: certificate.fingerprint256, host } }]
 }
 
-/** A certificate that has no name at all, whatever clients call its server. */
-export function judgeNameless(certificate: X509Certificate, hostname: string, served: Served): Finding[] {
-  return namesOf(certificate).length === 0 ? judgeNames(certificate, hostname, served) : []
+/** As Go words it (crypto/x509, HostnameError). */
+function refusalOf(names: readonly string[], common: string | undefined, host: string | undefined): string {
+  if (names.length > 0) return `x509: certificate is valid for ${names.join(', ')}, not ${host}`
+  if (host !== undefined && isIP(host) !== 0)
+    return `x509: cannot validate certificate for ${host} because it doesn't contain any IP SANs`
+  const isLegacy = common !== undefined && (host === undefined || common.toLowerCase() === host.toLowerCase())
+  return isLegacy
+    ? 'x509: certificate relies on legacy Common Name field, use SANs instead'
+    : `x509: certificate is not valid for any names, but wanted to match ${host ?? 'HOST'}`
 }
 
 export function judgeDates(

@@ -1,4 +1,4 @@
-import { judgeDates, judgeNameless, judgeNames, type Served, subjectOf } from './certificate.ts'
+import { judgeDates, judgeNames, type Served, subjectOf } from './certificate.ts'
 import { type Finding, fault, fine, warning } from './finding.ts'
 import { hostOf, isLoopbackHost } from './host.ts'
 import { belongTogether, type FileOf, type PairFacts, type ServerFacts } from './server-facts.ts'
@@ -57,10 +57,11 @@ function namesFor(
 ): Finding[] {
   const url = textAt(settings, use === 'registry' ? ['http', 'host'] : ['auth', 'token', 'realm'])
   const host = url === undefined ? undefined : hostOf(url)
-  if (host === undefined) return judgeNameless(leaf, 'HOST', served)
   // docker takes any certificate from its own machine.
+  const address = textAt(settings, use === 'registry' ? ['http', 'addr'] : ['tokenserver', 'server', 'addr']) ?? ''
+  const isAtHome = isLoopbackHost(host ?? address.replace(/:[^:]*$/, ''))
   return judgeNames(leaf, host, served).map((one) =>
-    isLoopbackHost(host) && one.severity === 'fault' ? { ...one, severity: 'warning' } : one,
+    isAtHome && one.severity === 'fault' ? { ...one, severity: 'warning' } : one,
   )
 }
 

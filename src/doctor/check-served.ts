@@ -3,20 +3,22 @@ import { isValidAt } from '../auth/keys.ts'
 import { issuerOf, judgeDates, judgeNames, leadsTo, type Served, subjectOf } from './certificate.ts'
 import type { ClientFacts } from './client-facts.ts'
 import { type Finding, fault, fine, warning } from './finding.ts'
+import type { ServerFacts } from './server-facts.ts'
 import { shellText } from './settings.ts'
 
 /** The certificates of registry and token server, as docker on this machine sees them. */
-export function checkServed(facts: ClientFacts, now: number): Finding[] {
+export function checkServed(facts: ClientFacts, server: ServerFacts | undefined, now: number): Finding[] {
   const { registry, hostname, probe, realm } = facts
-  const found = probe.kind === 'tls' ? checkOne(facts, probe.chain, registry, hostname, now) : []
+  const found = probe.kind === 'tls' ? checkOne(facts, server, probe.chain, registry, hostname, now) : []
   const { url } = realm ?? {}
   if (url === undefined || realm?.probe === undefined || url.host === registry) return found
   if (realm.probe.kind !== 'tls') return found
-  return [...found, ...checkOne(facts, realm.probe.chain, url.host, url.hostname, now)]
+  return [...found, ...checkOne(facts, server, realm.probe.chain, url.host, url.hostname, now)]
 }
 
 function checkOne(
   facts: ClientFacts,
+  server: ServerFacts | undefined,
   chain: readonly X509Certificate[],
   about: string,
   hostname: string,
@@ -24,7 +26,11 @@ function checkOne(
 ): Finding[] {
   const [leaf, ...others] = chain
   if (leaf === undefined) return []
-  const served: Served = { about, isBerths: issuerOf(leaf).includes('CN=Berth authority ') }
+  const served: Served = {
+    about,
+    files: filesOf(leaf, server),
+    isBerths: issuerOf(leaf).includes('CN=Berth authority '),
+  }
   const { kind } = facts.view
   const found = [
     ...judgeDates(leaf, now, served),
@@ -42,6 +48,14 @@ function checkOne(
   return found.map((one) =>
     one.severity === 'fault' ? { ...one, severity: 'warning', message: `${one.message}. ${why}` } : one,
   )
+}
+
+/** Where the files of the server are at hand, the remedy names them. */
+function filesOf(leaf: X509Certificate, server: ServerFacts | undefined): Served['files'] {
+  const pair = server?.pairs.find(
+    ({ certificate }) => 'value' in certificate && certificate.value[0]?.raw.equals(leaf.raw) === true,
+  )
+  return pair && { certificate: pair.certificate.path, key: pair.key.path }
 }
 
 /** docker trusts the token server by the folder of the registry, too: both are spoken to with the settings of the registry (moby, registry/auth.go). */

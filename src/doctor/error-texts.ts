@@ -164,6 +164,7 @@ export const ERROR_TEXTS: readonly ErrorText[] = [
     texts: [
       'x509: certificate relies on legacy Common Name field, use SANs instead',
       'x509: certificate is valid for …, not …',
+      'x509: certificate is not valid for any names, but wanted to match …',
     ],
     seen: 'docker, podman and other programs in Go',
     cause: 'The certificate does not name what the client calls the server; the Common Name is not looked at.',

@@ -21,7 +21,7 @@ export function examineClient(
   const settings = server?.settings
   return [
     ...checkReach(facts, settings),
-    ...checkServed(facts, now),
+    ...checkServed(facts, server, now),
     ...checkDocker(facts),
     ...checkToken(facts, server),
     ...checkRights(facts, settings, ruling),

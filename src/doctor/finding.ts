@@ -62,6 +62,8 @@ interface Words {
   about: string
   /** One or two plain sentences. */
   message: string
+  /** Of `certificate-names`: the certificate's fingerprint, and the name that it lacks, where that is known. Not shown. */
+  names?: { certificate: string; host: string | undefined }
 }
 
 export type Finding = Words &
@@ -109,9 +111,17 @@ export function merged(server: readonly Finding[], client: readonly Finding[]): 
     .filter((one) => !server.some((other) => isSame(one, other) && isFault(other)))
     .filter((one) => one.id !== 'token-refused' || !isExplained)
   return [
-    ...server.filter((one) => isFault(one) || !known.some((other) => isSame(one, other) && isFault(other))),
+    ...server
+      .filter((one) => !client.some((other) => isMet(one, other)))
+      .filter((one) => isFault(one) || !known.some((other) => isSame(one, other) && isFault(other))),
     ...known,
   ]
+}
+
+/** Whether the client met the same certificate, by the name in question: how much that hurts is then known. */
+function isMet({ names: file }: Finding, { names: met }: Finding): boolean {
+  if (file === undefined || file.certificate !== met?.certificate) return false
+  return file.host === undefined || file.host === met.host
 }
 
 const SHARED: ReadonlySet<string> = new Set<FindingId>([
