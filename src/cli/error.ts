@@ -12,8 +12,14 @@ export class CommandError extends Error {
   }
 }
 
+/** The same error with the hint that its words lead to; undefined: none. */
+export function withHintOf(error: unknown, hintOf: (message: string) => string | undefined): unknown {
+  if (!(error instanceof CommandError) || error.hint !== undefined) return error
+  const hint = hintOf(error.message)
+  return hint === undefined ? error : new CommandError(error.message, error.exitCode, { hint })
+}
+
 /** The same error with a hint, where it is one whose words match. */
 export function withHint(error: unknown, words: RegExp, hint: string): unknown {
-  const isMeant = error instanceof CommandError && error.hint === undefined && words.test(error.message)
-  return isMeant ? new CommandError(error.message, error.exitCode, { hint }) : error
+  return withHintOf(error, (message) => (words.test(message) ? hint : undefined))
 }

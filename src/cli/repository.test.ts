@@ -1,17 +1,27 @@
 import { expect, test } from 'bun:test'
+import type { Denial } from '../metadata/metadata.ts'
+import { denied } from '../registry/denial.ts'
 import type { Renamed, Repositories } from '../registry/repositories.ts'
 import { openShell } from './admin.fixture.ts'
 import { repositoryCommand } from './repository.ts'
+
+/** Of a rule of immutable tags. */
+const FIXED: Denial = {
+  ...{ kind: 'immutable', rule: 'releases', repository: 'fixed', tag: 'v1', asked: undefined },
+  digest: `sha256:${'a'.repeat(64)}`,
+}
 
 async function open(answer?: string, outcome: Renamed = 'renamed') {
   const asked: unknown[] = []
   const repositories: Pick<Repositories, 'delete' | 'rename'> = {
     async delete(name, { actor, force }) {
       asked.push(['delete', name, actor, force])
+      if (name === 'fixed' && !force) throw denied(FIXED)
       return name === 'none' ? undefined : { batch: 'B', manifests: 3, tags: 2, uploads: 1 }
     },
     async rename(from, to, { actor, force }) {
       asked.push(['rename', from, to, actor, force])
+      if (from === 'fixed' && !force) throw denied(FIXED)
       return outcome
     },
   }
@@ -40,6 +50,20 @@ test('a deletion says what went, and how to have it back', async () => {
     '@operator repository team/app: done: deleted',
     '@operator repository none: failed: deleted, by force: there is no repository none',
   ])
+})
+
+test.each<[string, string[]]>([
+  ['deleted', ['delete', 'fixed', '--yes']],
+  ['renamed', ['rename', 'fixed', 'other']],
+])('a repository with immutable tags is not %s without force, and the way is told', async (_, args) => {
+  const { run } = await open()
+  expect(await run(...args)).toEqual({
+    ...{ code: 1, out: '' },
+    error:
+      'berth: fixed:v1 is immutable by the rule releases: it cannot be deleted, nor its repository renamed\n' +
+      'Hint: --force does it all the same; berth immutable rm releases takes the rule away (one of the configuration is taken away there)\n',
+  })
+  expect(await run(...args, '--force')).toMatchObject({ code: 0 })
 })
 
 test('a deletion is asked for by name', async () => {

@@ -10,7 +10,8 @@ import {
   segment,
   withApi,
 } from './control.ts'
-import { CommandError } from './error.ts'
+import { CommandError, withHintOf } from './error.ts'
+import { ruleHint } from './immutable-hint.ts'
 import type { Listing } from './listing.ts'
 import { bytesText, counted } from './progress.ts'
 import { timeCell } from './table.ts'
@@ -71,7 +72,9 @@ export function repositoryCommand(context: AdminContext = ofProcess): Command {
       if (!flags.yes) await confirm(context, name, flags)
       await withApi(context, flags, async (ask) => {
         const query = { purge: flags.purge && 'true', force: flags.force && 'true' }
-        const answer = await ask<RepositoryDeletedView>('DELETE', `/repositories/${segment(name)}`, { query })
+        const answer = await ask<RepositoryDeletedView>('DELETE', `/repositories/${segment(name)}`, { query }).catch(
+          explained,
+        )
         tell(context, flags, answer, deletedText(name, answer.json, flags))
       })
     })
@@ -88,11 +91,16 @@ export function repositoryCommand(context: AdminContext = ofProcess): Command {
     .action(async (name: string, to: string, flags: AdminFlags & { force?: true }) => {
       await withApi(context, flags, async (ask) => {
         const body = { to, force: flags.force }
-        const answer = await ask('POST', `/repositories/${segment(name)}/rename`, { body })
+        const answer = await ask('POST', `/repositories/${segment(name)}/rename`, { body }).catch(explained)
         tell(context, flags, answer, `${name} is ${to} now; pulls and pushes by the old name do not find it.`)
       })
     })
   return command
+}
+
+/** @throws the error, with what an administrator can do about a rule of immutable tags */
+function explained(error: unknown): never {
+  throw withHintOf(error, (message) => ruleHint(message, { forceable: true }))
 }
 
 function pageOptions(command: Command, most: string): Command {

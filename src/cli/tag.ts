@@ -2,7 +2,8 @@ import { Command } from 'commander'
 import type { TagHistoryView, TagRestoredView } from '../http/api/collection-schemas.ts'
 import { emptyText, type ListFlags, showList, tell } from './answer.ts'
 import { type AdminContext, type AdminFlags, adminOptions, listOptions, ofProcess, withApi } from './control.ts'
-import { CommandError } from './error.ts'
+import { CommandError, withHintOf } from './error.ts'
+import { ruleHint } from './immutable-hint.ts'
 import type { Listing } from './listing.ts'
 import { parseReference } from './reference.ts'
 import { wholeDigest } from './short-digest.ts'
@@ -47,7 +48,9 @@ export function tagCommand(context: AdminContext = ofProcess): Command {
         const digestsOf = ({ moves }: TagHistoryView) => moves.flatMap(({ from, to }) => [from, to])
         const to = flags.to === undefined ? undefined : await wholeDigest(flags.to, page, digestsOf)
         const body = { repository, tag, digest: to, force: flags.force }
-        const answer = await ask<TagRestoredView>('POST', '/tags/restore', { body })
+        const answer = await ask<TagRestoredView>('POST', '/tags/restore', { body }).catch((error: unknown) => {
+          throw withHintOf(error, (message) => ruleHint(message, { forceable: true }))
+        })
         const { digest, from } = answer.json
         tell(context, flags, answer, `${reference} points to ${digest}${from === null ? '' : ` (before: ${from})`}.`)
       })

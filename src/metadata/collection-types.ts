@@ -282,7 +282,7 @@ export interface TagMove {
 
 export type TagRestored =
   | { kind: 'restored'; digest: Digest; from: Digest | undefined }
-  /** The tag never had another manifest; or none like that. */
-  | { kind: 'unknown' }
+  /** The tag never had another manifest than the one that it points to now; without a digest: it is not there, and no move of it is known. */
+  | { kind: 'unknown'; digest: Digest | undefined }
   /** The manifest is gone for good. */
   | { kind: 'gone'; digest: Digest }

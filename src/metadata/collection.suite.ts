@@ -546,8 +546,14 @@ export function collectionSuite(opened: () => Opened): void {
 
       test('says what is gone, and what never was', async () => {
         await putManifest(metadata, 'image', { tags: ['v1'] })
-        expect(await metadata.tags.restore(REPOSITORY, 'v1', undefined, by(2))).toEqual({ kind: 'unknown' })
-        expect(await metadata.tags.restore('team/none', 'v1', undefined, by(2))).toEqual({ kind: 'unknown' })
+        const never = { kind: 'unknown', digest: undefined } as const
+        expect(await metadata.tags.restore(REPOSITORY, 'v2', undefined, by(2))).toEqual(never)
+        expect(await metadata.tags.restore('team/none', 'v1', undefined, by(2))).toEqual(never)
+        const only = { kind: 'unknown', digest: digest('image') } as const
+        expect(await metadata.tags.restore(REPOSITORY, 'v1', undefined, by(2))).toEqual(only)
+        await metadata.tags.delete(REPOSITORY, 'v1', by(2))
+        expect(await metadata.tags.restore(REPOSITORY, 'v1', undefined, by(2))).toMatchObject({ kind: 'restored' })
+        expect(await metadata.tags.restore(REPOSITORY, 'v1', undefined, by(2))).toEqual(only)
         await metadata.tags.delete(REPOSITORY, 'v1', by(3))
         await takeManifests(waited(3), NOWHERE)
         expect(await metadata.tags.restore(REPOSITORY, 'v1', undefined, by(4))).toEqual({

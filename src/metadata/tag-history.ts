@@ -98,7 +98,7 @@ export async function removeTag(
   return before.digest
 }
 
-async function taggedManifest(
+export async function taggedManifest(
   trx: Handle,
   repositoryId: number,
   name: string,

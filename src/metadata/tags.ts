@@ -8,7 +8,7 @@ import type { Change, TagProtection, TagRestored, Tags } from './metadata.ts'
 import { refuseToDelete, refuseToMove } from './protection.ts'
 import { restoreTagPulls } from './pulls.ts'
 import { knownRepository, lockRepository } from './repositories.ts'
-import { history, moveTag, placeBefore, removeTag } from './tag-history.ts'
+import { history, moveTag, placeBefore, removeTag, taggedManifest } from './tag-history.ts'
 
 export function tags(database: Database): Tags {
   return {
@@ -47,7 +47,7 @@ export function tags(database: Database): Tags {
       return database.transaction(
         async (trx) => {
           const repositoryId = await lockRepository(trx, repository)
-          if (repositoryId === undefined) return { kind: 'unknown' } as const
+          if (repositoryId === undefined) return { kind: 'unknown', digest: undefined } as const
           return await restore(trx, { repositoryId, repository, protections, name: tag, to, change })
         },
         { durable: true },
@@ -69,7 +69,9 @@ async function restore(
 ): Promise<TagRestored> {
   const { repositoryId, name, change } = wanted
   const digest = wanted.to ?? (await placeBefore(trx, repositoryId, name))
-  if (digest === undefined) return { kind: 'unknown' }
+  if (digest === undefined) {
+    return { kind: 'unknown', digest: (await taggedManifest(trx, repositoryId, name))?.digest }
+  }
   await refuseToMove(trx, wanted, [name], digest)
   const living = await manifestIdOf(trx, repositoryId, digest)
   const exhumed = living === undefined ? await exhume(trx, { repositoryId, digest, now: change.now }) : undefined

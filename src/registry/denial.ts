@@ -13,7 +13,8 @@ export function denialText(denial: Denial): string {
 }
 
 function immutableText({ repository, tag, digest, asked, rule }: ImmutableDenial): string {
-  const what = asked === undefined ? 'it can neither be deleted nor renamed' : `it stays at ${digest}; push another tag`
+  const what =
+    asked === undefined ? 'it cannot be deleted, nor its repository renamed' : `it stays at ${digest}; push another tag`
   return `${repository}:${tag} is immutable by the rule ${rule}: ${what}`
 }
 

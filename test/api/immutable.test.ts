@@ -74,7 +74,7 @@ describe('a tag that a rule of the configuration protects', () => {
       const answer = await drop(reference)
       expect([answer.status, JSON.parse(answer.text)]).toEqual([
         403,
-        refused('v1', 'it can neither be deleted nor renamed'),
+        refused('v1', 'it cannot be deleted, nor its repository renamed'),
       ])
     }
     expect((await drop('latest')).status).toBe(202)

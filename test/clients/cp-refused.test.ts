@@ -15,6 +15,7 @@ const OLD = makeImage({ layers: [3000], seed: 'old' })
 const NEW = makeImage({ layers: [2_000_000], seed: 'new' })
 const CONFIG = `version: 0.1
 auth: none
+storage: {delete: {enabled: true}}
 immutable:
   - {name: releases, repositories: [team/**], tags: ['v*']}
 quotas:
@@ -65,6 +66,20 @@ describe('a rule of the destination', () => {
       /DENIED: team\/app:v1 is immutable [^\n]+\nberth: 1 tag of 1 failed: v1\nHint: [^\n]+\n$/,
     )
     expect(await digestAt(`${host}/team/app:v1`)).toBe(OLD.manifest.digest)
+  })
+
+  test('that a tag is immutable keeps it from whoever deletes, and says what an administrator can do', async () => {
+    const image = `${host}/team/kept:v1`
+    expect(await shell.run('cp', '-q', `${from}:old`, image)).toMatchObject({ code: 0 })
+    for (const args of [['delete'], ['untag'], ['delete', '--manifest', '--yes'], ['delete', '--purge', '--yes']]) {
+      const { out, error, code } = await shell.run(...args, image)
+      expect({ out, code }).toEqual({ out: '', code: 3 })
+      expect(error).toEndWith(
+        'DENIED: team/kept:v1 is immutable by the rule releases: it cannot be deleted, nor its repository renamed\n' +
+          'Hint: for administrators, on the server: berth immutable rm releases takes the rule away (one of the configuration is taken away there)\n',
+      )
+    }
+    expect(await digestAt(image)).toBe(OLD.manifest.digest)
   })
 
   test('that a quota is used up is told, and there is no tag', async () => {

@@ -4,6 +4,7 @@ import { inParallel } from '../../transfer/parallel.ts'
 import { UpstreamError } from '../../upstream/error.ts'
 import { formatImage, formatRepository, type ImageReference, parseImage } from '../../upstream/reference.ts'
 import type { Upstream } from '../../upstream/upstream.ts'
+import { ruleHint } from '../immutable-hint.ts'
 import { mustAgree } from './agree.ts'
 import { type ConnectionFlags, connect, connectionOptions } from './connection.ts'
 import type { ClientContext } from './context.ts'
@@ -46,7 +47,7 @@ export function deleteCommand(context: ClientContext): Command {
         seen.add(name)
         const isTag = image.digest === undefined && !flags.manifest
         const remove = !isTag ? removeManifest : flags.purge ? purgeTag : removeTag
-        if ((await remove(context, upstream, image, flags)) === 'unsupported') unpurged.push(image)
+        if ((await remove(context, upstream, image, flags).catch(explained)) === 'unsupported') unpurged.push(image)
       }
       refusePurge(unpurged)
     })
@@ -68,9 +69,19 @@ export function untagCommand(context: ClientContext): Command {
       if (digest !== undefined) throw usage(`${formatImage(digest)} is no tag`, `berth delete ${formatImage(digest)}`)
       const upstream = connect(context, flags)
       for (const image of images) {
-        await removeTag(context, upstream, image, { ...flags, ...(force ? { ignoreMissing: true } : {}) })
+        await removeTag(context, upstream, image, { ...flags, ...(force ? { ignoreMissing: true } : {}) }).catch(
+          explained,
+        )
       }
     })
+}
+
+/** @throws the error, with what an administrator can do about a rule of immutable tags */
+function explained(error: unknown): never {
+  if (!(error instanceof UpstreamError) || error.code !== 'DENIED') throw error
+  const { fault, message, status, code } = error
+  const hint = error.hint ?? ruleHint(message, { forceable: false })
+  throw new UpstreamError(fault, message, { status, code, hint, cause: error })
 }
 
 /** A name without a tag would mean `latest` to docker: too easily said for what cannot be taken back. */

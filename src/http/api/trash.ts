@@ -145,14 +145,21 @@ export function addTrash(router: ApiRouter, deps: ApiDeps): void {
     const bring = async () => {
       const restored = await allowed(() => trash.restoreTag(repository, tag, to, { actor: actor.account, force }))
       if (restored.kind === 'restored') return restored
-      const why =
-        restored.kind === 'gone'
-          ? `${restored.digest} is gone for good, or was never in ${repository}`
-          : `${repository}:${tag} was never there, or never pointed to anything else`
-      throw new ChangeError('not-found', why)
+      throw new ChangeError('not-found', notRestored(`${repository}:${tag}`, repository, restored))
     }
     const words = force ? 'restored, by force' : 'restored'
     const restored = await changes.run(actor, `${repository}:${tag}`, words, () => answered(bring))
     return c.json({ digest: restored.digest, from: restored.from ?? null }, 200)
   })
+}
+
+function notRestored(
+  tag: string,
+  repository: string,
+  { kind, digest }: Exclude<Awaited<ReturnType<Trash['restoreTag']>>, { kind: 'restored' }>,
+): string {
+  if (kind === 'gone') return `${digest} is gone for good, or was never in ${repository}`
+  return digest === undefined
+    ? `${tag} is not there, and no move of it is known`
+    : `${tag} points to ${digest} and has nothing else to go back to`
 }
