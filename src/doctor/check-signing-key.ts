@@ -101,9 +101,10 @@ function againstBundle(
     change(settings, BUNDLE, pair.certificate.path),
   ]
   if (isCarried && leaf !== undefined && !leads && knowsKey) {
-    const berth = roots.some((root) => hasIssued(root, leaf)) ? ' Berth as the registry takes it.' : ''
-    const message = `${bundle.path} has an older certificate of the key that signs tokens: registry:2 and 3 check the new one, which tokens carry, and refuse it: \`x509: certificate signed by unknown authority\`.${berth}`
-    return [fault('untrusted-key', about, message, ...add, change(settings, ['tokenserver', 'token', 'x5c'], 'never'))]
+    const isTaken = roots.some((root) => hasIssued(root, leaf))
+    const message = `${bundle.path} has an older certificate of the key that signs tokens: registry:2 and 3 check the new one, which tokens carry, and refuse it: \`x509: certificate signed by unknown authority\`.${isTaken ? ' Berth as the registry takes it.' : ''}`
+    const fixes = [...add, change(settings, ['tokenserver', 'token', 'x5c'], 'never')]
+    return [{ ...fault('untrusted-key', about, message, ...fixes), ...(isTaken && { tokens: 'taken by Berth' }) }]
   }
   if (!(isCarried ? leads : knowsKey)) {
     const id = key.ids[keyId]

@@ -34,7 +34,8 @@ export function checkToken(facts: ClientFacts, server: ServerFacts | undefined):
   const clocks = checkClocks(facts)
   if (verdict === undefined || verdict.status < 400) {
     const text = challenges.length === 0 ? 'no login is needed' : `the registry takes what ${who} shows`
-    return [...clocks, fine('token', registry, text)]
+    const taken = fine('token', registry, text)
+    return [...clocks, outcome.kind === 'token' ? { ...taken, tokens: 'taken' } : taken]
   }
   if (outcome.kind === 'none') {
     const message = `${registry} answers ${verdict.status} to ${who}: the name or the password is wrong, or its hash is none that the registry knows`

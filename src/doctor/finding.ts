@@ -64,6 +64,8 @@ interface Words {
   message: string
   /** Of `certificate-names`: the certificate's fingerprint, and the name that it lacks, where that is known. Not shown. */
   names?: { certificate: string; host: string | undefined }
+  /** Whether the registry that was asked took a token, or Berth as the registry would where others do not. Not shown. */
+  tokens?: 'taken' | 'taken by Berth'
 }
 
 export type Finding = Words &
@@ -110,12 +112,19 @@ export function merged(server: readonly Finding[], client: readonly Finding[]): 
   const known = client
     .filter((one) => !server.some((other) => isSame(one, other) && isFault(other)))
     .filter((one) => one.id !== 'token-refused' || !isExplained)
+  const isTaken = client.some(({ tokens }) => tokens === 'taken')
   return [
     ...server
+      .map((one) => (isTaken && one.tokens === 'taken by Berth' ? milder(one) : one))
       .filter((one) => !client.some((other) => isMet(one, other)))
       .filter((one) => isFault(one) || !known.some((other) => isSame(one, other) && isFault(other))),
     ...known,
   ]
+}
+
+function milder(finding: Finding): Finding {
+  if (!isTrouble(finding)) return finding
+  return { ...finding, severity: 'warning', message: `${finding.message} So did the registry that was asked.` }
 }
 
 /** Whether the client met the same certificate, by the name in question: how much that hurts is then known. */

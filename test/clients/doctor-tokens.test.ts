@@ -178,7 +178,15 @@ describeWith(['docker-registry', 'openssl'], 'berth doctor at a registry and its
 
     const text = readFileSync(site.configFile, 'utf8').replace(/addr: 127.*/, 'addr: 127.0.0.1:0')
     const berth = clinic.own(await startBerth({ config: text, args: ['--addr', '127.0.0.1:0'] }))
-    expectOnly(await clinic.asAdmin([`localhost:${berth.port}`]))
+    const asked = [`localhost:${berth.port}`]
+    expectOnly(await clinic.asAdmin(asked))
+    const taken = await clinic.asAdmin([...asked, ...files])
+    expectFound(taken, {
+      ...at,
+      severity: 'warning',
+      says: /Berth as the registry takes it\. So did the registry that was asked\.$/,
+    })
+    expect(taken.code).toBe(0)
 
     // With another name in it the old one vouches for it, by the same registry.
     const wider = { certificate: join(clinic.folder, 'renewed/wider.pem'), key: pair.key }
