@@ -11,6 +11,20 @@ function running(data: string): Running {
 
 const lines = (data: string, terminal: boolean) => banner(running(data), { command: 'bin/berth', terminal }).split('\n')
 
+test.each<[string, Partial<Running['registry']>, string]>([
+  ['every address', { url: 'https://localhost:5000', everywhere: true }, '--data /d'],
+  ['another port', { url: 'https://localhost:5311', port: 5311, everywhere: true }, '--data /d --addr :5311'],
+  ['this machine alone', { url: 'https://127.0.0.1:5000' }, '--data /d --addr 127.0.0.1:5000'],
+  ['one address', { url: 'https://[fd00::2]:5311', port: 5311 }, "--data /d --addr '[fd00::2]:5311'"],
+])('the command of the authority knows a server on %s', (_, registry, operands) => {
+  const { registry: usual, ...rest } = running('/d')
+  const shown = banner(
+    { ...rest, registry: { ...usual, ...registry }, authority: 'A8' },
+    { command: 'berth', terminal: false },
+  )
+  expect(shown).toContain(`\n  berth cert trust ${operands}\n`)
+})
+
 test('the first lines lead to the first push, and fit 80 columns also where paths are long', () => {
   const data = '/home/somebody/projects/registry/berth/data'
   expect(lines(data, false).slice(1)).toEqual([

@@ -15,7 +15,7 @@ export function banner(running: Running, { command, terminal }: { command: strin
   if (authority !== undefined) {
     lines.push('TLS by an authority of its own, with the SHA-256 fingerprint', `  ${authority}`)
     lines.push('  clients trust it by the files of:')
-    const operand = `--data ${shellWord(data)}${addressFlag(registry.port)}`
+    const operand = `--data ${shellWord(data)}${addressFlag(registry)}`
     lines.push(...folded(`${shellWord(command)} cert trust`, operand))
   }
   if (open) {
@@ -49,8 +49,10 @@ function folded(command: string, operand: string): string[] {
 }
 
 /** Where `cert trust` would not guess it. */
-function addressFlag(port: number | undefined): string {
-  return port === undefined || port === 5000 ? '' : ` --addr :${port}`
+function addressFlag({ url, port, everywhere }: Running['registry']): string {
+  if (port === undefined) return ''
+  if (!everywhere) return ` --addr ${shellWord(url.replace(/^https?:\/\//, ''))}`
+  return port === 5000 ? '' : ` --addr :${port}`
 }
 
 function everywhere(is: boolean): string {

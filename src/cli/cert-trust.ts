@@ -1,5 +1,6 @@
 import { isIP } from 'node:net'
 import { Command } from 'commander'
+import type { Config } from '../config/config.ts'
 import type { TrustFile, TrustTarget } from '../run-cert.ts'
 import { type CertContext, type CertFlags, NO_AUTHORITY, readPem, serverOptions } from './cert-context.ts'
 import { CommandError } from './error.ts'
@@ -14,6 +15,8 @@ interface TrustFlags extends CertFlags {
   fingerprint?: string
 }
 
+/** A server that listens there is reached by every name. */
+const EVERY = /^(?:0\.0\.0\.0|::)$/
 /** Names of 127.0.0.0/8 and ::1 mean another machine everywhere else. */
 const LOCAL = /^(localhost|127\..*|::1)$/
 
@@ -118,7 +121,7 @@ async function authorityOf(
   if (authority === undefined) throw new CommandError(NO_AUTHORITY)
   const { listen } = config.http
   const port = listen.kind === 'tcp' ? listen.port : undefined
-  const names = (server?.names ?? []).filter((name) => !LOCAL.test(name) && !name.startsWith('*.'))
+  const names = namesOf(server?.names ?? [], config.http)
   const known = hosts.length > 0 ? [...hosts] : names.map((name) => trustHost(name, port))
   if (known.length === 0) throw new CommandError('the certificate has no name that other machines know: name HOST:PORT')
   if (hosts.length === 0) {
@@ -127,6 +130,22 @@ async function authorityOf(
     )
   }
   return { pem: authority.certificate.toString(), known }
+}
+
+/**
+ * What clients may call the server, of the names of its certificate: other machines where it listens on every address, programs of
+ * this machine where it listens there alone. What the operator named himself is reached in a way that he knows.
+ */
+function namesOf(certified: readonly string[], { listen, host, tls }: Config['http']): string[] {
+  const names = certified.filter((name) => !name.startsWith('*.'))
+  const bound = listen.kind === 'tcp' && !EVERY.test(listen.hostname) ? listen.hostname : undefined
+  if (bound === undefined) return names.filter((name) => !LOCAL.test(name))
+  const named = tls?.managed?.kind === 'auto' ? [...tls.managed.names] : []
+  if (host !== undefined) named.push(new URL(host).hostname.replace(/^\[|\]$/g, ''))
+  return names.filter((name) => {
+    if (named.includes(name) || name === bound) return true
+    return LOCAL.test(bound) ? name === 'localhost' : isIP(name) === 0 && !LOCAL.test(name)
+  })
 }
 
 /** `HOST`, `HOST:PORT`, `[IPV6]:PORT`: it becomes the name of a folder. */

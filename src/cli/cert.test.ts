@@ -151,6 +151,29 @@ describe('berth cert trust', () => {
     expect([again.code, again.stderr.includes('wrote')]).toEqual([0, false])
   })
 
+  test.each<[string, string, string[]]>([
+    ['every address', ':5443', ['box:5443', '192.0.2.7:5443']],
+    ['every address of IPv4', '0.0.0.0:5443', ['box:5443', '192.0.2.7:5443']],
+    ['this machine alone', '127.0.0.1:5443', ['localhost:5443', '127.0.0.1:5443']],
+    ['this machine alone, by IPv6', '[::1]:5443', ['localhost:5443', '[::1]:5443']],
+    ['one address', '192.0.2.7:5443', ['box:5443', '192.0.2.7:5443']],
+    ['the port that images do not say', '127.0.0.1:443', ['localhost', '127.0.0.1']],
+  ])('of a server on %s has the names that lead there', async (_, address, names) => {
+    const { stdout, stderr } = await cert('trust', '--addr', address, '--for', 'docker', '--data', data)
+    expect([...stdout.matchAll(/certs\.d\/([^/]+)\/ca\.crt/g)].map(([, name]) => name)).toEqual(names)
+    expect(stderr).toStartWith(`For ${names.join(', ')}, as the configuration says`)
+  })
+
+  test('of a server on this machine alone has what the operator calls it, too', async () => {
+    const config = join(folder, 'proxied.yml')
+    const named = 'http: {addr: "127.0.0.1:5443", host: "https://box", tls: {auto: true}}'
+    writeFileSync(config, `version: 0.1\nstorage: {filesystem: {rootdirectory: ${data}}}\nauth: none\n${named}\n`)
+    const { stdout } = await cert('trust', '--config', config, '--for', 'docker')
+    expect([...stdout.matchAll(/certs\.d\/([^/]+)\/ca\.crt/g)].map(([, name]) => name)).toEqual([
+      ...['localhost:5443', 'box:5443', '127.0.0.1:5443'],
+    ])
+  })
+
   test('settings of somebody else stay, and what is missing is shown; the exit code says so', async () => {
     const root = join(folder, 'theirs')
     const path = join(root, 'etc/containerd/certs.d/r:1/hosts.toml')
