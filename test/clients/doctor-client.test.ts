@@ -1,8 +1,8 @@
 import { afterAll, afterEach, beforeAll, expect, test } from 'bun:test'
-import { chmodSync, copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, copyFileSync, mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { makePair } from '../certificates.ts'
-import { describeWith, must, program } from '../programs.ts'
+import { describeWith } from '../programs.ts'
 import { freePort } from '../start-berth.ts'
 import { type Clinic, expectFound, expectOnly, openClinic, type PlanOptions } from './clinic.ts'
 import { USERS } from './first-document.ts'
@@ -264,26 +264,6 @@ describeWith(['docker-registry', 'openssl'], 'berth doctor at a client finds', (
       severity: 'fault',
       message: expect.stringContaining('`x509: certificate is valid for registry.example, 192.0.2.7, not 0.0.0.0`'),
     })
-  })
-
-  test('a certificate as openssl makes it from its questions alone, which has not even a Common Name', async () => {
-    const bare = { certificate: join(clinic.folder, 'bare.pem'), key: join(clinic.folder, 'bare.key') }
-    await must([
-      ...[program('openssl'), 'req', '-x509', '-nodes', '-days', '30', '-newkey', 'rsa:2048'],
-      ...['-keyout', bare.key, '-out', bare.certificate, '-subj', '/C=AU/ST=Some-State/O=Internet Widgits Pty Ltd'],
-    ])
-    const plan = await clinic.plan({ tls: bare })
-    // Nothing but the address says who may come, which is this machine alone.
-    const says = /has no name at all \(C=AU, ST=Some-State, O=Internet Widgits Pty Ltd\), so clients refuse it/
-    const names = { severity: 'warning', id: 'certificate-names' } as const
-    expectFound(await clinic.doctor(['--auth-config', plan.authFile]), { ...names, says, about: `${plan.authFile}:3` })
-    const text = readFileSync(plan.authFile, 'utf8').replace(/addr: 127[.\d]*(:\d+)/, 'addr: "$1"')
-    const everywhere = clinic.write('everywhere.yml', text)
-    expectFound(await clinic.doctor(['--auth-config', everywhere]), { ...names, severity: 'fault', says })
-
-    await clinic.startRegistry(plan)
-    const met = await clinic.asAdmin([plan.registry, '--auth-config', everywhere])
-    expectFound(met, { ...names, says: /has no name at all .* does not name localhost, .*Docker takes any/ })
   })
 
   test.each<[string, { from: number; until: number }, string, RegExp]>([

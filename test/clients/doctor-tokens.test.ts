@@ -197,6 +197,17 @@ describeWith(['docker-registry', 'openssl'], 'berth doctor at a registry and its
     )
   })
 
+  test('a rootcertbundle that was mended after the registry had read it, and nothing that was just done as the remedy', async () => {
+    const other = await selfSigned(join(clinic.folder, 'stale'), 'EC P-256')
+    const site = await clinic.start({ token: { rootcertbundle: other.bundle } })
+    clinic.write('stale/server.pem', readFileSync(site.pair.certificate, 'utf8'))
+    const examined = await clinic.asAdmin([site.registry, '--config', site.configFile, '--auth-config', site.authFile])
+    expectOnly(examined, 'token-refused')
+    const fix = expectFound(examined, { severity: 'fault', id: 'token-refused', says: /does not trust that key/ })
+    expect(fix[0]).toStartWith('restart the registry: ')
+    expect(fix.join('\n')).not.toMatch(/--config|--bundle/)
+  })
+
   test('key ids of registry 3 at a registry 2', async () => {
     const site = await clinic.start({ signing: { disable_legacy_key_id: 'true', x5c: 'never' } })
     const examined = await clinic.asAdmin([site.registry, '--auth-config', site.authFile])
