@@ -33,6 +33,15 @@ blob      sha256:4f4fb700ef54  2.0 KiB
   })
 })
 
+test('a run that waits for the window says that manifests are in the trash', async () => {
+  const ordinary = { ...RUN, mode: { immediately: false, dryRun: false, untagged: true } }
+  const collection: Pick<CollectionRuns, 'start' | 'latest'> = { start: () => ordinary, latest: () => ordinary }
+  const { run } = await openShell({ api: { collection: collection as CollectionRuns } })
+  expect((await run(gcCommand, 'run', '-m')).out).toEndWith(
+    '\n1 manifest (in the trash until its window ends) and 1 blob (2.0 KiB) are gone; 2.0 KiB are free again\n',
+  )
+})
+
 test('whole digests go elsewhere, and wherever they are asked for', async () => {
   for (const { out } of [await ran(undefined), await ran(80, '--no-trunc')]) {
     expect(out).toStartWith(`manifest  team/app@${A}\nblob      ${B}  2.0 KiB\n`)

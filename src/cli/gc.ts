@@ -96,7 +96,7 @@ function showProgress(context: AdminContext, flags: AdminFlags, { manifests, unl
 
 /** What it took, a line each. */
 function runText(run: RunView): string {
-  const { listed, manifests, blobs, unlinked, dryRun } = run
+  const { listed, manifests, blobs, unlinked, dryRun, now } = run
   const clear = process.stderr.isTTY ? '\r\u001b[K' : ''
   if (clear !== '') process.stderr.write(clear)
   const lines = [
@@ -105,7 +105,9 @@ function runText(run: RunView): string {
   ]
   const more = manifests.count + blobs.count - lines.length
   if (more > 0) lines.push(`... and ${more} more`)
-  const sum = `${counted(manifests.count, 'manifest')} and ${counted(blobs.count, 'blob')} (${bytesText(blobs.bytes)})`
+  // Without --now they can be restored still.
+  const trashed = now || dryRun || manifests.count === 0 ? '' : ' (in the trash until its window ends)'
+  const sum = `${counted(manifests.count, 'manifest')}${trashed} and ${counted(blobs.count, 'blob')} (${bytesText(blobs.bytes)})`
   lines.push(dryRun ? `${sum} would go` : `${sum} are gone; ${bytesText(unlinked.bytes)} are free again`)
   if (!run.complete) lines.push('There are more: a dry run tries the first 5000 candidates.')
   return `${lines.map(printable).join('\n')}\n`

@@ -21,7 +21,7 @@ import {
 import { CommandError } from './error.ts'
 import { spanText } from './gc.ts'
 import type { Listing } from './listing.ts'
-import { bytesText } from './progress.ts'
+import { bytesText, counted } from './progress.ts'
 import { type PlanFormat, showPlan } from './retention-plan.ts'
 import { printableJson, timeCell } from './table.ts'
 import { collect, parsePosition } from './values.ts'
@@ -220,11 +220,12 @@ function conditionsText(conditions: Omit<RetentionRuleView, 'name' | 'action'>):
   return texts.join(' ') || 'everything'
 }
 
-function stateText({ enabled, intervalMs, last, rules }: RetentionView): string {
+function stateText({ enabled, intervalMs, last, rules, expiry }: RetentionView): string {
   if (!enabled) return 'Nothing is deleted by itself (retention.enabled); berth retention run does it.'
   const next = last === null ? undefined : new Date(Date.parse(last.startedAt) + intervalMs).toISOString()
   const when = next === undefined ? 'a minute after the server has started' : timeCell(next)
-  return `${rules.length} ${rules.length === 1 ? 'rule' : 'rules'}, carried out every ${spanText(intervalMs)}; the next time ${when}.`
+  const own = expiry.enabled ? ', and what images say of their expiry' : ''
+  return `${counted(rules.length, 'rule')}${own}, carried out every ${spanText(intervalMs)}; the next time ${when}.`
 }
 
 function runsListing({ runs }: RetentionRunsView, before: string | undefined): Listing {

@@ -12,7 +12,8 @@ import { timeCell } from './table.ts'
 export function tagCommand(context: AdminContext = ofProcess): Command {
   const command = new Command('tag')
     .description('give an image further tags, see where tags pointed, point them there again')
-    .addHelpText('after', '\nberth tag IMAGE TAG... gives an image of any registry further tags: docs/cli.md, "tag"')
+    .usage('IMAGE TAG...\n       berth tag [options] [command]')
+    .addHelpText('after', '\nberth tag IMAGE TAG... gives an image of any registry further tags.')
 
   listOptions(
     command

@@ -334,7 +334,7 @@ describe('retention', () => {
         ['schedule', 1],
       ])
       expect(await retention('status')).toStartWith(
-        `1 rule, carried out every 24h; the next time ${new Date(START + 2.5 * DAY).toISOString().replace(/\.\d+Z/, 'Z')}.\n`,
+        `1 rule, and what images say of their expiry, carried out every 24h; the next time ${new Date(START + 2.5 * DAY).toISOString().replace(/\.\d+Z/, 'Z')}.\n`,
       )
     })
 

@@ -239,8 +239,9 @@ describeWith(['docker-registry', 'htpasswd', 'openssl'], 'a look into images', (
     test('dockerfile', async () => {
       const { out, error, code } = await shell.run('dockerfile', `${app}:docker`)
       expect([error, code]).toEqual(['', 0])
-      const [top, , , ...rest] = out.split('\n')
-      expect(top).toBe(`# Made from the history of ${app}:docker (${DOCKER.manifest.digest}): close to the`)
+      const [top, second, , , ...rest] = out.split('\n')
+      expect(top).toBe(`# Made from the history of ${app}:docker`)
+      expect(second).toBe(`# (${DOCKER.manifest.digest}): close to the`)
       expect(rest).toEqual(['FROM scratch', 'ADD <files> /', 'RUN a && \\', '    b', 'CMD ["sh\\u{1b}"]', ''])
       expect(await shell.run('dockerfile', `${app}:packed`)).toEqual({
         out: '',

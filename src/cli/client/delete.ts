@@ -177,8 +177,8 @@ async function removeManifest(
   }
   if (!flags.force) {
     const named = tags.length === 0 ? 'It has no tags.' : `Its tags go with it: ${tags.join(', ')}.`
-    const forGood = flags.purge ? ' For good: nothing brings it back.' : ''
-    await mustAgree(context, `The manifest ${digest} of ${formatRepository(image)}. ${named}${forGood}`)
+    const forGood = flags.purge ? ['For good: nothing brings it back.'] : []
+    await mustAgree(context, `The manifest ${digest}`, `of ${formatRepository(image)}. ${named}`, ...forGood)
   }
   await upstream.delete(image, digest)
   context.out(lines(what))

@@ -37,7 +37,8 @@ export function dockerfileCommand(context: ClientContext): Command {
       // Some builders write an empty one.
       const base = annotations?.[BASE_NAME] || undefined
       const text = [
-        `# Made from the history of ${formatImage(image)} (${fetched.digest}): close to the`,
+        `# Made from the history of ${formatImage(image)}`,
+        `# (${fetched.digest}): close to the`,
         '# Dockerfile it was built from, and not that file. Stages, comments, files that were copied and the',
         `# image of FROM are not in an image${base === undefined ? '' : `; its builder says that it was made from ${base}`}.`,
         'FROM scratch',
