@@ -63,6 +63,10 @@ describe('space', () => {
     ])
     await berthOf('trash', 'restore', `team/app@${digestOf(other)}`)
     expect(await statusOf('manifests/v2')).toBe(200)
+    expect((await remove(digestOf(other))).status).toBe(202)
+    const [again] = (await json('trash', 'list')).manifests
+    await berthOf('trash', 'restore', String(again.id))
+    expect(await statusOf('manifests/v2')).toBe(200)
     expect(await statusOf(`blobs/${layerOf(other)}`)).toBe(200)
 
     await remove(digestOf(other))
