@@ -1,7 +1,8 @@
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { bootId } from './app-files.ts'
 import type { ClockHold, ClockMemory } from './jobs/clock-guard.ts'
+import { createReportFile } from './telemetry/report-file.ts'
 
 const FILE = 'berth-clock.json'
 
@@ -19,14 +20,13 @@ export function createClockMemory(directory: string): ClockMemory {
     },
     write(hold) {
       try {
-        const file = openSync(`${path}.new`, 'w', 0o600)
+        const file = createReportFile(path)
         try {
-          writeSync(file, `${JSON.stringify(hold)}\n`)
-          fsyncSync(file)
+          file.line(hold)
+          file.finish()
         } finally {
-          closeSync(file)
+          file.discard()
         }
-        renameSync(`${path}.new`, path)
       } catch {
         // A disk that is full or read-only: nothing is removed by its age there by the next start alone.
       }

@@ -33,6 +33,11 @@ export function isIndexMediaType(text: string): boolean {
   return text === MEDIA_TYPES.ociIndex || text === MEDIA_TYPES.dockerList
 }
 
+/** The configuration of a container image (OCI and Docker); that of an artifact has a type of its own, or is empty. */
+export function isImageConfig(mediaType: string): boolean {
+  return /\b(image\.config|container\.image)\b/.test(mediaType)
+}
+
 /** Layer types whose bytes a registry need not hold (OCI Image Specification 1.0, non-distributable layers; Docker's foreign layers). */
 export function isNonDistributable(mediaType: string): boolean {
   return mediaType.includes('.nondistributable.') || mediaType.includes('.foreign.')

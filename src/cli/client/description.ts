@@ -1,5 +1,6 @@
 import type { Digest } from '../../oci/digest.ts'
 import type { Manifest } from '../../oci/manifest.ts'
+import { isImageConfig } from '../../oci/media-type.ts'
 import { formatPlatform } from '../../oci/platform.ts'
 import type { FetchedManifest } from '../../upstream/registry.ts'
 import { shortDigests } from '../listing.ts'
@@ -28,8 +29,6 @@ export interface Inspected {
   repoTags: readonly string[] | undefined
 }
 
-const IMAGE_CONFIG = /\b(image\.config|container\.image)\b/
-
 /** One image in all forms. `room`: columns of the terminal; undefined: there is none. */
 export function describeImage({ name, fetched, manifest, json, index, repoTags }: Inspected, room?: number): View {
   const { layers, config, annotations = {}, artifactType, subject } = manifest
@@ -38,7 +37,7 @@ export function describeImage({ name, fetched, manifest, json, index, repoTags }
   const created = typeof json.created === 'string' ? json.created : null
   const platform = typeof json.os === 'string' ? formatPlatform(json as { os: string }) : null
   const { labels, ...runs } = imageConfig(json)
-  const isArtifact = !IMAGE_CONFIG.test(artifactType ?? '')
+  const isArtifact = !isImageConfig(artifactType ?? '')
   const others = index?.platforms.filter((one) => one !== platform) ?? []
   const more = others.length === 0 ? '' : ` (there is ${others.join(', ')}, too: --platform)`
   const [os = null, architecture = null] = platform === null ? [] : platform.split('/')

@@ -1,5 +1,6 @@
 import type { Digest } from '../../oci/digest.ts'
 import type { Manifest } from '../../oci/manifest.ts'
+import { isImageConfig } from '../../oci/media-type.ts'
 import { formatPlatform } from '../../oci/platform.ts'
 import { guardManifests, type ManifestGuard, readManifest } from '../../transfer/tree.ts'
 import { UpstreamError } from '../../upstream/error.ts'
@@ -62,7 +63,7 @@ export function tagReader(upstream: Upstream, repository: RepositoryReference) {
     const children: Content[] = []
     if (depth > 0) for (const { digest } of manifests) children.push(await remembered(digest, depth - 1, guard))
     for (const child of children) for (const [digest, size] of child.parts) parts.set(digest, size)
-    const own = config && /\b(image\.config|container\.image)\b/.test(config.mediaType) ? config : undefined
+    const own = config && isImageConfig(config.mediaType) ? config : undefined
     const json = own && (await readConfig(upstream, repository, own)).json
     const times = [json?.created, ...children.map(({ created }) => created)].filter((time) => typeof time === 'string')
     const listed = manifests.flatMap(({ platform }) => (platform ? [formatPlatform(platform)] : []))

@@ -1,7 +1,7 @@
 import type { Descriptor } from '../../oci/descriptor.ts'
 import type { Digest } from '../../oci/digest.ts'
 import type { Manifest } from '../../oci/manifest.ts'
-import { isIndexMediaType } from '../../oci/media-type.ts'
+import { isImageConfig, isIndexMediaType } from '../../oci/media-type.ts'
 import { formatPlatform } from '../../oci/platform.ts'
 import { readManifest } from '../../transfer/tree.ts'
 import { UpstreamError } from '../../upstream/error.ts'
@@ -146,7 +146,7 @@ function kindOf(mediaType: string, config: string | undefined, descriptor: Descr
   if (isIndexMediaType(mediaType)) return 'index'
   // Provenance and SBOMs as BuildKit keeps them beside the images of an index.
   if (descriptor?.annotations?.['vnd.docker.reference.type'] === 'attestation-manifest') return 'attestation'
-  return config === undefined || /\b(image\.config|container\.image)\b/.test(config) ? 'image' : 'artifact'
+  return config === undefined || isImageConfig(config) ? 'image' : 'artifact'
 }
 
 function leafOf(kind: 'config' | 'layer', { digest, mediaType, size }: Descriptor): TreeNode {
