@@ -1,4 +1,5 @@
-import { closeSync, openSync, readSync, statSync } from 'node:fs'
+import { statSync } from 'node:fs'
+import { readUpTo } from '../files/read-up-to.ts'
 import { describePath, describeSource, emptyMap, isNull, type MapNode } from './node.ts'
 import type { Findings } from './problem.ts'
 import { isUnknownKeyRefused, type UnknownKeyRule } from './unknown-key.ts'
@@ -6,8 +7,6 @@ import { readYaml } from './yaml-document.ts'
 
 /** More than any configuration has; a file of another kind should not be parsed for minutes. Bytes. */
 const MAX_SIZE = 8 * 1024 * 1024
-
-const CHUNK = 64 * 1024
 
 const FAULTS: Record<string, string> = {
   ENOENT: 'there is no such file',
@@ -44,24 +43,6 @@ export function readConfigFile(
   if (isNull(root)) return emptyMap(root.at)
   if (root.kind !== 'map') return refuse(describeSource(root.at), 'must be a map of keys')
   return root
-}
-
-/** Pipes and devices have no size that could be asked for beforehand. */
-function readUpTo(file: string, limit: number): Uint8Array {
-  const fd = openSync(file, 'r')
-  try {
-    const parts: Uint8Array[] = []
-    for (let total = 0; total < limit; ) {
-      const part = new Uint8Array(Math.min(CHUNK, limit - total))
-      const count = readSync(fd, part)
-      if (count === 0) break
-      parts.push(part.subarray(0, count))
-      total += count
-    }
-    return Buffer.concat(parts)
-  } finally {
-    closeSync(fd)
-  }
 }
 
 /** The text of a file of moderate size, or what is wrong with it. */

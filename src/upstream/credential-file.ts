@@ -4,13 +4,13 @@ import {
   fsyncSync,
   mkdirSync,
   openSync,
-  readSync,
   realpathSync,
   renameSync,
   rmSync,
   writeSync,
 } from 'node:fs'
 import { dirname } from 'node:path'
+import { readUpTo } from '../files/read-up-to.ts'
 import { UpstreamError } from './error.ts'
 
 /** One entry of `auths`. */
@@ -102,20 +102,9 @@ function readJson(path: string): Json | undefined {
 
 /** A link to a device has no end. */
 function readBounded(path: string): string {
-  const file = openSync(path, 'r')
-  try {
-    const chunks: Uint8Array[] = []
-    for (let size = 0; ; ) {
-      const chunk = Buffer.alloc(65_536)
-      const read = readSync(file, chunk)
-      if (read === 0) return Buffer.concat(chunks).toString('utf8')
-      size += read
-      if (size > LONGEST) throw new Error(`it has more than ${LONGEST} bytes`)
-      chunks.push(chunk.subarray(0, read))
-    }
-  } finally {
-    closeSync(file)
-  }
+  const bytes = readUpTo(path, LONGEST + 1)
+  if (bytes.byteLength > LONGEST) throw new Error(`it has more than ${LONGEST} bytes`)
+  return bytes.toString('utf8')
 }
 
 function parseObject(text: string, where: string): Json {

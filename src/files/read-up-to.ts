@@ -1,0 +1,21 @@
+import { closeSync, openSync, readSync } from 'node:fs'
+
+const CHUNK = 64 * 1024
+
+/** The first `limit` bytes. Pipes and devices have no size that could be asked for beforehand. @throws Error of the system */
+export function readUpTo(file: string, limit: number): Buffer {
+  const fd = openSync(file, 'r')
+  try {
+    const parts: Uint8Array[] = []
+    for (let total = 0; total < limit; ) {
+      const part = new Uint8Array(Math.min(CHUNK, limit - total))
+      const count = readSync(fd, part)
+      if (count === 0) break
+      parts.push(part.subarray(0, count))
+      total += count
+    }
+    return Buffer.concat(parts)
+  } finally {
+    closeSync(fd)
+  }
+}
