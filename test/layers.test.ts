@@ -17,13 +17,13 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   threads: [],
   storage: ['oci/', 'telemetry/', 'threads/'],
   metadata: ['oci/', 'telemetry/', 'threads/'],
-  upstream: ['oci/', 'telemetry/', 'files/read-up-to.ts'],
+  upstream: ['oci/', 'telemetry/', 'files/read-small-file.ts'],
   archive: ['oci/'],
   rootfs: ['archive/'],
   // Moves images between registries and files.
   transfer: ['oci/', 'upstream/', 'archive/'],
   // Looks at what the others would use, and changes nothing.
-  doctor: ['oci/', 'config/', 'upstream/', 'auth/', 'tls/'],
+  doctor: ['oci/', 'config/', 'upstream/', 'auth/', 'tls/', 'files/read-small-file.ts'],
   registry: [
     'oci/',
     'telemetry/',
@@ -79,6 +79,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'archive/',
     'rootfs/',
     'doctor/',
+    'files/read-small-file.ts',
   ],
   'main.ts': ['cli/', 'threads/'],
 }

@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs'
 import type { Command } from 'commander'
 import type { Config } from '../config/config.ts'
+import { readSmallFile } from '../files/read-small-file.ts'
 import { CommandError } from './error.ts'
 import { type ConfigFlags, configOf } from './load.ts'
 
@@ -32,10 +32,13 @@ export function serverOptions(command: Command): Command {
 export const NO_AUTHORITY =
   "there is no authority of Berth's own; berth serve --tls auto makes one (--data names the data directory)"
 
+/** Bytes. */
+const LONGEST_PEM = 1024 * 1024
+
 /** A file of somebody else's authority. @throws CommandError */
 export function readPem(path: string): string {
   try {
-    return readFileSync(path, 'utf8')
+    return readSmallFile(path, LONGEST_PEM).toString('utf8')
   } catch (error) {
     throw new CommandError(`cannot read ${path}: ${error instanceof Error ? error.message : error}`)
   }

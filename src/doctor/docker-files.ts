@@ -1,6 +1,7 @@
 import type { X509Certificate } from 'node:crypto'
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { readSmallFile } from '../files/read-small-file.ts'
 import { certificatesIn } from '../tls/pair-file.ts'
 
 /** What docker's files on this machine say about one registry. */
@@ -67,9 +68,12 @@ function readable(pem: string): X509Certificate[] {
   }
 }
 
+/** Bytes. */
+const LONGEST_FILE = 16 * 1024 * 1024
+
 function textOf(path: string): string | undefined {
   try {
-    return readFileSync(path, 'utf8')
+    return readSmallFile(path, LONGEST_FILE).toString('utf8')
   } catch {
     return undefined
   }

@@ -1,8 +1,8 @@
-import { readFileSync } from 'node:fs'
 import { kindOf } from '../auth/htpasswd-lines.ts'
 import type { TokenServerConfig } from '../config/config.ts'
 import { unreadable } from '../config/files.ts'
 import { nodeAt, type Path } from '../config/node.ts'
+import { readSmallFile } from '../files/read-small-file.ts'
 import { type Settings, textAt, whereIs } from './settings.ts'
 
 /** Passwords that are written down somewhere: how, never what. */
@@ -40,18 +40,31 @@ export function passwordFacts(settings: Settings, tokenServer: TokenServerConfig
 
 const USERS: Path = ['tokenserver', 'users']
 
+/** Bytes. */
+const LONGEST_FILE = 64 * 1024 * 1024
+
+function textOf(file: string): string | undefined {
+  try {
+    return readSmallFile(file, LONGEST_FILE).toString('utf8')
+  } catch {
+    return undefined
+  }
+}
+
 function fileFacts(key: Path, file: string): PasswordFacts {
   const fault = unreadable(file)
   if (fault !== undefined) return { key, file, fault, users: [] }
   const users: { name: string; kind: string; where: string }[] = []
-  const lines = readFileSync(file, 'utf8').split('\n')
+  const text = textOf(file)
+  if (text === undefined) return { key, file, fault: 'cannot be read', users: [] }
+  const lines = text.split('\n')
   for (const [index, line] of lines.entries()) {
-    const text = line.trim()
-    if (text === '' || text.startsWith('#')) continue
-    const colon = text.indexOf(':')
+    const entry = line.trim()
+    if (entry === '' || entry.startsWith('#')) continue
+    const colon = entry.indexOf(':')
     // The original refuses every request while there is such a line.
     if (colon === -1) return { key, file, fault: `has a line ${index + 1} that is not NAME:HASH`, users }
-    users.push({ name: text.slice(0, colon), kind: kindOf(text.slice(colon + 1)), where: `${file}:${index + 1}` })
+    users.push({ name: entry.slice(0, colon), kind: kindOf(entry.slice(colon + 1)), where: `${file}:${index + 1}` })
   }
   return { key, file, users }
 }

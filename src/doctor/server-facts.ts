@@ -1,6 +1,6 @@
 import type { KeyObject, X509Certificate } from 'node:crypto'
 import { createPrivateKey, createPublicKey } from 'node:crypto'
-import { accessSync, constants, existsSync, readFileSync, statSync } from 'node:fs'
+import { accessSync, constants, existsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { OWN_CERTIFICATE_FILE, OWN_KEY_FILE } from '../auth/own-key.ts'
 import type { Config, TokenServerConfig } from '../config/config.ts'
@@ -8,6 +8,7 @@ import { unreadable } from '../config/files.ts'
 import type { Loaded } from '../config/load.ts'
 import type { Path } from '../config/node.ts'
 import type { Problem } from '../config/problem.ts'
+import { readSmallFile } from '../files/read-small-file.ts'
 import { certificatesIn } from '../tls/pair-file.ts'
 import { type DataFacts, dataFacts } from './data-facts.ts'
 import { type PasswordFacts, passwordFacts } from './password-facts.ts'
@@ -129,11 +130,14 @@ function readCertificates(pem: string): X509Certificate[] {
   return found
 }
 
+/** Bytes. */
+const LONGEST_PEM = 16 * 1024 * 1024
+
 function readPem<T>(key: Path, path: string, what: string, parse: (pem: string) => T): FileOf<T> {
   const missing = unreadable(path)
   if (missing !== undefined) return { key, path, fault: missing }
   try {
-    return { key, path, value: parse(readFileSync(path, 'utf8')) }
+    return { key, path, value: parse(readSmallFile(path, LONGEST_PEM).toString('utf8')) }
   } catch {
     return { key, path, fault: `holds no ${what} in PEM` }
   }

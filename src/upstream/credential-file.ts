@@ -10,7 +10,7 @@ import {
   writeSync,
 } from 'node:fs'
 import { dirname } from 'node:path'
-import { readUpTo } from '../files/read-up-to.ts'
+import { readSmallFile } from '../files/read-small-file.ts'
 import { UpstreamError } from './error.ts'
 
 /** One entry of `auths`. */
@@ -91,20 +91,13 @@ function replaceFile(path: string, text: string): void {
 function readJson(path: string): Json | undefined {
   let text: string
   try {
-    text = readBounded(path)
+    text = readSmallFile(path, LONGEST).toString('utf8')
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : undefined
     if (code === 'ENOENT' || code === 'ENOTDIR') return undefined
     throw new UpstreamError('failed', `cannot read ${path}: ${reasonOf(error)}`, { cause: error })
   }
   return text.trim() === '' ? {} : parseObject(text, path)
-}
-
-/** A link to a device has no end. */
-function readBounded(path: string): string {
-  const bytes = readUpTo(path, LONGEST + 1)
-  if (bytes.byteLength > LONGEST) throw new Error(`it has more than ${LONGEST} bytes`)
-  return bytes.toString('utf8')
 }
 
 function parseObject(text: string, where: string): Json {

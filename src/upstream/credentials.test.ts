@@ -12,6 +12,7 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { must } from '../../test/programs.ts'
 import { credentialHelper } from './credential-helper.ts'
 import { createCredentials } from './credentials.ts'
 
@@ -180,6 +181,36 @@ test('a link to a device is read to a bound', async () => {
   symlinkSync('/dev/zero', config())
   const reading = open().find(HOST)
   await expect(reading).rejects.toThrow(/cannot read .*config.json: it has more than 16777216 bytes$/)
+})
+
+test.each<[string, () => string, RegExp]>([
+  ['docker', config, /cannot read .*\/config.json: it is a named pipe, and no file$/],
+  [
+    'podman',
+    () => join(home, 'run/containers/auth.json'),
+    /cannot read .*\/auth.json: it is a named pipe, and no file$/,
+  ],
+])(
+  'a named pipe in the place of the file of %s, to which nobody writes, is not waited for',
+  async (_, path, message) => {
+    mkdirSync(dirname(path()), { recursive: true })
+    await must(['mkfifo', path()])
+    await expect(open().find(HOST)).rejects.toThrow(message)
+  },
+)
+
+test('what a shell pipes in place of the file is there each time that it is asked for', async () => {
+  const file = write('config.json', { auths: { [HOST]: { auth: basic('kim:secret') } } })
+  const program = write(
+    'find.ts',
+    `import { createCredentials } from ${JSON.stringify(join(import.meta.dir, 'credentials.ts'))}
+    for (const home of ['/one', '/two']) {
+      const found = await createCredentials({ env: {}, home, file: process.argv[2] }).find('${HOST}')
+      console.log(found?.kind === 'password' ? found.password : 'nothing')
+    }`,
+  )
+  const command = ['bash', '-c', '"$0" "$1" <(cat "$2")', process.execPath, program, file]
+  expect(await must(command)).toBe('secret\nsecret\n')
 })
 
 test('an entry that is null has nothing, as for docker', async () => {

@@ -1,6 +1,7 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { rootCertificates } from 'node:tls'
+import { readSmallFile } from '../files/read-small-file.ts'
 import { UpstreamError } from './error.ts'
 
 /** What a TLS connection to one registry trusts, and shows of itself; PEM. */
@@ -72,9 +73,12 @@ function pairOf(files: readonly string[]): { cert: string; key: string } | undef
   return undefined
 }
 
+/** Bytes; the authorities of a system have some 250 KiB. */
+const LONGEST = 16 * 1024 * 1024
+
 function read(path: string): string {
   try {
-    return readFileSync(path, 'utf8')
+    return readSmallFile(path, LONGEST).toString('utf8')
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error)
     throw new UpstreamError('usage', `cannot read the certificate file ${path}: ${reason}`, { cause: error })
