@@ -11,10 +11,11 @@ export function childrenOf(manifest: Stored): readonly Descriptor[] {
   return read(manifest)?.manifests ?? []
 }
 
-/** Config and layers. */
+/** Config and layers, and what an index names that is no manifest. */
 export function blobsOf(manifest: Stored): Descriptor[] {
-  const { config, layers = [] } = read(manifest) ?? {}
-  return config === undefined ? [...layers] : [config, ...layers]
+  const { config, layers = [], manifests = [] } = read(manifest) ?? {}
+  const others = manifests.filter(({ mediaType }) => !isManifestMediaType(mediaType))
+  return [...(config === undefined ? [] : [config]), ...layers, ...others]
 }
 
 /** Undefined for what no push brings, but a registry:2 of old may have left: schema 1, and what is none of the known. */

@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, test } from 'bun:test'
+import type { Digest } from '../oci/digest.ts'
 import {
   blobReference,
   digest,
@@ -108,6 +109,22 @@ export function manifestsSuite(opened: () => Opened): void {
       })
       expect(await metadata.manifests.find(REPOSITORY, digest('image'))).toBeUndefined()
       expect((await metadata.manifests.resolve(REPOSITORY, 'v1'))?.digest).toBe(digest('old'))
+    })
+
+    test('what is named as a blob and as a manifest is there if it is there as either', async () => {
+      const blob = await pushBlob(metadata, 'blob')
+      await putManifest(metadata, 'child')
+      const either = (of: Digest) => [blobReference(of), manifestReference(of, false)]
+      const none = digest('nowhere')
+      const references = [...either(blob), ...either(digest('child')), ...either(none)]
+      expect(await putManifest(metadata, 'index', { references })).toEqual({
+        ...{ stored: false, missing: [blobReference(none)] },
+      })
+      expect(await putManifest(metadata, 'index', { references: references.slice(0, 4) })).toEqual({ stored: true })
+      expect(await metadata.blobs.unlink(REPOSITORY, blob, { now: 2 })).toEqual({ referencedBy: digest('index') })
+      expect((await metadata.contents.manifests(REPOSITORY, {}, { limit: 9 })).manifests).toMatchObject(
+        [digest('child'), digest('index')].sort().map((of) => ({ digest: of, isChild: of === digest('child') })),
+      )
     })
 
     test('a put that stores nothing does not make its repository exist', async () => {

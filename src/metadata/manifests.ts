@@ -124,7 +124,9 @@ async function missingReferences(trx: Handle, { repository, references }: Manife
   if (required.length === 0) return []
   const repositoryId = await lockRepository(trx, repository)
   if (repositoryId === undefined) return required
-  const blobs = await inChunks(digestsOf(required, 'blob'), (digests) =>
+  const wanted = new Set(required.map(({ digest }) => digest))
+  const named = references.filter(({ digest }) => wanted.has(digest))
+  const blobs = await inChunks(digestsOf(named, 'blob'), (digests) =>
     trx
       .selectFrom('repository_blobs')
       .innerJoin('blobs', 'blobs.digest', 'repository_blobs.digest')
@@ -134,7 +136,7 @@ async function missingReferences(trx: Handle, { repository, references }: Manife
       .where('blobs.state', '=', 'live')
       .execute(),
   )
-  const children = await inChunks(digestsOf(required, 'manifest'), (digests) =>
+  const children = await inChunks(digestsOf(named, 'manifest'), (digests) =>
     trx
       .selectFrom('manifests')
       .select('digest')
@@ -143,11 +145,8 @@ async function missingReferences(trx: Handle, { repository, references }: Manife
       .where('size', '>', 0)
       .execute(),
   )
-  const present = {
-    blob: new Set(blobs.map((blob) => blob.digest)),
-    manifest: new Set(children.map((child) => child.digest)),
-  }
-  return required.filter((reference) => !present[reference.kind].has(reference.digest))
+  const present = new Set([...blobs, ...children].map(({ digest }) => digest))
+  return required.filter(({ digest }) => !present.has(digest))
 }
 
 type Stored = Omit<ManifestPut, 'tags' | 'repository' | 'actor' | 'protections'>

@@ -213,6 +213,7 @@ export interface StoredManifest {
 /** Something that a manifest names. Required ones must be in the repository when the manifest is put. */
 export interface Reference {
   digest: Digest
+  /** What is named as both is there if it is there as either. */
   kind: 'blob' | 'manifest'
   required: boolean
 }

@@ -2,7 +2,7 @@ import type { AdoptedManifest } from '../metadata/metadata.ts'
 import { type Digest, isDigest } from '../oci/digest.ts'
 import { RegistryError } from '../oci/error.ts'
 import { type Manifest, parseManifest } from '../oci/manifest.ts'
-import { MEDIA_TYPES } from '../oci/media-type.ts'
+import { isManifestMediaType, MEDIA_TYPES } from '../oci/media-type.ts'
 import { type Policy, referencesOf } from './validation.ts'
 
 /** What another registry accepted is taken as it is: its rules were asked when it was pushed. */
@@ -18,7 +18,9 @@ export function readAdoptedManifest(bytes: Uint8Array, digest: Digest, at: numbe
     const manifest = parseManifest(bytes, null)
     const references = referencesFrom(manifest)
     const required = new Set(references.filter((entry) => entry.required).map((entry) => entry.digest))
-    const descriptors = [...(manifest.config === undefined ? [] : [manifest.config]), ...manifest.layers]
+    const config = manifest.config === undefined ? [] : [manifest.config]
+    const others = manifest.manifests.filter(({ mediaType }) => !isManifestMediaType(mediaType))
+    const descriptors = [...config, ...manifest.layers, ...others]
     return {
       kind: 'schema-2',
       manifest: {

@@ -94,12 +94,22 @@ function readBytes(
   if (read.kind === 'schema-1') {
     run.fault({ kind: 'schema-1', path, detail: 'kept as it is; skopeo copy --format v2s2 makes one of today of it' })
   }
-  for (const reference of read.manifest.references) {
-    if (reference.kind !== 'manifest') continue
-    if (run.tree.has({ kind: 'revision', repository, digest: reference.digest }) !== false) continue
-    run.fault({ kind: 'missing-child', path, detail: `the repository does not have ${reference.digest}` })
+  const { references } = read.manifest
+  const blobs = new Set(references.flatMap(({ digest, kind }) => (kind === 'blob' ? [digest] : [])))
+  const children = references.flatMap(({ digest, kind }) => (kind === 'manifest' ? [digest] : []))
+  const missing = new Set(
+    children.filter((child) => run.tree.has({ kind: 'revision', repository, digest: child }) === false),
+  )
+  for (const child of missing) {
+    if (blobs.has(child)) continue
+    run.fault({ kind: 'missing-child', path, detail: `the repository does not have ${child}` })
   }
-  return read.manifest
+  // What is named as both, and is a manifest, needs not be a blob, too.
+  const found = new Set(children.filter((child) => blobs.has(child) && !missing.has(child)))
+  return {
+    ...read.manifest,
+    references: references.map((one) => (found.has(one.digest) ? { ...one, required: false } : one)),
+  }
 }
 
 async function storeManifests(run: AdoptionRun, repository: string, manifests: AdoptedManifest[]): Promise<void> {

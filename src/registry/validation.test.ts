@@ -11,6 +11,8 @@ const descriptor = (name: string, more: Partial<Descriptor> = {}): Descriptor =>
   size: 1,
   ...more,
 })
+const child = (name: string, more: Partial<Descriptor> = {}) =>
+  descriptor(name, { mediaType: MEDIA_TYPES.ociManifest, ...more })
 const FOREIGN = 'application/vnd.docker.image.rootfs.foreign.diff.tar.gzip'
 const NONDISTRIBUTABLE = 'application/vnd.oci.image.layer.nondistributable.v1.tar+zstd'
 
@@ -85,11 +87,24 @@ test('what an index names: its children, as the policy wants them', () => {
     ...image([]),
     mediaType: MEDIA_TYPES.ociIndex,
     config: undefined,
-    manifests: [
-      descriptor('a', { platform: { os: 'linux' } }),
-      descriptor('b', { platform: { os: 'windows' } }),
-      descriptor('c'),
-    ],
+    manifests: [child('a', { platform: { os: 'linux' } }), child('b', { platform: { os: 'windows' } }), child('c')],
   }
   expect(shown(index, ['a', 'b', 'c'])).toEqual(['manifest a', '(manifest b)', 'manifest c'])
+})
+
+test('what an index names that is no manifest by its type may be a blob or a manifest', () => {
+  const index: Manifest = {
+    ...image([]),
+    mediaType: MEDIA_TYPES.ociIndex,
+    config: undefined,
+    manifests: [child('a'), descriptor('b'), descriptor('c', { platform: { os: 'windows' } })],
+  }
+  expect(shown(index, ['a', 'b', 'c'])).toEqual([
+    ...['manifest a', 'blob b', '(manifest b)'],
+    ...['(blob c)', '(manifest c)'],
+  ])
+  expect(shown(index, ['a', 'b', 'c'], { ...policy, enabled: false })).toEqual([
+    ...['(manifest a)', '(blob b)', '(manifest b)'],
+    ...['(blob c)', '(manifest c)'],
+  ])
 })

@@ -2,7 +2,7 @@ import type { Reference } from '../metadata/metadata.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
 import { RegistryError } from '../oci/error.ts'
 import type { Manifest } from '../oci/manifest.ts'
-import { isNonDistributable, MEDIA_TYPES } from '../oci/media-type.ts'
+import { isManifestMediaType, isNonDistributable, MEDIA_TYPES } from '../oci/media-type.ts'
 
 /** What a manifest must meet when it is put; distribution's `validation` section. */
 export interface Policy {
@@ -48,6 +48,10 @@ function denied(message: string): RegistryError {
 
 /**
  * Everything that the manifest names, with whether it must be in the repository.
+ *
+ * An index may name what is no manifest (OCI Image Specification 1.1, "Image Index": an unknown media type is no error), as
+ * BuildKit's caches do, whose layers are children of an index. Such a child is named as a blob and as a manifest: the type does
+ * not tell which it is, and what is named is kept.
  * @throws RegistryError MANIFEST_INVALID for a URL that the policy does not allow.
  */
 export function referencesOf(manifest: Manifest, policy: Policy): Reference[] {
@@ -60,7 +64,10 @@ export function referencesOf(manifest: Manifest, policy: Policy): Reference[] {
     references.push({ digest: layer.digest, kind: 'blob', required })
   }
   for (const child of manifest.manifests) {
-    references.push({ digest: child.digest, kind: 'manifest', required: policy.enabled && policy.requiresChild(child) })
+    const required = policy.enabled && policy.requiresChild(child)
+    const { digest } = child
+    if (isManifestMediaType(child.mediaType)) references.push({ digest, kind: 'manifest', required })
+    else references.push({ digest, kind: 'blob', required }, { digest, kind: 'manifest', required: false })
   }
   return unique(references)
 }

@@ -247,5 +247,6 @@ function differs(row: ManifestRows, manifest: Manifest): boolean {
 }
 
 function missingOf(row: ManifestRows, required: ReadonlySet<string>) {
-  return row.references.filter(({ digest, kind, isThere }) => !isThere && required.has(`${kind} ${digest}`))
+  const present = new Set(row.references.flatMap(({ digest, isThere }) => (isThere ? [digest] : [])))
+  return row.references.filter(({ digest, kind }) => !present.has(digest) && required.has(`${kind} ${digest}`))
 }

@@ -151,6 +151,20 @@ describe('children of an index (validation.manifests.indexes)', () => {
     }
   })
 
+  test('what is no manifest by its type may be a blob, as in the caches of BuildKit', async () => {
+    const cache = { mediaType: 'application/vnd.buildkit.cacheconfig.v0', digest: digestOf(bytesOf('cache')), size: 5 }
+    const text = indexOf([descriptorOf(LAYER, 'layer'), cache])
+    const early = await putManifest(port, 'app', 'cache', text, ociIndex)
+    expect(errorsOf(early)).toEqual([
+      { code: 'MANIFEST_BLOB_UNKNOWN', message: 'blob unknown to registry', detail: cache.digest },
+    ])
+    await pushBlob(port, 'app', 'cache')
+    await must(201, putManifest(port, 'app', 'cache', text, ociIndex))
+    expectManifest(await get('cache'), text, ociIndex)
+    const deleted = await ask(port, 'DELETE', `/v2/app/blobs/${cache.digest}`)
+    expect([deleted.status, codesOf(deleted)]).toEqual([403, ['DENIED']])
+  })
+
   test('an index of indexes of images', async () => {
     await must(201, putManifest(port, 'app', digestOf(bytesOf(image)), image))
     const inner = indexOf([child(image, 'amd64')])

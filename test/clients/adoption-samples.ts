@@ -51,6 +51,7 @@ export async function pushSamples(url: string): Promise<void> {
   for (const layer of LONG_LAYER.layers) await pushBlob(url, 'team/app', layer)
   await pushImage(url, 'team/app', LONG_LAYER, { tag: 'long' })
   await pushFallbackIndex(url)
+  await pushBuildCache(url)
   await pushImage(url, 'team/app/nested/deep', multi, { tag: 'multi' })
   await pushImage(url, 'team', old, { tag: `x.${'y'.repeat(126)}` })
   await pushImage(url, 'a'.repeat(255), old, { tag: '_1' })
@@ -80,6 +81,21 @@ async function pushFallbackIndex(url: string): Promise<void> {
   const init = { method: 'PUT', body: JSON.stringify(index), headers }
   const answer = await fetch(`${url}/v2/team/app/manifests/${tag}`, init)
   if (answer.status !== 201) throw new Error(`fallback index: ${answer.status}`)
+}
+
+/** What BuildKit makes of `--cache-to type=registry` unless told otherwise: an index whose children are blobs. */
+export const CACHE: readonly Content[] = ['layer of a cache', 'the cache itself'].map((text) => {
+  const bytes = new Uint8Array(Buffer.from(text))
+  return { mediaType: `application/vnd.example.${text.length}`, digest: digestOf(bytes), bytes }
+})
+
+async function pushBuildCache(url: string): Promise<void> {
+  for (const blob of CACHE) await pushBlob(url, 'team/app', blob)
+  const index = { schemaVersion: 2, mediaType: MEDIA_TYPES.ociIndex, manifests: CACHE.map(descriptorOf) }
+  const headers = { 'content-type': MEDIA_TYPES.ociIndex }
+  const init = { method: 'PUT', body: JSON.stringify(index), headers }
+  const answer = await fetch(`${url}/v2/team/app/manifests/cache`, init)
+  if (answer.status !== 201) throw new Error(`build cache: ${answer.status}`)
 }
 
 function withSha512Layer(image: TestImage): TestImage {

@@ -20,7 +20,7 @@ import { pathOf, REPOSITORIES_ROOT } from '../../src/storage/distribution-path.t
 import { pushImage, type TestImage } from '../image.ts'
 import { describeWith, must, program, run } from '../programs.ts'
 import { BERTH, type Berth, startBerth } from '../start-berth.ts'
-import { leaveUpload, pushSamples, SAMPLES, SIGNATURE, UNTAGGED } from './adoption-samples.ts'
+import { CACHE, leaveUpload, pushSamples, SAMPLES, SIGNATURE, UNTAGGED } from './adoption-samples.ts'
 import { collectGarbage, startDebianRegistry } from './debian-registry.ts'
 import { type readRegistry as Read, readRegistry } from './registry-contents.ts'
 
@@ -107,6 +107,12 @@ describeWith(['docker-registry', 'skopeo'], 'data of the real docker-registry', 
       const url = `${berth.url}/v2/team/app/referrers/${SAMPLES.current.manifest.digest}`
       const { manifests } = (await (await fetch(url)).json()) as { manifests: { digest: string }[] }
       expect(manifests.map(({ digest }) => digest)).toEqual([SIGNATURE.manifest.digest])
+    })
+
+    test('a blob that only an index names is held by it', async () => {
+      const url = `${berth.url}/v2/team/app/blobs/${CACHE[0]?.digest}`
+      expect((await fetch(url, { method: 'DELETE' })).status).toBe(403)
+      expect(await (await fetch(url)).text()).toBe('layer of a cache')
     })
 
     test('its tree stands aside, and the original refuses to collect or to take a push', async () => {

@@ -1,4 +1,5 @@
 import type { Descriptor } from '../../src/oci/descriptor.ts'
+import { isManifestMediaType } from '../../src/oci/media-type.ts'
 
 const ACCEPT = [
   'application/vnd.oci.image.manifest.v1+json',
@@ -53,8 +54,9 @@ export async function readRegistry(
       config?: Descriptor
     }
     if (digest !== null) await readManifest(repository, digest)
-    for (const child of json.manifests ?? []) await readManifest(repository, child.digest)
-    for (const blob of [json.config, ...(json.layers ?? [])]) {
+    const children = Map.groupBy(json.manifests ?? [], ({ mediaType }) => isManifestMediaType(mediaType))
+    for (const child of children.get(true) ?? []) await readManifest(repository, child.digest)
+    for (const blob of [json.config, ...(json.layers ?? []), ...(children.get(false) ?? [])]) {
       if (blob !== undefined) await read(`/v2/${repository}/blobs/${blob.digest}`)
     }
   }
