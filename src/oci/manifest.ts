@@ -36,6 +36,7 @@ type Json = Record<string, unknown>
  */
 export function parseManifest(bytes: Uint8Array, contentType: string | null): Manifest {
   const json = parseJson(bytes)
+  refuseOtherCase(json, ['config', 'layers', 'manifests', 'subject'], '')
   const mediaType = mediaTypeOf(json, contentType)
   if (json.schemaVersion !== 2) throw invalid(`schemaVersion: expected 2, found ${show(json.schemaVersion)}`)
   if (json.mediaType !== undefined && json.mediaType !== mediaType) {
@@ -118,6 +119,17 @@ function mediaTypeOf(json: Json, contentType: string | null): ManifestMediaType 
   return json.manifests === undefined ? MEDIA_TYPES.ociManifest : MEDIA_TYPES.ociIndex
 }
 
+/**
+ * Clients written in Go read `Layers`, too, and `layers` with a long s: what they would pull then is not what is read here, so
+ * that nothing would keep it.
+ */
+function refuseOtherCase(json: Json, names: readonly string[], path: string): void {
+  for (const key of Object.keys(json)) {
+    const name = key.toUpperCase().toLowerCase()
+    if (name !== key && names.includes(name)) throw invalid(`${path}${key}: it is written ${name}`)
+  }
+}
+
 function descriptors(value: unknown, path: string): Descriptor[] {
   if (value === undefined || value === null) return []
   if (!Array.isArray(value)) throw invalid(`${path}: expected a list`)
@@ -126,6 +138,7 @@ function descriptors(value: unknown, path: string): Descriptor[] {
 
 function descriptor(value: unknown, path: string): Descriptor {
   if (!isObject(value)) throw invalid(`${path}: expected a descriptor`)
+  refuseOtherCase(value, ['digest'], `${path}.`)
   const { mediaType, digest, size, urls, platform } = value
   if (typeof mediaType !== 'string' || mediaType === '') throw invalid(`${path}.mediaType: expected a media type`)
   if (typeof digest !== 'string' || !isDigest(digest)) {
