@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createServices, refreshTokensOf, signInAccountsOf } from './app-accounts.ts'
+import type { Changes } from './auth/administration.ts'
 import { createChain } from './auth/chain.ts'
 import { createDatabaseAuthenticator } from './auth/database.ts'
 import { createPasswords } from './auth/password.ts'
@@ -43,6 +44,7 @@ async function open() {
     detail: string
   }) => void recorded.push(`${account} ${asked}: ${outcome}: ${detail}`)
   const services = createServices({ metadata, passwords, log, now, record })
+  const queued = watchQueue(services.changes)
   const { users, groups } = metadata
   const sources = ['github', 'gitlab'].map((kind) => createWebUsers({ kind, users, groups, passwords }))
   const chain = createChain([createDatabaseAuthenticator({ users, groups, passwords }), ...sources], passwords)
@@ -56,6 +58,7 @@ async function open() {
     wait(ms: number) {
       time += ms
     },
+    queued,
     /** Keeps all that is asked for later waiting until it is let go. */
     async hold() {
       const { promise, resolve } = Promise.withResolvers<void>()
@@ -74,8 +77,34 @@ async function open() {
   }
 }
 
-/** Sign-ins read before they wait for their turn: by then all of that has happened. */
-const reads = () => Bun.sleep(20)
+/** Tells when a further change has its place in the queue: what comes after that is later. Sign-ins read before they ask for one. */
+function watchQueue(changes: Changes): () => Promise<void> {
+  const { run, prepared } = changes
+  let taken = Promise.withResolvers<void>()
+  const tell = () => {
+    taken.resolve()
+    taken = Promise.withResolvers<void>()
+  }
+  changes.run = (...args) => {
+    const result = run(...args)
+    tell()
+    return result
+  }
+  changes.prepared = (actor, asked, detail, prepare, work) => {
+    const prepareAndTell = async () => {
+      const made = await prepare()
+      tell()
+      return made
+    }
+    return prepared(actor, asked, detail, prepareAndTell, work)
+  }
+  return async () => {
+    await taken.promise
+    // One that was prepared takes its place right after that.
+    await Bun.sleep(0)
+  }
+}
+
 const refusal = (text: string) => ({ refused: text })
 
 describe('a sign-in', () => {
@@ -97,14 +126,16 @@ describe('a sign-in', () => {
 
   test('does not undo what an administrator changes while it waits for its turn', async () => {
     await using opened = await open()
-    const { signIn, services, metadata, hold } = opened
+    const { signIn, services, metadata, hold, queued } = opened
     await signIn(MALLORY)
     await services.accounts.change('mallory', { admin: true }, ROOT)
     const letGo = await hold()
+    const change = queued()
     const disabled = services.accounts.change('mallory', { disabled: true, admin: false }, ROOT)
-    await reads()
+    await change
+    const waiting = queued()
     const late = signIn(MALLORY)
-    await reads()
+    await waiting
     await letGo()
     await disabled
     expect(await late).toEqual(refusal('The account mallory is disabled. Ask an administrator.'))
@@ -114,13 +145,14 @@ describe('a sign-in', () => {
 
   test('after the removal of its account is one of somebody new', async () => {
     await using opened = await open()
-    const { signIn, services, metadata, hold } = opened
+    const { signIn, services, metadata, hold, queued } = opened
     await signIn(MALLORY)
     await services.accounts.change('mallory', { admin: true, description: 'old' }, ROOT)
     const letGo = await hold()
     const removed = services.accounts.remove('mallory', ROOT)
+    const waiting = queued()
     const late = signIn(MALLORY)
-    await reads()
+    await waiting
     await letGo()
     await removed
     expect(await late).toHaveProperty('token')
@@ -129,10 +161,11 @@ describe('a sign-in', () => {
 
   test('gets no token where its account is removed before it has one', async () => {
     await using opened = await open()
-    const { signIn, services, metadata, hold } = opened
+    const { signIn, services, metadata, hold, queued } = opened
     const letGo = await hold()
+    const waiting = queued()
     const late = signIn(MALLORY)
-    await reads()
+    await waiting
     const removed = services.accounts.remove('mallory', ROOT)
     await letGo()
     await removed

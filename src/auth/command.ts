@@ -10,6 +10,8 @@ export interface CommandOptions {
   maxChildren: number
   /** Questions that may wait for a child. Default 256. */
   queueLimit?: number
+  /** Milliseconds in which output may still come after the end of the program from something that it started. Default 200. */
+  drainMs?: number
   /** Told what the program writes to its error output, and why it could not be started. */
   warn?: (message: string, fields: Record<string, unknown>) => void
 }
@@ -36,7 +38,6 @@ const MAX_STDOUT = 1024 * 1024
 const TOLD_STDERR = 200
 /** Bytes of it that are kept: a secret that ends in what is told is then found whole. */
 const KEPT_STDERR = 64 * 1024
-/** How long output may still come after the end of the program from something that it started. */
 const DRAIN_MS = 200
 /** How long `close` waits for children that were killed. */
 const CLOSE_MS = 2_000
@@ -48,7 +49,7 @@ type Child = Bun.Subprocess<Uint8Array, 'pipe', 'pipe'>
  * group is killed when it ends or its time is over: what it left in the background can neither keep us waiting nor pile up.
  */
 export function createCommand(options: CommandOptions): Command {
-  const { command, args, timeoutMs, maxChildren, queueLimit = 256, warn } = options
+  const { command, args, timeoutMs, maxChildren, queueLimit = 256, drainMs = DRAIN_MS, warn } = options
   const waiting = new Set<{ start: () => void; refuse: (error: Error) => void }>()
   const running = new Map<Child, (message: string) => void>()
   let active = 0
@@ -115,7 +116,7 @@ export function createCommand(options: CommandOptions): Command {
     async function finish(): Promise<CommandAnswer> {
       await child.exited
       clearTimeout(timer)
-      await atMost(Promise.all([output.ended, errors.ended]), DRAIN_MS)
+      await atMost(Promise.all([output.ended, errors.ended]), drainMs)
       killGroup(child)
       const exitCode = child.signalCode === null ? (child.exitCode ?? -1) : -1
       const text = errors.text()

@@ -221,14 +221,14 @@ test('an entry that is null has nothing, as for docker', async () => {
 describe('a helper', () => {
   const install = (script: string) => chmodSync(write('bin/docker-credential-odd', `#!/bin/sh\n${script}\n`), 0o755)
 
-  test.each<[string, string, RegExp]>([
-    ['that answers without an end', 'exec cat /dev/zero', /answered with more than 1048576 bytes$/],
-    ['that complains without an end', 'exec cat /dev/zero >&2', /answered with more than 1048576 bytes$/],
-    ['whose complaint is long', 'head -c 5000 /dev/zero | tr "\\0" e >&2; exit 1', /failed: e{300}$/],
-    ['that hangs, with a program of its own', 'trap "" TERM; sleep 20', /has not answered for 0.5 seconds$/],
-  ])('%s is given up', async (_, script, message) => {
+  test.each<[string, string, RegExp, number]>([
+    ['that answers without an end', 'exec cat /dev/zero', /answered with more than 1048576 bytes$/, 60_000],
+    ['that complains without an end', 'exec cat /dev/zero >&2', /answered with more than 1048576 bytes$/, 60_000],
+    ['whose complaint is long', 'head -c 5000 /dev/zero | tr "\\0" e >&2; exit 1', /failed: e{300}$/, 60_000],
+    ['that hangs, with a program of its own', 'trap "" TERM; sleep 20', /has not answered for 0.5 seconds$/, 500],
+  ])('%s is given up', async (_, script, message, timeout) => {
     install(script)
-    await expect(credentialHelper('odd', env, 500).get(HOST)).rejects.toThrow(message)
+    await expect(credentialHelper('odd', env, timeout).get(HOST)).rejects.toThrow(message)
   })
 
   test('that leaves a program behind has answered when it ends', async () => {

@@ -1,4 +1,6 @@
 import { afterEach, describe, expect, test } from 'bun:test'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { type Digest, digestOf } from '../oci/digest.ts'
 import type { UploadMemory } from './upload.ts'
 import { createUpstream, type UpstreamOptions } from './upstream.ts'
@@ -7,68 +9,76 @@ const BYTES = new Uint8Array(3 * 1024 * 1024).map((_, index) => index * 7 + (ind
 const DIGEST = digestOf(BYTES)
 
 interface Faults {
-  /** Bytes after which the connection of a PATCH is cut, one for each that shall break. */
+  /** Bytes after which a PATCH breaks off, one for each that shall. */
   breaks?: number[]
+  /** How it does: its connection is cut, or nothing more is read and said. */
+  breaksBy?: 'cut' | 'silence'
   /** Whether it can say what it has. */
   forgets?: boolean
 }
 
-const servers: Bun.Server<undefined>[] = []
+const ends: (() => unknown)[] = []
 afterEach(async () => {
-  for (const server of servers.splice(0)) await server.stop(true)
+  for (const end of ends.splice(0)) await end()
 })
 
 /** A registry with uploads alone, and what it was sent. */
-function startRegistry({ breaks = [], forgets = false }: Faults = {}) {
+async function startRegistry({ breaks = [], breaksBy = 'cut', forgets = false }: Faults = {}) {
   const uploads: Buffer[] = []
   const patches: number[] = []
   const stored: Digest[] = []
-  const server = Bun.serve({
-    hostname: '127.0.0.1',
-    port: 0,
-    error: () => undefined,
-    async fetch(request, own) {
-      const { pathname, searchParams } = new URL(request.url)
-      const at = Number(/uploads\/(\d+)$/.exec(pathname)?.[1] ?? -1)
-      const answer = (status: number) =>
-        new Response(null, {
-          status,
-          headers: {
-            Location: `/v2/app/blobs/uploads/${at === -1 ? uploads.length - 1 : at}`,
-            Range: `0-${Math.max(0, (uploads[at]?.byteLength ?? 1) - 1)}`,
-          },
+
+  async function respond(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { pathname, searchParams } = new URL(request.url ?? '', 'http://registry')
+    const at = Number(/uploads\/(\d+)$/.exec(pathname)?.[1] ?? -1)
+    const answer = (status: number) =>
+      response
+        .writeHead(status, {
+          Location: `/v2/app/blobs/uploads/${at === -1 ? uploads.length - 1 : at}`,
+          Range: `0-${Math.max(0, (uploads[at]?.byteLength ?? 1) - 1)}`,
         })
-      if (request.method === 'POST') return [uploads.push(Buffer.alloc(0)), answer(202)][1] as Response
-      if (request.method === 'GET' && at >= 0) return forgets ? new Response('', { status: 404 }) : answer(204)
-      if (request.method === 'PATCH') {
-        const limit = breaks.shift() ?? Number.POSITIVE_INFINITY
-        let got = 0
-        for await (const chunk of request.body ?? []) {
-          const part = chunk.subarray(0, limit - got)
-          got += part.byteLength
-          uploads[at] = Buffer.concat([uploads[at] ?? Buffer.alloc(0), part])
-          if (got < limit) continue
-          patches.push(got)
-          // No answer but the end of the connection.
-          own.timeout(request, 1)
-          return await new Promise<Response>(() => {})
-        }
+        .end()
+    if (request.method === 'POST') {
+      uploads.push(Buffer.alloc(0))
+      answer(202)
+    } else if (request.method === 'GET' && at >= 0) answer(forgets ? 404 : 204)
+    else if (request.method === 'PATCH') {
+      const limit = breaks.shift() ?? Number.POSITIVE_INFINITY
+      let got = 0
+      for await (const chunk of request as AsyncIterable<Buffer>) {
+        const part = chunk.subarray(0, limit - got)
+        got += part.byteLength
+        uploads[at] = Buffer.concat([uploads[at] ?? Buffer.alloc(0), part])
+        if (got < limit) continue
         patches.push(got)
-        return answer(202)
+        if (breaksBy === 'silence') await new Promise((resolve) => request.once('close', resolve))
+        request.socket.destroy()
+        return
       }
-      if (request.method === 'PUT') {
-        const digest = digestOf(uploads[at] ?? Buffer.alloc(0))
-        if (digest !== searchParams.get('digest')) {
-          return Response.json({ errors: [{ code: 'DIGEST_INVALID', message: 'other bytes' }] }, { status: 400 })
-        }
-        stored.push(digest)
-        return answer(201)
+      patches.push(got)
+      answer(202)
+    } else if (request.method === 'PUT') {
+      const digest = digestOf(uploads[at] ?? Buffer.alloc(0))
+      if (digest !== searchParams.get('digest')) {
+        response.writeHead(400).end(JSON.stringify({ errors: [{ code: 'DIGEST_INVALID', message: 'other bytes' }] }))
+        return
       }
-      return pathname === '/v2/' ? new Response('{}') : new Response('', { status: 404 })
-    },
+      stored.push(digest)
+      answer(201)
+    } else response.writeHead(pathname === '/v2/' ? 200 : 404).end('{}')
+  }
+
+  const server = createServer((request, response) => {
+    // A client that breaks off is what some of this is about.
+    respond(request, response).catch(() => {})
   })
-  servers.push(server)
-  return { registry: `127.0.0.1:${server.port}`, uploads, patches, stored }
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  ends.push(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  const { port } = server.address() as AddressInfo
+  return { registry: `127.0.0.1:${port}`, uploads, patches, stored }
 }
 
 function client(options: Partial<UpstreamOptions> = {}) {
@@ -100,8 +110,8 @@ function memoryOf(places: Map<string, string>): UploadMemory {
 
 describe('an upload that breaks off', () => {
   test('goes on where the registry says that it ended', async () => {
-    const { registry, patches, stored, uploads } = startRegistry({ breaks: [1_000_000, 500_000] })
-    await client({ timeoutMs: 300 }).blobs.put({ registry, repository: 'app' }, blob)
+    const { registry, patches, stored, uploads } = await startRegistry({ breaks: [1_000_000, 500_000] })
+    await client().blobs.put({ registry, repository: 'app' }, blob)
     expect({ patches, stored, uploads: uploads.length }).toEqual({
       patches: [1_000_000, 500_000, BYTES.byteLength - 1_500_000],
       stored: [DIGEST],
@@ -109,9 +119,20 @@ describe('an upload that breaks off', () => {
     })
   })
 
+  test('in silence, goes on in the same way', async () => {
+    const { registry, patches, stored, uploads } = await startRegistry({ breaks: [1_000_000], breaksBy: 'silence' })
+    // All that is answered has as much.
+    await client({ timeoutMs: 4000 }).blobs.put({ registry, repository: 'app' }, blob)
+    expect({ patches, stored, uploads: uploads.length }).toEqual({
+      patches: [1_000_000, BYTES.byteLength - 1_000_000],
+      stored: [DIGEST],
+      uploads: 1,
+    })
+  })
+
   test('begins again where the registry cannot go on', async () => {
-    const { registry, patches, stored, uploads } = startRegistry({ breaks: [1_000_000], forgets: true })
-    await client({ timeoutMs: 300 }).blobs.put({ registry, repository: 'app' }, blob)
+    const { registry, patches, stored, uploads } = await startRegistry({ breaks: [1_000_000], forgets: true })
+    await client().blobs.put({ registry, repository: 'app' }, blob)
     expect({ patches, stored, uploads: uploads.length }).toEqual({
       patches: [1_000_000, BYTES.byteLength],
       stored: [DIGEST],
@@ -120,7 +141,7 @@ describe('an upload that breaks off', () => {
   })
 
   test('by the user, is ended properly and goes on in the next run', async () => {
-    const { registry, patches, stored } = startRegistry()
+    const { registry, patches, stored } = await startRegistry()
     const places = new Map<string, string>()
     const interrupt = new AbortController()
     async function* interrupted(start: number): AsyncIterable<Uint8Array> {
@@ -144,7 +165,7 @@ describe('an upload that breaks off', () => {
   })
 
   test('and has other bytes at the registry than it should, begins again', async () => {
-    const { registry, patches, stored, uploads } = startRegistry()
+    const { registry, patches, stored, uploads } = await startRegistry()
     uploads.push(Buffer.alloc(2_000_000, 'other'))
     const places = new Map([[DIGEST as string, '/v2/app/blobs/uploads/0'.slice(4)]])
     await client({ uploads: memoryOf(places) }).blobs.put({ registry, repository: 'app' }, blob)
@@ -161,7 +182,7 @@ test.each<[string, Uint8Array, RegExp]>([
   ['that ends too early', BYTES.subarray(0, 100), /says 3145728 bytes, and its source has 100/],
   ['that is too long', new Uint8Array(BYTES.byteLength + 1), /says 3145728 bytes, and its source has more/],
 ])('a blob %s is not stored', async (_, bytes, message) => {
-  const { registry, stored } = startRegistry()
+  const { registry, stored } = await startRegistry()
   const upload = client().blobs.put({ registry, repository: 'app' }, { ...blob, open: (start) => chunks(bytes, start) })
   await expect(upload).rejects.toMatchObject({ fault: 'invalid', message: expect.stringMatching(message) })
   expect(stored).toEqual([])
