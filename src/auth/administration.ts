@@ -29,12 +29,20 @@ export interface ChangeProblem {
 export class ChangeError extends Error {
   readonly kind: 'invalid' | 'not-found' | 'conflict'
   readonly problems: readonly ChangeProblem[]
+  /** The rule of immutable tags that forbids it. */
+  readonly immutable: string | undefined
 
-  constructor(kind: ChangeError['kind'], message: string, problems: readonly ChangeProblem[] = []) {
+  constructor(
+    kind: ChangeError['kind'],
+    message: string,
+    problems: readonly ChangeProblem[] = [],
+    { immutable }: { immutable?: string | undefined } = {},
+  ) {
     super(message)
     this.name = 'ChangeError'
     this.kind = kind
     this.problems = problems
+    this.immutable = immutable
   }
 }
 

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Command, Option } from 'commander'
 import type { Config } from '../config/config.ts'
+import type { Problem } from '../http/api/problem.ts'
 import type { Control } from '../run-control.ts'
 import { CommandError } from './error.ts'
 import { configOf } from './load.ts'
@@ -191,19 +192,25 @@ async function request(
       `the server ended before it answered (${code}); part of what was asked may be done: start it, and ask again`,
     )
   })
-  if (!response.ok) throw new CommandError(refusal(response.status, await response.text()))
+  if (!response.ok) throw refusal(response.status, await response.text())
   return response
 }
 
-/** The words of a problem (RFC 9457), and each further error on a line of its own. */
-function refusal(status: number, text: string): string {
+/** In the words of a problem (RFC 9457), each further error on a line of its own. */
+function refusal(status: number, text: string): CommandError {
+  const problem = problemIn(text)
+  if (problem === undefined) return new CommandError(`the server answers ${status}`)
+  const errors = (problem.errors ?? []).map(({ path, message }) => (path === '' ? message : `${path}: ${message}`))
+  const detail = String(problem.detail ?? `the server answers ${status}`)
+  const { immutable } = problem
+  return new CommandError(errors.length < 2 ? detail : [detail, ...errors].join('\n  '), 1, { immutable })
+}
+
+function problemIn(text: string): Partial<Problem> | undefined {
   try {
-    const problem = JSON.parse(text) as { detail?: unknown; errors?: { path: string; message: string }[] }
-    const errors = (problem.errors ?? []).map(({ path, message }) => (path === '' ? message : `${path}: ${message}`))
-    const detail = String(problem.detail ?? `the server answers ${status}`)
-    return errors.length < 2 ? detail : [detail, ...errors].join('\n  ')
+    return JSON.parse(text) as Partial<Problem>
   } catch {
-    return `the server answers ${status}`
+    return undefined
   }
 }
 

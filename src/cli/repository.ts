@@ -100,7 +100,7 @@ export function repositoryCommand(context: AdminContext = ofProcess): Command {
 
 /** @throws the error, with what an administrator can do about a rule of immutable tags */
 function explained(error: unknown): never {
-  throw withHintOf(error, (message) => ruleHint(message, { forceable: true }))
+  throw withHintOf(error, ({ immutable }) => ruleHint(immutable, { forceable: true }))
 }
 
 function pageOptions(command: Command, most: string): Command {

@@ -50,7 +50,7 @@ export function tagCommand(context: AdminContext = ofProcess): Command {
         const to = flags.to === undefined ? undefined : await wholeDigest(flags.to, page, digestsOf)
         const body = { repository, tag, digest: to, force: flags.force }
         const answer = await ask<TagRestoredView>('POST', '/tags/restore', { body }).catch((error: unknown) => {
-          throw withHintOf(error, (message) => ruleHint(message, { forceable: true }))
+          throw withHintOf(error, ({ immutable }) => ruleHint(immutable, { forceable: true }))
         })
         const { digest, from } = answer.json
         tell(context, flags, answer, `${reference} points to ${digest}${from === null ? '' : ` (before: ${from})`}.`)

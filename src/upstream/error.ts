@@ -22,6 +22,8 @@ export interface UpstreamErrorOptions {
   status?: number | undefined
   /** Error code of the answer (OCI Distribution Specification 1.1, "Error Codes"). */
   code?: string | undefined
+  /** The rule of immutable tags that forbids it, where the registry says so. */
+  immutable?: string | undefined
   cause?: unknown
 }
 
@@ -31,6 +33,7 @@ export class UpstreamError extends Error {
   readonly hint: string | undefined
   readonly status: number | undefined
   readonly code: string | undefined
+  readonly immutable: string | undefined
 
   constructor(fault: UpstreamFault, message: string, options: UpstreamErrorOptions = {}) {
     super(message, { cause: options.cause })
@@ -39,5 +42,6 @@ export class UpstreamError extends Error {
     this.hint = options.hint
     this.status = options.status
     this.code = options.code
+    this.immutable = options.immutable
   }
 }

@@ -88,12 +88,14 @@ async function refusal(
   const text = await startOf(response)
   const first = firstError(text)
   const said = first === undefined ? plain(titleOf(text) ?? text) : `${first.code}: ${first.message}${first.detail}`
-  const fault = FAULTS[status] ?? 'failed'
+  // Berth: what everybody is refused, whoever asks.
+  const isRule = status === 403 && first?.limit !== undefined
+  const fault = isRule ? 'conflict' : (FAULTS[status] ?? 'failed')
   // The words of a failing server, or of something in between, rarely say that much themselves.
   const needsStatus = said !== '' && (status >= 500 || first === undefined)
   const message = `${what}: ${said === '' ? bare(status) : needsStatus ? `the registry answers ${status}: ${said}` : said}`
   const hint = await hintOf(fault, target, response, said, account)
-  return new UpstreamError(fault, message, { status, code: first?.code, hint })
+  return new UpstreamError(fault, message, { status, code: first?.code, immutable: first?.immutable, hint })
 }
 
 /** The answer to a HEAD has no words: those of the specification (distribution-spec, "Error Codes"). */
@@ -154,16 +156,35 @@ async function startOf(response: Response): Promise<string> {
   return Buffer.concat(chunks).toString('utf8')
 }
 
-function firstError(text: string): { code: string; message: string; detail: string } | undefined {
+interface SaidError {
+  code: string
+  message: string
+  /** What a registry says besides, for people. */
+  detail: string
+  /** What kind of limit forbids it: `quota`, `immutable` (Berth says so). */
+  limit?: 'quota' | 'immutable'
+  /** The rule of immutable tags that does. */
+  immutable?: string
+}
+
+function firstError(text: string): SaidError | undefined {
   try {
     const { errors } = JSON.parse(text) as { errors?: unknown }
     const [first] = Array.isArray(errors) ? (errors as Record<string, unknown>[]) : []
     if (typeof first?.code !== 'string') return undefined
     const detail = typeof first.detail === 'string' && first.detail !== '' ? ` (${plain(first.detail)})` : ''
-    return { code: plain(first.code), message: plain(String(first.message ?? '')), detail }
+    return { code: plain(first.code), message: plain(String(first.message ?? '')), detail, ...limitIn(first.detail) }
   } catch {
     return undefined
   }
+}
+
+function limitIn(detail: unknown): Pick<SaidError, 'limit' | 'immutable'> {
+  const { limit, rule } = (typeof detail === 'object' ? (detail ?? {}) : {}) as Record<string, unknown>
+  if (limit === 'quota') return { limit }
+  if (limit !== 'immutable') return {}
+  // It becomes a part of a command that people paste.
+  return { limit, ...(typeof rule === 'string' && /^[\w.-]{1,128}$/.test(rule) ? { immutable: rule } : {}) }
 }
 
 /** Of a page that a proxy shows to people. */

@@ -52,7 +52,7 @@ describe('a rule of the destination', () => {
     expect(await copy('new')).toEqual({
       out: '',
       error: `berth: ${host}/team/app:v1: DENIED: team/app:v1 is immutable by the rule releases: it stays at ${OLD.manifest.digest}; push another tag\n`,
-      code: 3,
+      code: 4,
     })
     expect(await digestAt(`${host}/team/app:v1`)).toBe(OLD.manifest.digest)
     expect(await copy('old')).toMatchObject({ code: 0, error: '' })
@@ -73,7 +73,7 @@ describe('a rule of the destination', () => {
     expect(await shell.run('cp', '-q', `${from}:old`, image)).toMatchObject({ code: 0 })
     for (const args of [['delete'], ['untag'], ['delete', '--manifest', '--yes'], ['delete', '--purge', '--yes']]) {
       const { out, error, code } = await shell.run(...args, image)
-      expect({ out, code }).toEqual({ out: '', code: 3 })
+      expect({ out, code }).toEqual({ out: '', code: 4 })
       expect(error).toEndWith(
         'DENIED: team/kept:v1 is immutable by the rule releases: it cannot be deleted, nor its repository renamed\n' +
           'Hint: for administrators, on the server: berth immutable rm releases takes the rule away (one of the configuration is taken away there)\n',
@@ -84,11 +84,11 @@ describe('a rule of the destination', () => {
 
   test('that a quota is used up is told, and there is no tag', async () => {
     const refused = await shell.run('cp', '-q', `${from}:new`, `${host}/full/app:v1`)
-    expect(refused).toMatchObject({ out: '', code: 3 })
+    expect(refused).toMatchObject({ out: '', code: 4 })
     expect(refused.error).toMatch(/^berth: [^\n]+DENIED: the quota of full is used up: [^\n]+ more\n$/)
     expect((await shell.run('digest', `${host}/full/app:v1`)).code).toBe(2)
     expect(await shell.run('cp', '-q', `${from}:old`, `${host}/few/app:v1`)).toMatchObject({ code: 0 })
-    expect(await shell.run('cp', '-q', `${from}:old`, `${host}/few/app:v2`)).toMatchObject({ out: '', code: 3 })
+    expect(await shell.run('cp', '-q', `${from}:old`, `${host}/few/app:v2`)).toMatchObject({ out: '', code: 4 })
     expect((await shell.run('ls', `${host}/few/app`)).out).toBe('v1\n')
   })
 })

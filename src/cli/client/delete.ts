@@ -78,10 +78,10 @@ export function untagCommand(context: ClientContext): Command {
 
 /** @throws the error, with what an administrator can do about a rule of immutable tags */
 function explained(error: unknown): never {
-  if (!(error instanceof UpstreamError) || error.code !== 'DENIED') throw error
-  const { fault, message, status, code } = error
-  const hint = error.hint ?? ruleHint(message, { forceable: false })
-  throw new UpstreamError(fault, message, { status, code, hint, cause: error })
+  if (!(error instanceof UpstreamError) || error.immutable === undefined) throw error
+  const { fault, message, status, code, immutable } = error
+  const hint = error.hint ?? ruleHint(immutable, { forceable: false })
+  throw new UpstreamError(fault, message, { status, code, hint, immutable, cause: error })
 }
 
 /** A name without a tag would mean `latest` to docker: too easily said for what cannot be taken back. */

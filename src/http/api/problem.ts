@@ -3,13 +3,17 @@ import { ChangeError } from '../../auth/administration.ts'
 import { UnavailableError } from '../../auth/authenticator.ts'
 import { ThrottledError } from '../../auth/login.ts'
 
-/** RFC 9457 section 3; `errors` is our extension (section 3.2): what is wrong with which value of the request. */
+/**
+ * RFC 9457 section 3, with extensions of ours (section 3.2). `errors`: what is wrong with which value of the request; `immutable`:
+ * the name of the rule of immutable tags that forbids it.
+ */
 export interface Problem {
   type: 'about:blank'
   title: string
   status: number
   detail: string
   errors?: { path: string; message: string }[]
+  immutable?: string
 }
 
 const TITLES: Record<number, string> = {
@@ -58,11 +62,12 @@ export function served<Part>(part: Part | undefined, detail = 'no registry runs 
 export function problem(
   status: number,
   detail: string,
-  more: { errors?: Problem['errors']; headers?: Record<string, string> } = {},
+  more: { errors?: Problem['errors']; immutable?: string | undefined; headers?: Record<string, string> } = {},
 ): Response {
-  const { errors, headers } = more
+  const { errors, immutable, headers } = more
   const body: Problem = { type: 'about:blank', title: TITLES[status] ?? 'Error', status, detail }
   if (errors !== undefined && errors.length > 0) body.errors = errors
+  if (immutable !== undefined) body.immutable = immutable
   return new Response(`${JSON.stringify(body)}\n`, {
     status,
     headers: { 'Content-Type': 'application/problem+json', ...headers },
@@ -75,7 +80,7 @@ const STATUS = { invalid: 400, 'not-found': 404, conflict: 409 } as const
 export function problemOf(error: unknown): Response {
   if (error instanceof ProblemError) return problem(error.status, error.message, { errors: error.errors })
   if (error instanceof ChangeError) {
-    return problem(STATUS[error.kind], error.message, { errors: [...error.problems] })
+    return problem(STATUS[error.kind], error.message, { errors: [...error.problems], immutable: error.immutable })
   }
   if (error instanceof UnavailableError) {
     return problem(503, error.message, { headers: { 'Retry-After': RETRY_AFTER } })

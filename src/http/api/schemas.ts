@@ -23,6 +23,7 @@ export const problemSchema = z
     status: z.number().int(),
     detail: z.string(),
     errors: z.array(z.object({ path: z.string(), message: z.string() })).optional(),
+    immutable: z.string().optional().openapi({ description: 'The rule of immutable tags that forbids it' }),
   })
   .openapi('Problem')
 
