@@ -128,7 +128,7 @@ describe('the bundle', () => {
     }
     symlinkSync(realpathSync(join(HOME, 'node_modules')), join(home, 'node_modules'))
     await must([join(home, 'bin/run-bun'), 'build/bundle.ts'])
-  }, 60_000)
+  }, 180_000)
   afterAll(() => rmSync(home, { recursive: true }))
 
   // The runtime would read it, and hold up every request meanwhile, as soon as an error outlives a collection of garbage.
@@ -170,5 +170,5 @@ describe('the bundle', () => {
       server.kill()
       expect(await server.exited).toBe(0)
     }
-  }, 60_000)
+  }, 180_000)
 })

@@ -53,4 +53,4 @@ test('repositories that registry:2 wrote are not passed over in silence', async 
       await again.dispose()
     }
   })
-}, 60_000)
+}, 180_000)

@@ -2,7 +2,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { ACCESS_KEY } from '../src/http/api/routes.ts'
 import { DOCUMENT, undescribed } from '../src/http/reference/described.fixture.ts'
 import { basic } from './api/live-server.ts'
-import { type Berth, freePort, startBerth } from './start-berth.ts'
+import { freePort } from './free-port.ts'
+import { type Berth, startBerth } from './start-berth.ts'
 
 const PASSWORD = 'a-password-for-admin'
 

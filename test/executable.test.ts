@@ -3,8 +3,8 @@ import { copyFileSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import project from '../package.json' with { type: 'json' }
+import { freePort } from './free-port.ts'
 import { cleanEnvironment, describeWith, must, run } from './programs.ts'
-import { freePort } from './start-berth.ts'
 
 const HOME = join(import.meta.dir, '..')
 const BUILD_MS = 180_000

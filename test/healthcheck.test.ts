@@ -1,6 +1,7 @@
 import { expect, test } from 'bun:test'
+import { freePort } from './free-port.ts'
 import { run } from './programs.ts'
-import { BERTH, freePort, startBerth } from './start-berth.ts'
+import { BERTH, startBerth } from './start-berth.ts'
 
 const healthcheck = (...args: string[]) => run([BERTH, 'healthcheck', ...args])
 

@@ -2,8 +2,8 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { makeAuthority } from './authority.ts'
+import { freePort } from './free-port.ts'
 import { cleanEnvironment, program } from './programs.ts'
-import { freePort } from './start-berth.ts'
 
 /** An ACME authority for tests, which resolves every name to this machine. */
 export interface Pebble {

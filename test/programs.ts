@@ -84,7 +84,7 @@ export interface RunOptions {
   /** Added to a clean environment (see `cleanEnvironment`). */
   env?: Record<string, string>
   stdin?: string | Uint8Array
-  /** Milliseconds before the program is killed; 90 s unless told. */
+  /** Milliseconds before the program is killed, which hangs then; 150 s unless told. */
   timeoutMs?: number
 }
 
@@ -99,7 +99,7 @@ export interface Ended {
  * @throws Error when the time runs out.
  */
 export async function run(command: readonly string[], options: RunOptions = {}): Promise<Ended> {
-  const { cwd, env = {}, stdin, timeoutMs = 90_000 } = options
+  const { cwd, env = {}, stdin, timeoutMs = 150_000 } = options
   const child = Bun.spawn([...command], {
     ...(cwd === undefined ? {} : { cwd }),
     env: cleanEnvironment(env),

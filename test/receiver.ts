@@ -35,7 +35,8 @@ export interface WebhookReceiver {
   stop(): Promise<void>
 }
 
-const PATIENCE = 30_000
+/** Milliseconds; only to end a test that would wait for ever. */
+const PATIENCE = 90_000
 
 export function startReceiver(port = 0): WebhookReceiver {
   const waiting = new Set<() => void>()

@@ -6,7 +6,7 @@ import { cleanEnvironment, describeWith, program, run } from './programs.ts'
 import { BERTH } from './start-berth.ts'
 
 /** Milliseconds; only to end a test that hangs. */
-setDefaultTimeout(60_000)
+setDefaultTimeout(180_000)
 
 const REGISTRY = join(import.meta.dir, '../bin/registry')
 

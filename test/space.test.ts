@@ -44,7 +44,7 @@ describe('space', () => {
     expect(headers.get('docker-content-digest')).toBe(digestOf(old))
     await berthOf('tag', 'restore', 'team/app:v1')
     expect(await moves()).toHaveLength(4)
-  }, 60_000)
+  }, 180_000)
 
   test('what keeps a blob is the way from a tag down', async () => {
     const why = await berthOf('gc', 'why', layerOf(other))
@@ -52,7 +52,7 @@ describe('space', () => {
     expect(why).toContain(digestOf(other))
     const unknown = berthOf('gc', 'why', `sha256:${'0'.repeat(64)}`)
     await expect(unknown).rejects.toThrow('is not here: no blob, and no manifest')
-  }, 60_000)
+  }, 180_000)
 
   test('what was deleted is in the trash, comes back from there, and goes for good when it is asked to', async () => {
     expect((await remove(digestOf(other))).status).toBe(202)
@@ -84,7 +84,7 @@ describe('space', () => {
     })
     // The images that tags name are whole, the one that lost its tag a moment ago, too.
     for (const image of [current, old]) expect(await statusOf(`blobs/${layerOf(image)}`)).toBe(200)
-  }, 60_000)
+  }, 180_000)
 
   test("the original's command line collects, while the server runs", async () => {
     const config = join(berth.dataDirectory, 'config.yml')
@@ -100,5 +100,5 @@ describe('space', () => {
     })
     expect(await run([registry, 'garbage-collect', config, '-m', '-q'])).toMatchObject({ code: 0, stdout: '' })
     expect(await statusOf('manifests/v1')).toBe(200)
-  }, 60_000)
+  }, 180_000)
 })

@@ -1,5 +1,4 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { cleanEnvironment } from './programs.ts'
@@ -7,8 +6,9 @@ import { cleanEnvironment } from './programs.ts'
 /** The program under test: another one where the single-file executable is tried (`executable.test.ts`). */
 export const BERTH = process.env.BERTH_TEST_PROGRAM ?? join(import.meta.dir, '../bin/berth')
 
-const READY_TIMEOUT_MS = 30_000
-const STOP_TIMEOUT_MS = 30_000
+/** Milliseconds; both only end what hangs, on however busy a machine. */
+const READY_TIMEOUT_MS = 90_000
+const STOP_TIMEOUT_MS = 60_000
 
 export interface StartOptions {
   /** Another program than the `bin/berth` of this checkout. */
@@ -56,7 +56,8 @@ interface Listener {
   isTokenServer: boolean
 }
 
-const LISTENING = /^.*listening on (https?):\/\/\S*?:(\d+)\b.*$/gm
+/** A whole line: what was read of it so far may end in the middle of the port. */
+const LISTENING = /^.*listening on (https?):\/\/\S*?:(\d+)\b.*\n/gm
 
 /**
  * Starts `bin/berth` on a free port in a folder of its own and waits for its ready line.
@@ -162,19 +163,4 @@ async function waitForListeners(
     await Bun.sleep(20)
   }
   return undefined
-}
-
-/** A port of 127.0.0.1 that nobody listens on now, for a configuration that has to name one beforehand. */
-export async function freePort(): Promise<number> {
-  return await new Promise((resolve, reject) => {
-    const server = createServer()
-    server.once('error', reject)
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address()
-      server.close(() => {
-        if (typeof address === 'object' && address !== null) resolve(address.port)
-        else reject(new Error('no port'))
-      })
-    })
-  })
 }

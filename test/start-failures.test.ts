@@ -7,7 +7,7 @@ import { findProgram, run } from './programs.ts'
 import { BERTH } from './start-berth.ts'
 
 /** Milliseconds; only to end a test that hangs. */
-setDefaultTimeout(60_000)
+setDefaultTimeout(180_000)
 
 let folder: string
 let taken: Server

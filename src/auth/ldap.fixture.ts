@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Attribute, Change, Client } from 'ldapts'
 import { makePair } from '../../test/certificates.ts'
+import { freePort } from '../../test/free-port.ts'
 import { must, program } from '../../test/programs.ts'
 
 export const SUFFIX = 'dc=example,dc=org'
@@ -53,7 +54,7 @@ export function personDn(uid: string): string {
 export async function startSlapd(): Promise<Slapd> {
   const folder = await mkdtemp(join(tmpdir(), 'berth-slapd-'))
   const { ca, certificate, key } = await makeAuthority(folder)
-  const [ldap, ldaps] = await freePorts()
+  const [ldap, ldaps] = [await freePort(), await freePort()]
   const passwordFile = join(folder, 'reader-password')
   const config = join(folder, 'slapd.conf')
   await mkdir(join(folder, 'db'))
@@ -69,7 +70,7 @@ export async function startSlapd(): Promise<Slapd> {
     })
     const running = child
     for (let tries = 0; !(await answers(ldaps)); tries++) {
-      if (tries === 200 || running.exitCode !== null) {
+      if (tries === 2400 || running.exitCode !== null) {
         throw new Error(`slapd does not start: ${await Bun.file(join(folder, 'log')).text()}`)
       }
       await Bun.sleep(25)
@@ -81,7 +82,7 @@ export async function startSlapd(): Promise<Slapd> {
     child = undefined
   }
   async function asAdmin(work: (client: Client) => Promise<void>): Promise<void> {
-    const client = new Client({ url: `ldap://127.0.0.1:${ldap}`, timeout: 5000, connectTimeout: 5000 })
+    const client = new Client({ url: `ldap://127.0.0.1:${ldap}`, timeout: 60_000, connectTimeout: 60_000 })
     try {
       await client.bind(ADMIN, ADMIN_PASSWORD)
       await work(client)
@@ -159,14 +160,6 @@ export async function startFirewall(target: number): Promise<{ port: number; for
       for (const socket of open.flat()) socket.destroy()
     },
   }
-}
-
-/** The port is free until something else takes it, which on a loopback address of a test nothing does. */
-export async function freePorts(): Promise<[number, number]> {
-  const servers = [createServer(), createServer()]
-  const [first = 0, second = 0] = await Promise.all(servers.map(listen))
-  await Promise.all(servers.map(async (server) => await new Promise((resolve) => server.close(resolve))))
-  return [first, second]
 }
 
 /** On a free port of 127.0.0.1, which it gives back. */

@@ -3,11 +3,11 @@ import { rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { makePair } from '../../test/certificates.ts'
+import { freePort } from '../../test/free-port.ts'
 import { findProgram } from '../../test/programs.ts'
 import { authenticatorSuite } from './authenticator.suite.ts'
 import { type Authenticator, UnavailableError } from './authenticator.ts'
 import {
-  freePorts,
   listen,
   PEOPLE,
   personDn,
@@ -344,7 +344,7 @@ describe.skipIf(missing.length > 0)(missing.length > 0 ? `OpenLDAP [${remedy}]` 
 
   describe('among servers that do not answer', () => {
     test('is asked when the first one is down, and then first', async () => {
-      const [port] = await freePorts()
+      const port = await freePort()
       const warnings: [string, Record<string, unknown>][] = []
       const servers = [
         { host: '127.0.0.1', port },

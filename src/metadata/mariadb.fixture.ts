@@ -1,7 +1,8 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type DatabaseServer, endChild, freePort, quietly, stopProcess, until } from './server.fixture.ts'
+import { freePort } from '../../test/free-port.ts'
+import { type DatabaseServer, endChild, quietly, stopProcess, until } from './server.fixture.ts'
 
 /** What its password holds is what connection strings are split at. */
 export const MARIADB_LOGIN = { user: 'berth', password: 'p@ss:w/ord?&=(x)', database: 'registry' } as const
@@ -33,7 +34,7 @@ export async function startMariadb(
   const folder = await mkdtemp(join(tmpdir(), 'berth-mariadb-'))
   const data = join(folder, 'data')
   const socket = join(folder, 'm.sock')
-  const port = freePort()
+  const port = await freePort()
   // The server refuses to be root unless it is told to.
   const user = process.getuid?.() === 0 ? ['--user=root'] : []
   const install = ['--no-defaults', `--datadir=${data}`, '--auth-root-authentication-method=normal', '--skip-test-db']

@@ -1,7 +1,8 @@
 import { chmod, chown, copyFile, mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type DatabaseServer, endChild, freePort, quietly, stopProcess, until } from './server.fixture.ts'
+import { freePort } from '../../test/free-port.ts'
+import { type DatabaseServer, endChild, quietly, stopProcess, until } from './server.fixture.ts'
 
 /** What its password holds is what connection strings are split at. */
 export const POSTGRES_LOGIN = { user: 'berth', password: "p@ss:w/o'r\\d ?&=", database: 'postgres' } as const
@@ -20,7 +21,7 @@ export async function startPostgres(
 ): Promise<DatabaseServer> {
   const folder = await mkdtemp(join(tmpdir(), 'berth-postgres-'))
   const data = join(folder, 'data')
-  const port = freePort()
+  const port = await freePort()
   const passwordFile = join(folder, 'password')
   await writeFile(passwordFile, `${POSTGRES_LOGIN.password}\n`)
   // It refuses to be root. setpriv, for it becomes the server: its process id is the server's.

@@ -17,14 +17,6 @@ export interface DatabaseServer {
   remove(): Promise<void>
 }
 
-/** A port of 127.0.0.1 that was free a moment ago. */
-export function freePort(): number {
-  const listener = Bun.listen({ hostname: '127.0.0.1', port: 0, socket: { data() {} } })
-  const { port } = listener
-  listener.stop(true)
-  return port
-}
-
 /** Runs a program to its end. @throws Error with what it said when it failed. */
 export async function quietly(command: readonly string[], options: { cwd?: string }): Promise<void> {
   const child = Bun.spawn([...command], {
@@ -42,7 +34,7 @@ export async function quietly(command: readonly string[], options: { cwd?: strin
 /** Resolves once `ask` does not throw. @throws Error with the server's log when it ends, or does not come up. */
 export async function until(what: string, log: string, child: Bun.Subprocess, ask: () => Promise<void>): Promise<void> {
   let last: unknown
-  for (let attempt = 0; attempt < 150; attempt++) {
+  for (let attempt = 0; attempt < 600; attempt++) {
     try {
       await ask()
       return

@@ -252,7 +252,7 @@ describe('every decision', () => {
 
     const shown = await must([BERTH, 'audit', '--format', 'json', '--limit', '1000', '--data', data], { cwd: folder })
     expect((JSON.parse(shown) as { entries: unknown[] }).entries.reverse()).toEqual(entries)
-  }, 30_000)
+  }, 180_000)
 
   test('can be asked for by account, kind and outcome', async () => {
     const args = ['audit', '--format', 'json', '--account', 'ann', '--kind', 'token', '--outcome', 'refused']
@@ -305,7 +305,7 @@ test('after the file was moved away, SIGHUP brings a new one, and no line is los
   expect(lines.slice(all).map((line) => line.asked)).toEqual(asked)
   expect(linesOf(file()).map((line) => line.asked)).not.toContain(asked[0])
   expect(statSync(file()).mode & 0o777).toBe(0o600)
-}, 20_000)
+}, 180_000)
 
 test('kill -9 costs what was decided a moment before at most, and the next start goes on on a line of its own', async () => {
   const answered: { asked: string; at: number }[] = []
@@ -342,7 +342,7 @@ test('kill -9 costs what was decided a moment before at most, and the next start
   expect(answered.length).toBeGreaterThan(100)
   expect(missing.rows).toBeLessThan(WRITTEN)
   expect(missing.lines).toBeLessThan(WRITTEN)
-}, 30_000)
+}, 180_000)
 
 describe('rows go', () => {
   const DAY = 86_400_000
@@ -377,5 +377,5 @@ describe('rows go', () => {
     const names = (...days: number[]) => days.map((day) => `repository:day${day}:pull`)
     expect(await leftAfter(directory, { keepMs: 4.5 * DAY, keepRows: 1000 }, 4)).toEqual(names(2, 3, 4, 5))
     expect(await leftAfter(directory, { keepMs: 100 * DAY, keepRows: 2 }, 2)).toEqual(names(4, 5))
-  }, 30_000)
+  }, 180_000)
 })

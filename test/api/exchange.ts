@@ -22,7 +22,7 @@ export interface Ask {
 }
 
 /** Milliseconds after which an answer that did not come is a failure. */
-const PATIENCE = 20_000
+const PATIENCE = 90_000
 
 /** One request on a connection of its own, whose answer is as the API's description says. `path` goes out as it is. */
 export async function ask(port: number, method: string, path: string, options: Ask = {}): Promise<Answer> {

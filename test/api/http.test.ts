@@ -114,7 +114,7 @@ describe('headers', () => {
     } finally {
       await berth.dispose()
     }
-  }, 60_000)
+  }, 180_000)
 })
 
 describe('pipelined requests (RFC 9112 section 9.3.2)', () => {
@@ -248,4 +248,4 @@ test('many at once are each answered with their own', async () => {
   )
   const answer = await ask(port, 'GET', '/v2/_catalog?n=1000&last=many/')
   expect((JSON.parse(answer.text) as { repositories: string[] }).repositories).toEqual(names.toSorted())
-}, 60_000)
+}, 180_000)

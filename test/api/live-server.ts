@@ -7,7 +7,7 @@ import type { Pair } from '../certificates.ts'
 
 const DAY = 86_400_000
 /** Milliseconds that a change may take to be noticed, on however busy a machine, before that is a failure; what it took is printed. */
-const PATIENCE = 15_000
+const PATIENCE = 60_000
 
 /**
  * Waits until `check` holds, and prints how long that took.

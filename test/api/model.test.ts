@@ -82,7 +82,7 @@ describe('an upload', () => {
       }),
       { numRuns: 60, seed: 7, endOnFailure: true },
     )
-  }, 120_000)
+  }, 180_000)
 
   async function take(
     name: string,
@@ -190,7 +190,7 @@ describe('a repository', () => {
       }),
       { numRuns: 40, seed: 11, endOnFailure: true },
     )
-  }, 120_000)
+  }, 180_000)
 
   async function compare(name: string, stored: ReadonlySet<number>, tags: ReadonlyMap<string, number>): Promise<void> {
     const listed = await must(200, send('GET', `/v2/${name}/tags/list`))

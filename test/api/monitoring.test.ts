@@ -10,8 +10,9 @@ import { type Listener, listen } from '../../src/http/listen.ts'
 import { createProbes } from '../../src/http/probes.ts'
 import { parseExposition, type Scraped } from '../../src/telemetry/exposition.fixture.ts'
 import { startDebianRegistry } from '../clients/debian-registry.ts'
+import { freePort } from '../free-port.ts'
 import { describeWith } from '../programs.ts'
-import { freePort, startBerth } from '../start-berth.ts'
+import { startBerth } from '../start-berth.ts'
 import { startRegistry, type TestRegistry } from '../start-registry.ts'
 import { imageManifest, pushBlob, pushManifest } from './content.ts'
 import { ask } from './exchange.ts'
@@ -180,7 +181,7 @@ describeWith(['docker-registry'], "Debian's docker-registry after the same work"
       await peer.dispose()
       await watched.stop()
     }
-  }, 60_000)
+  }, 180_000)
 })
 
 /** Types, and samples without their values, of distribution's own metrics. */
@@ -289,7 +290,7 @@ describe('a server', () => {
     } finally {
       await berth.dispose()
     }
-  }, 60_000)
+  }, 180_000)
 
   test('does not start when the address of its debug server is taken', async () => {
     const taken = Bun.serve({ port: 0, hostname: '127.0.0.1', fetch: () => new Response() })
@@ -303,7 +304,7 @@ describe('a server', () => {
     } finally {
       await taken.stop(true)
     }
-  }, 60_000)
+  }, 180_000)
 })
 
 describe('the log of requests', () => {

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, expect, test } from 'bun:test'
 import type { Config } from '../../src/config/config.ts'
 import { loadConfig } from '../../src/config/load.ts'
+import { freePort } from '../free-port.ts'
 import { startReceiver, type WebhookReceiver } from '../receiver.ts'
-import { freePort } from '../start-berth.ts'
 import { startRegistry, type TestRegistry } from '../start-registry.ts'
 import { imageManifest, pushBlob, pushManifest } from './content.ts'
 

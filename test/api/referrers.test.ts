@@ -206,7 +206,7 @@ describe('pages', () => {
         texts.slice(at, at + 50).map((text) => must(201, putManifest(port, 'app', digestOf(bytesOf(text)), text))),
       )
     }
-  }, 60_000)
+  }, 180_000)
 
   test('followed to the end hold everything once, in order', async () => {
     const { found, pages } = await walk(`/v2/app/referrers/${crowd.digest}`)

@@ -4,7 +4,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { connect } from 'node:tls'
-import { type Berth, freePort, startBerth } from '../start-berth.ts'
+import { freePort } from '../free-port.ts'
+import { type Berth, startBerth } from '../start-berth.ts'
 import { shownName, steadily, within, writePair } from './live-server.ts'
 
 let folder: string
@@ -25,7 +26,7 @@ beforeAll(async () => {
   ;[port, httpPort] = await Promise.all([freePort(), freePort()])
   write('auto: true, names: [a.example]')
   berth = await startBerth({ args: [config, '--addr', `127.0.0.1:${port}`, '--data', join(folder, 'data')] })
-}, 60_000)
+}, 180_000)
 afterAll(async () => {
   await berth?.dispose()
   rmSync(folder, { recursive: true, force: true })
@@ -90,4 +91,4 @@ test('a changed configuration goes from one way to a certificate to another, and
   write('auto: true')
   await within('its own', names, (shown) => shown.includes('DNS:localhost'))
   expect((await steady.end()).failures).toEqual([])
-}, 60_000)
+}, 180_000)

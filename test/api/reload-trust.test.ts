@@ -3,8 +3,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Config } from '../../src/config/config.ts'
+import { freePort } from '../free-port.ts'
 import { cleanEnvironment } from '../programs.ts'
-import { BERTH, type Berth, freePort, startBerth } from '../start-berth.ts'
+import { BERTH, type Berth, startBerth } from '../start-berth.ts'
 import { startRegistry } from '../start-registry.ts'
 import { createIssuer, type Issuer, SERVICE, tokenOf, trusting } from './issuer.ts'
 import { basic, hashOf, partsOf, within, writePair } from './live-server.ts'
@@ -47,7 +48,7 @@ describe('a registry that trusts the tokens of somebody else', () => {
     await within('a bad rootcertbundle', () => berth.log().slice(before), isRefused)
     expect(await taken()).toEqual([401, 200])
     await berth.dispose()
-  }, 30_000)
+  }, 180_000)
 
   test('takes those of another file of JWKS', async () => {
     const jwks = join(folder, 'jwks.json')
@@ -57,7 +58,7 @@ describe('a registry that trusts the tokens of somebody else', () => {
     expect(await taken()).toEqual([200, 401])
     writeFileSync(jwks, jwksOf(second))
     await within('jwks', taken, (statuses) => statuses.join() === '401,200')
-  }, 30_000)
+  }, 180_000)
 })
 
 test('a replaced token key is trusted until the last token that it signed has ended, and no longer', async () => {
@@ -144,4 +145,4 @@ test('the address cannot change while the server runs, which is warned of; the r
     await child.exited
     await reading
   }
-}, 30_000)
+}, 180_000)

@@ -143,7 +143,7 @@ describe('retention', () => {
     )
     expect(restored.status).toBe(200)
     expect(await tagsOf()).toEqual(before)
-  }, 60_000)
+  }, 180_000)
 
   test('takes rules of a file, and refuses those that could not mean what they say, each with its line', async () => {
     const file = join(folder, 'rules.yml')
@@ -212,7 +212,7 @@ describe('retention', () => {
     expect(await prune('team/app', '--keep', '0')).toContain('failed: --keep: "0" is no number from 1')
     expect(await prune('team/none', '--keep', '1')).toBe('failed: there is no repository team/none\n')
     expect(await prune('team/app', '--older-than', '3 days')).toContain('is no age')
-  }, 60_000)
+  }, 180_000)
 
   test('deletes no immutable tag, and says so', async () => {
     await open({ REGISTRY_IMMUTABLE_0_NAME: 'frozen', REGISTRY_IMMUTABLE_0_TAGS: '[v*]' })
@@ -248,7 +248,7 @@ describe('retention', () => {
       { ...common, tag: 'a', isImage: false },
       { ...common, tag: undefined, isImage: true },
     ])
-  }, 60_000)
+  }, 180_000)
 
   test('goes by pulls, by tag and by digest, and by the last push where that is later', async () => {
     for (const [tag, age] of [
@@ -299,7 +299,7 @@ describe('retention', () => {
     expect(await tagsOf()).toEqual(['later', 'mixed', 'no-day', 'nonsense', 'of-quay', 'unmarked'])
     // The image whose tag went is still a child of an index that stays.
     expect((await fetch(`${registry.url}/v2/team/app/manifests/${a.digest}`)).status).toBe(200)
-  }, 60_000)
+  }, 180_000)
 
   describe('by itself', () => {
     beforeEach(async () => {

@@ -6,8 +6,9 @@ import { join } from 'node:path'
 import { type OidcProvider, startOidcProvider } from '../../src/auth/oidc-provider.fixture.ts'
 import { createBrowser } from '../../src/http/sign-in/browser.fixture.ts'
 import { logInAt } from '../../src/http/sign-in/oidc.fixture.ts'
+import { freePort } from '../free-port.ts'
 import { must, run } from '../programs.ts'
-import { BERTH, type Berth, freePort, startBerth } from '../start-berth.ts'
+import { BERTH, type Berth, startBerth } from '../start-berth.ts'
 import { ask } from './exchange.ts'
 import { basic, hashOf, within } from './live-server.ts'
 import { formsOf, leaksIn } from './secret-forms.ts'
@@ -116,7 +117,7 @@ beforeAll(async () => {
     dataDirectory: data,
     listeners: 2,
   })
-}, 30_000)
+}, 180_000)
 afterAll(async () => {
   await berth?.dispose()
   ldap?.close()
@@ -335,7 +336,7 @@ test('no secret is in the log, in the audit file or in the database, whatever wa
     expect(text).not.toMatch(/\$2[aby]\$\d\d\$|\$argon2|PRIVATE KEY/)
   }
   expect(databaseText()).toMatch(/\$2b\$10\$/)
-}, 120_000)
+}, 180_000)
 
 test('`berth config print` masks what stands in the files', async () => {
   const command = [BERTH, 'config', 'print', '--auth-config', authConfig, '--data', data]
@@ -367,4 +368,4 @@ test('a mistake in a file is reported without the secrets around it', async () =
     expect(leaksIn(`${stdout}${stderr}`, SECRETS)).toEqual([])
     expect(`${stdout}${stderr}`).not.toMatch(/\$2[aby]\$\d\d\$/)
   }
-}, 30_000)
+}, 180_000)

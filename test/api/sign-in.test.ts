@@ -60,7 +60,7 @@ acl:
   app = await createApp(config, { ...systemClock, log, onPassword: async () => {} })
   const address = { kind: 'tcp', hostname: '127.0.0.1', port } as const
   listener = await listen({ address, fetch: app.fetch, onError: () => {} })
-}, 30_000)
+}, 180_000)
 
 afterAll(async () => {
   await listener.stop(0)

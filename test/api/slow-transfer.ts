@@ -1,7 +1,7 @@
 import { connect, type TLSSocket } from 'node:tls'
 
 /** Milliseconds in which the other side has to go on. */
-const PATIENCE = 20_000
+const PATIENCE = 90_000
 
 /** One TLS connection, on which bytes go out and come in as a test says. */
 export interface SlowConnection {

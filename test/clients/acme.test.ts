@@ -10,9 +10,10 @@ import { createLog } from '../../src/telemetry/log.ts'
 import { openAcmeCertificate } from '../../src/tls/acme-certificate.ts'
 import type { ManagedCertificate } from '../../src/tls/managed.ts'
 import { steadily, within } from '../api/live-server.ts'
+import { freePort } from '../free-port.ts'
 import { type Pebble, startPebble } from '../pebble.ts'
 import { describeWith, must, run } from '../programs.ts'
-import { BERTH, type Berth, freePort, startBerth } from '../start-berth.ts'
+import { BERTH, type Berth, startBerth } from '../start-berth.ts'
 
 const DAY = 86_400_000
 const HOSTS = ['registry.example', 'www.registry.example'] as const
@@ -40,7 +41,7 @@ describeWith(['pebble', 'pebble-challtestsrv', 'curl', 'openssl'], 'certificates
     pebble = await startPebble(join(folder, 'pebble'), { httpPort, rejectedNonces: 25 })
     root = join(folder, 'root.pem')
     writeFileSync(root, await pebble.root())
-  }, 60_000)
+  }, 180_000)
   afterAll(async () => {
     await pebble?.stop()
     rmSync(folder, { recursive: true, force: true })
@@ -112,7 +113,7 @@ describeWith(['pebble', 'pebble-challtestsrv', 'curl', 'openssl'], 'certificates
     } finally {
       await berth.dispose()
     }
-  }, 60_000)
+  }, 180_000)
 
   test("the token server's own listener gets one too, in docker_auth's words", async () => {
     const port = await freePort()
@@ -141,7 +142,7 @@ describeWith(['pebble', 'pebble-challtestsrv', 'curl', 'openssl'], 'certificates
     } finally {
       await tokens.dispose()
     }
-  }, 60_000)
+  }, 180_000)
 })
 
 describeWith(['pebble', 'pebble-challtestsrv'], 'an ACME certificate, as the clock goes on', () => {
@@ -154,7 +155,7 @@ describeWith(['pebble', 'pebble-challtestsrv'], 'an ACME certificate, as the clo
     folder = mkdtempSync(join(tmpdir(), 'berth-acme-'))
     httpPort = await freePort()
     pebble = await startPebble(join(folder, 'pebble'), { httpPort })
-  }, 60_000)
+  }, 180_000)
   afterAll(async () => {
     await closeDoor()
     await pebble?.stop()
@@ -221,7 +222,7 @@ describeWith(['pebble', 'pebble-challtestsrv'], 'an ACME certificate, as the clo
     expect(await tend(more)).toBe(true)
     expect(await tend(await open('life'))).toBe(false)
     await closeDoor()
-  }, 30_000)
+  }, 180_000)
 
   test('where a host is not this machine nothing is lost, and nothing is asked again before its time', async () => {
     now = Date.now()
@@ -244,7 +245,7 @@ describeWith(['pebble', 'pebble-challtestsrv'], 'an ACME certificate, as the clo
     expect(await tend(await open('wrong'))).toBe(true)
     expect(readdirSync(join(folder, 'wrong')).sort()).toEqual(['a.example', 'acme_account+key'])
     await closeDoor()
-  }, 30_000)
+  }, 180_000)
 
   test('by force at once, whatever failed before', async () => {
     now = Date.now()
@@ -254,7 +255,7 @@ describeWith(['pebble', 'pebble-challtestsrv'], 'an ACME certificate, as the clo
     expect(await tend(one)).toBe(false)
     expect(await tend(one, true)).toBe(true)
     await closeDoor()
-  }, 30_000)
+  }, 180_000)
 
   test('a server that is down is asked again after a minute', async () => {
     now = Date.now()
@@ -274,7 +275,7 @@ describeWith(['pebble', 'pebble-challtestsrv'], 'an ACME certificate, as the clo
     expect(await failure(tend(two))).toContain(
       'says: Order included DNS identifier with a value containing an illegal character',
     )
-  }, 30_000)
+  }, 180_000)
 
   test('damaged files: a certificate is asked for anew, a foreign account key is told of and kept', async () => {
     now = Date.now()
@@ -289,7 +290,7 @@ describeWith(['pebble', 'pebble-challtestsrv'], 'an ACME certificate, as the clo
     expect(await failure(tend(one, true))).toContain(`${key} holds no account key of P-256; move it away`)
     expect(readFileSync(key, 'utf8')).toBe('damaged')
     await closeDoor()
-  }, 30_000)
+  }, 180_000)
 
   test('the end of the program ends an order', async () => {
     now = Date.now()

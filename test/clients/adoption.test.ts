@@ -46,9 +46,9 @@ describeWith(['docker-registry', 'skopeo'], 'data of the real docker-registry', 
     } finally {
       await registry.dispose()
     }
-  }, 120_000)
+  }, 180_000)
 
-  afterAll(() => rmSync(folder, { recursive: true, force: true }), 120_000)
+  afterAll(() => rmSync(folder, { recursive: true, force: true }), 180_000)
 
   const copy = (name: string): string => {
     const directory = join(folder, name)
@@ -63,9 +63,9 @@ describeWith(['docker-registry', 'skopeo'], 'data of the real docker-registry', 
     beforeAll(async () => {
       directory = copy('served')
       berth = await startBerth({ dataDirectory: directory, env: ENV })
-    }, 120_000)
+    }, 180_000)
 
-    afterAll(() => berth?.dispose(), 60_000)
+    afterAll(() => berth?.dispose(), 180_000)
 
     test('is served byte for byte, and nothing else is', async () => {
       const after = await readRegistry(berth.url, UNTAGGED)
@@ -158,7 +158,7 @@ describeWith(['docker-registry', 'skopeo'], 'data of the real docker-registry', 
     } finally {
       await berth.dispose()
     }
-  }, 60_000)
+  }, 180_000)
 
   test('a dry run tells what adoption does, and changes nothing', async () => {
     const directory = copy('dry')
@@ -179,7 +179,7 @@ describeWith(['docker-registry', 'skopeo'], 'data of the real docker-registry', 
       filesBelow(join(original, 'docker/registry/v2/blobs/sha256')),
     )
     expect((await run([BERTH, 'adopt', directory])).stderr).toContain('nothing there that is not adopted')
-  }, 60_000)
+  }, 180_000)
 
   test('what the original wrote after a way back by hand is noticed, and the difference adopted', async () => {
     const directory = copy('again')
@@ -211,7 +211,7 @@ describeWith(['docker-registry', 'skopeo'], 'data of the real docker-registry', 
     } finally {
       await berth.dispose()
     }
-  }, 60_000)
+  }, 180_000)
 
   test('what the original deleted from a tree that Berth wrote is deleted', async () => {
     const directory = copy('exported')
@@ -232,7 +232,7 @@ describeWith(['docker-registry', 'skopeo'], 'data of the real docker-registry', 
     const { changed, faults } = await adoptJson(directory)
     expect(changed).toMatchObject({ tags: 0, movedTags: 0, manifests: 0, deletedManifests: 1, deletedTags: 1 })
     expect(faults).toEqual({})
-  }, 60_000)
+  }, 180_000)
 
   test('every broken thing is told, and none of it keeps the rest from being adopted', async () => {
     const directory = copy('broken')
@@ -283,7 +283,7 @@ describeWith(['docker-registry', 'skopeo'], 'data of the real docker-registry', 
     } finally {
       await berth.dispose()
     }
-  }, 60_000)
+  }, 180_000)
 
   test('--verify finds bytes that changed without their size', async () => {
     const directory = copy('verified')
@@ -301,7 +301,7 @@ describeWith(['docker-registry', 'skopeo'], 'data of the real docker-registry', 
       verified: true,
       path: pathOf({ kind: 'blob', digest: SAMPLES.docker.layers[0]?.digest ?? whole.manifest.digest }),
     })
-  }, 60_000)
+  }, 180_000)
 })
 
 const octets = { 'content-type': 'application/octet-stream' }

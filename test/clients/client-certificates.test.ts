@@ -97,7 +97,7 @@ describeWith(['curl', 'openssl'], 'http.tls.clientcas', () => {
       expect((await shake(version)).answer).toBeUndefined()
       expect((await shake(version, clients['of a stranger'])).answer).toBeUndefined()
     }
-  }, 30_000)
+  }, 180_000)
 
   test('a list that changes counts for new connections, also against sessions of before', async () => {
     const session = join(folder, 'session')
@@ -138,7 +138,7 @@ describeWith(['curl', 'openssl'], 'http.tls.clientcas', () => {
       (answer) => answer === '200',
     )
     expect(await ask(berth, clients['of a stranger'])).toBe('200')
-  }, 30_000)
+  }, 180_000)
 })
 
 describeWith(['curl'], 'http.tls.clientauth: request-client-cert', () => {

@@ -102,7 +102,6 @@ async function type(command: string, lines: readonly string[]): Promise<string> 
     env: { HOME: home, PATH: `${join(home, 'bin')}:${process.env.PATH}`, TERM: 'dumb', HISTFILE: '' },
     cwd: home,
     stdin: lines.map((line) => `${line}\n`).join(''),
-    timeoutMs: 60_000,
   })
   return stdout
 }

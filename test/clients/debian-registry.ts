@@ -1,8 +1,8 @@
 import { mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { freePort } from '../free-port.ts'
 import { cleanEnvironment, type Ended, program, run } from '../programs.ts'
-import { freePort } from '../start-berth.ts'
 
 const READY_TIMEOUT_MS = 15_000
 const POLL_MS = 25

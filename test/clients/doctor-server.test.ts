@@ -19,7 +19,7 @@ describeWith(['docker-registry', 'openssl', 'htpasswd'], "berth doctor on the se
     clinic.doctor(['--config', configFile, '--auth-config', authFile])
   /** What docker-registry says when it does not start with the configuration. */
   const refusalOf = async ({ configFile }: Pick<Plan, 'configFile'>) => {
-    const { code, stderr } = await run([program('docker-registry'), 'serve', configFile], { timeoutMs: 20_000 })
+    const { code, stderr } = await run([program('docker-registry'), 'serve', configFile])
     expect(code).not.toBe(0)
     return stderr
   }

@@ -10,7 +10,7 @@ import { pushSamples, UNTAGGED } from './export-samples.ts'
 import { readRegistry } from './registry-contents.ts'
 
 const ENV = { REGISTRY_AUTH: 'none' }
-const TIMEOUT = 60_000
+const TIMEOUT = 180_000
 
 describeWith(['docker-registry'], 'Debian’s docker-registry on what berth export wrote', () => {
   let folder = ''

@@ -10,7 +10,7 @@ import { pushSamples, SAMPLES, UNTAGGED } from './export-samples.ts'
 import { readRegistry } from './registry-contents.ts'
 
 const ENV = { REGISTRY_AUTH: 'none' }
-const TIMEOUT = 60_000
+const TIMEOUT = 180_000
 const REPOSITORIES = 'docker/registry/v2/repositories'
 
 describeWith(['docker-registry'], 'Debian’s docker-registry on Berth’s own data directory', () => {

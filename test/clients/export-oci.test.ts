@@ -10,7 +10,7 @@ import { BERTH, type Berth, startBerth } from '../start-berth.ts'
 import { pushSamples, SAMPLES, SIGNATURE } from './export-samples.ts'
 
 const ENV = { REGISTRY_AUTH: 'none' }
-const TIMEOUT = 60_000
+const TIMEOUT = 180_000
 const REF_NAME = 'org.opencontainers.image.ref.name'
 
 describeWith(['skopeo'], 'skopeo on the OCI layouts that berth export wrote', () => {

@@ -1,7 +1,8 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type Berth, freePort, startBerth } from '../start-berth.ts'
+import { freePort } from '../free-port.ts'
+import { type Berth, startBerth } from '../start-berth.ts'
 
 /**
  * The set-up that this test suite follows from top to bottom: a team's own notes on how to run `registry` with

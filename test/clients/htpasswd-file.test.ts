@@ -7,7 +7,7 @@ import { BERTH, startBerth } from '../start-berth.ts'
 import { startDebianRegistry } from './debian-registry.ts'
 
 /** Milliseconds; only to end a test that hangs. */
-setDefaultTimeout(60_000)
+setDefaultTimeout(180_000)
 
 let folder: string
 let file: string

@@ -3,9 +3,10 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Docker, type Dockerd, startDockerd } from '../dockerd.ts'
+import { freePort } from '../free-port.ts'
 import { buildImage, expectedSums, importBase } from '../image.ts'
 import { describeWith, must, shell } from '../programs.ts'
-import { type Berth, freePort, startBerth } from '../start-berth.ts'
+import { type Berth, startBerth } from '../start-berth.ts'
 
 /**
  * Another team's notes: registry and token server share one pair of the machine's host name (no SAN: only -k and dockerd's

@@ -5,9 +5,10 @@ import { networkInterfaces, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { steadily } from '../api/live-server.ts'
 import { type Docker, type Dockerd, startDockerd } from '../dockerd.ts'
+import { freePort } from '../free-port.ts'
 import { buildImage, expectedSums, importBase, makeImage, writeLayout } from '../image.ts'
 import { describeWith, must, program, run } from '../programs.ts'
-import { BERTH, type Berth, freePort, startBerth } from '../start-berth.ts'
+import { BERTH, type Berth, startBerth } from '../start-berth.ts'
 
 const PASSWORD = 'a-password-for-admin'
 
@@ -37,7 +38,7 @@ describeWith(['curl', 'openssl'], 'berth serve --tls auto', () => {
     port = await freePort()
     berth = await start()
     authority = join(data, 'berth-tls/ca.crt')
-  }, 60_000)
+  }, 180_000)
   afterAll(async () => {
     await berth?.dispose()
     rmSync(folder, { recursive: true, force: true })
@@ -149,7 +150,7 @@ describeWith(['curl', 'openssl'], 'berth serve --tls auto', () => {
     expect(await ask('registry.example', '--cacert', authority)).toBe('401')
     await Bun.write(join(folder, 'old.crt'), old)
     expect(await ask('registry.example', '--cacert', join(folder, 'old.crt'))).toContain('certificate')
-  }, 60_000)
+  }, 180_000)
 
   describeWith(['skopeo', 'podman'], 'skopeo and podman with the files of berth cert trust', () => {
     test('push and pull by address, which fails without them', async () => {
@@ -183,7 +184,7 @@ describeWith(['curl', 'openssl'], 'berth serve --tls auto', () => {
       expect((await podman('pull', `${host}/a:1`)).stderr).toContain('certificate signed by unknown authority')
       expect(await podman('pull', '--cert-dir', trusted, `${host}/a:1`)).toMatchObject({ code: 0 })
       await podman('rmi', '--all', '--force')
-    }, 60_000)
+    }, 180_000)
   })
 
   describeWith(
@@ -198,7 +199,7 @@ describeWith(['curl', 'openssl'], 'berth serve --tls auto', () => {
         host = `${ADDRESS}:${port}`
         dockerd = await startDockerd()
         docker = dockerd.client()
-      }, 90_000)
+      }, 180_000)
       afterAll(async () => {
         await dockerd?.dispose()
         // The place is dockerd's, and the name is of this test alone.
@@ -221,7 +222,7 @@ describeWith(['curl', 'openssl'], 'berth serve --tls auto', () => {
         await docker.must(['rmi', name])
         await docker.must(['pull', name])
         expect(await docker.must(['run', '--rm', '--network', 'host', name])).toBe(expectedSums([30_000], 'tls'))
-      }, 60_000)
+      }, 180_000)
     },
   )
 })

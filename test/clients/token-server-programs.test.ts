@@ -2,8 +2,9 @@ import { afterAll, beforeAll, expect, test } from 'bun:test'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { makePair } from '../certificates.ts'
+import { freePort } from '../free-port.ts'
 import { describeWith, shell } from '../programs.ts'
-import { type Berth, freePort } from '../start-berth.ts'
+import type { Berth } from '../start-berth.ts'
 import { DENIED, type DockerSite, type DockerUser, openDockerSite } from './docker-site.ts'
 
 /**

@@ -57,7 +57,7 @@ test('an adoption that is killed again and again goes on, and ends with everythi
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
-}, 110_000)
+}, 300_000)
 
 async function expectImage(url: string, repository: string, tag: string, digest: string): Promise<void> {
   const answer = await fetch(`${url}/v2/${repository}/manifests/${tag}`, { headers: { Accept: '*/*' } })

@@ -30,7 +30,7 @@ const ENV = {
   REGISTRY_GC_INTERVAL: '100ms',
   REGISTRY_TRASH_WINDOW: '0s',
 }
-const TIMEOUT = 110_000
+const TIMEOUT = 300_000
 const KILLS = 5
 /** Attempts, where what is to be killed was done before a busy machine came to it. */
 const MOST_KILLS = 20

@@ -19,7 +19,7 @@ const KILLS = 20
 const LEAST = 5
 /** Turns of a client in which all that the test must have seen has happened. */
 const MOST_TURNS = 1000
-const TIMEOUT = 240_000
+const TIMEOUT = 300_000
 const REPOSITORIES = ['crash/a', 'crash/b', 'crash/c']
 /** One more, which nobody pushes to before a repository has that name. */
 const PLACES = [...REPOSITORIES, 'crash/moved']

@@ -25,7 +25,7 @@ import { strays } from './strays.ts'
 const REPOSITORY = 'damaged/app'
 const ENV = { REGISTRY_AUTH: 'none', REGISTRY_LOG_ACCESSLOG_DISABLED: 'true' }
 const COPY = 'daily-2026-11-27T030000.000Z.db'
-const TIMEOUT = 60_000
+const TIMEOUT = 180_000
 
 describe('a data directory that was damaged', () => {
   let folder = ''

@@ -16,7 +16,7 @@ const REPOSITORY = 'errors/app'
 const ENV = {
   ...{ REGISTRY_AUTH: 'none', REGISTRY_LOG_ACCESSLOG_DISABLED: 'true', REGISTRY_STORAGE_DELETE_ENABLED: 'true' },
 }
-const TIMEOUT = 60_000
+const TIMEOUT = 180_000
 const WRITES = ['write', 'writev', 'pwrite64', 'pwritev', 'pwritev2']
 const READS = ['read', 'readv', 'pread64', 'preadv', 'preadv2', 'sendfile', 'splice', 'copy_file_range']
 

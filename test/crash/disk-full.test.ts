@@ -16,7 +16,7 @@ const ENV = {
   ...{ REGISTRY_AUTH: 'none', REGISTRY_LOG_ACCESSLOG_DISABLED: 'true', REGISTRY_STORAGE_DELETE_ENABLED: 'true' },
   ...{ REGISTRY_SPACE_MINFREE: '0', REGISTRY_SPACE_RESERVE: '0' },
 }
-const TIMEOUT = 60_000
+const TIMEOUT = 180_000
 
 describe.skipIf(!isRoot)(`a full disk${isRoot ? '' : ' [needs root, to mount a small tmpfs]'}`, () => {
   let disk: SmallDisk

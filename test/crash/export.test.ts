@@ -13,7 +13,7 @@ const LAYER_BYTES = 400_000
 const KILLS = 6
 /** Attempts, where each export was done before a busy machine came to kill it. */
 const MOST_KILLS = 30
-const TIMEOUT = 110_000
+const TIMEOUT = 300_000
 const V2 = 'docker/registry/v2'
 
 describe('an export that ends too early', () => {

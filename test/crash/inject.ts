@@ -9,7 +9,8 @@ export interface Injected {
   remove(): Promise<string[]>
 }
 
-const PATIENCE = 20_000
+/** Milliseconds; only to end a test that would wait for ever. */
+const PATIENCE = 90_000
 const POLL = 10
 
 /**

@@ -21,7 +21,7 @@ const LONGEST_START = 300
 /** Entries of each kind that are looked at between two kills. */
 const SAMPLE = 4
 const ENV = { REGISTRY_AUTH: 'none', REGISTRY_LOG_ACCESSLOG_DISABLED: 'true' }
-const TIMEOUT = 110_000
+const TIMEOUT = 300_000
 
 test(
   `${KILLS} kill -9 at random moments of parallel pushes lose nothing that was acknowledged`,

@@ -9,7 +9,7 @@ import { type Berth, startBerth } from '../start-berth.ts'
 import { createRandom, seedOf } from './random.ts'
 
 const KILLS = 10
-const TIMEOUT = 110_000
+const TIMEOUT = 300_000
 
 test(
   `${KILLS} kill -9 between pushes and their delivery lose no notification, nor the order of any`,

@@ -18,7 +18,7 @@ const PUSHERS = 3
 const IMAGES = 16
 const CUTS = 12
 const PORT_ENV = { REGISTRY_AUTH: 'none', REGISTRY_LOG_ACCESSLOG_DISABLED: 'true' }
-const TIMEOUT = 110_000
+const TIMEOUT = 300_000
 
 interface Push {
   repository: string

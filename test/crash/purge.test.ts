@@ -16,7 +16,7 @@ const CHILDREN = 24
 /** Purges that may end before the kill comes. */
 const TRIES = 10
 const AT_ONCE = 24
-const TIMEOUT = 120_000
+const TIMEOUT = 300_000
 const ENV = { REGISTRY_AUTH: 'none', REGISTRY_LOG_ACCESSLOG_DISABLED: 'true' }
 
 const octets = 'application/octet-stream'

@@ -8,7 +8,7 @@ import { answerIn, connect, head } from './raw-connection.ts'
 import { completeUpload, offsetOf, startUpload } from './upload.ts'
 
 const ROUNDS = 15
-const TIMEOUT = 60_000
+const TIMEOUT = 180_000
 /** More than the kernel's buffers take of a download that nobody reads. */
 const LARGE = 24 * 1024 * 1024
 

@@ -14,7 +14,7 @@ const ENV = {
   ...{ REGISTRY_AUTH: 'none', REGISTRY_LOG_ACCESSLOG_DISABLED: 'true', REGISTRY_STORAGE_DELETE_ENABLED: 'true' },
   ...{ REGISTRY_SPACE_MINFREE: '0', REGISTRY_SPACE_RESERVE: '8MiB' },
 }
-const TIMEOUT = 60_000
+const TIMEOUT = 180_000
 const isPossible = process.getuid?.() === 0 && existsSync('/dev/loop-control')
 const remedy = isPossible ? '' : ' [needs root and loop devices]'
 

@@ -20,8 +20,9 @@ const CALLS = [
 ]
 /** Bytes of a string that strace writes out: more than a batch of an upload has. */
 const LONGEST_STRING = 4 * 1024 * 1024
-const READY_TIMEOUT = 30_000
-const STOP_TIMEOUT = 30_000
+/** Milliseconds; both only end what hangs. */
+const READY_TIMEOUT = 90_000
+const STOP_TIMEOUT = 90_000
 const POLL = 20
 
 /**
@@ -59,7 +60,7 @@ export async function startTraced(
     process.off('exit', killIfForgotten)
   }
 
-  const url = await poll(READY_TIMEOUT, () => /listening on (http:\S+)/.exec(text)?.[1])
+  const url = await poll(READY_TIMEOUT, () => /listening on (http:\S+)[^\n]*\n/.exec(text)?.[1])
   if (url === undefined) {
     await dispose()
     throw new Error(`not ready: ${text}`)

@@ -10,7 +10,7 @@ import { answerIn, connect, head } from './raw-connection.ts'
 import { completeUpload, startUpload } from './upload.ts'
 
 const ENV = { REGISTRY_AUTH: 'none', REGISTRY_LOG_ACCESSLOG_DISABLED: 'true' }
-const TIMEOUT = 60_000
+const TIMEOUT = 180_000
 /** Longer than `stop` waits for the end: a server that ends has not sat it out. */
 const LONG_DRAIN = { ...ENV, REGISTRY_HTTP_DRAINTIMEOUT: '120s' }
 /** More than the kernel's buffers take of a download that nobody reads. */
@@ -122,7 +122,7 @@ describe('SIGTERM', () => {
 
 describe('a server that cannot start says why', () => {
   const serve = (data: string, address: string) =>
-    run([BERTH, 'serve', '--addr', address, '--data', data], { env: ENV, timeoutMs: 30_000 })
+    run([BERTH, 'serve', '--addr', address, '--data', data], { env: ENV })
 
   test('when another one owns the data directory, which goes on', async () => {
     const berth = await startBerth({ env: ENV })

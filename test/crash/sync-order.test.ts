@@ -10,7 +10,7 @@ import { startTraced } from './start-traced.ts'
 import { type Moment, parseTrace } from './trace.ts'
 
 const REPOSITORY = 'library/app'
-const TIMEOUT = 60_000
+const TIMEOUT = 180_000
 
 describeWith(['strace'], 'what is acknowledged is on the disk before', () => {
   const image = makeImage({ seed: 'sync-order', layers: [1_500_000] })

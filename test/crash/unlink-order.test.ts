@@ -9,7 +9,7 @@ import { startTraced } from './start-traced.ts'
 import { type Moment, parseTrace } from './trace.ts'
 
 const REPOSITORY = 'library/app'
-const TIMEOUT = 60_000
+const TIMEOUT = 180_000
 const POLL = 20
 
 describeWith(['strace'], 'before the collector unlinks a blob', () => {

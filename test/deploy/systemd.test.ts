@@ -82,7 +82,7 @@ describeWith(['systemd-analyze', 'strace'], 'the unit for systemd', () => {
     const families = new Set(lines.flatMap((line) => /^\d+ +socket\((AF_\w+)/.exec(line)?.[1] ?? []))
     const named = setting('RestrictAddressFamilies').join(' ').split(' ')
     expect([...families].filter((family) => !named.includes(family))).toEqual([])
-  }, 60_000)
+  }, 180_000)
 })
 
 /** The calls of groups, and of the groups in these, in the list that systemd-analyze prints. */

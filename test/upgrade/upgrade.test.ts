@@ -17,7 +17,7 @@ import { FIXTURES, fixtureVersions } from './fixtures.ts'
 
 const NEWEST = MIGRATIONS.length
 const ENV = { REGISTRY_AUTH: 'none', REGISTRY_LOG_ACCESSLOG_DISABLED: 'true' }
-const TIMEOUT = 60_000
+const TIMEOUT = 180_000
 
 describe('a database of an old release', () => {
   let folder = ''
