@@ -194,7 +194,7 @@ test('a copy that is killed, and whose password is another one then, says so, an
     // Bytes of it are at the registry.
     const uploads = join(berth.dataDirectory, 'berth-uploads')
     const isThere = () => readdirSync(uploads).some((name) => Bun.file(join(uploads, name)).size >= 1024 * 1024)
-    for (let tries = 0; tries < 600 && !isThere(); tries++) await Bun.sleep(25)
+    for (let tries = 0; tries < 4000 && !isThere(); tries++) await Bun.sleep(25)
     expect(isThere()).toBe(true)
     child.kill('SIGKILL')
     await child.exited

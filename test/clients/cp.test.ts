@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { digestOf } from '../../src/oci/digest.ts'
@@ -234,17 +234,22 @@ describe('cp of', () => {
   })
 })
 
-const targets: [string, () => Promise<{ url: string; dispose(): Promise<void> }>][] = [
-  ['Berth', () => startBerth({ env: { REGISTRY_AUTH: 'none' } })],
-  // It forgets an upload that breaks off, and keeps one that was ended properly.
-  ...(findProgram('docker-registry') === undefined
-    ? []
-    : [['docker-registry', () => startDebianRegistry('none')] as [string, typeof startDebianRegistry]]),
-]
+type Start = (dataDirectory: string) => Promise<{ url: string; dispose(): Promise<void> }>
 
-test.each(targets)('cp to %s that is interrupted says how to go on, and goes on', async (_, start) => {
-  const target = await start()
+/** How each is started, and the folder of its uploads below its data directory. */
+const targets: [name: string, start: Start, uploads: string][] = [
+  ['Berth', (dataDirectory) => startBerth({ env: { REGISTRY_AUTH: 'none' }, dataDirectory }), 'berth-uploads'],
+]
+// It forgets an upload that breaks off, and keeps one that was ended properly.
+if (findProgram('docker-registry') !== undefined) {
+  const start: Start = (directory) => startDebianRegistry('none', directory)
+  targets.push(['docker-registry', start, 'docker/registry/v2/repositories/copy/_uploads'])
+}
+
+test.each(targets)('cp to %s that is interrupted says how to go on, and goes on', async (_, start, uploads) => {
   const home = mkdtempSync(join(tmpdir(), 'berth-cp-'))
+  const data = join(home, 'data')
+  const target = await start(data)
   const layer = noise(8 * 1024 * 1024, 'large')
   const image = { ...AMD, layers: [{ mediaType: 'application/octet-stream', digest: digestOf(layer), bytes: layer }] }
   const manifest = { ...JSON.parse(Buffer.from(AMD.manifest.bytes).toString()), layers: [] as unknown[] }
@@ -255,7 +260,13 @@ test.each(targets)('cp to %s that is interrupted says how to go on, and goes on'
   await pushImage(source.url, 'large', image, { tag: 'v1' })
   const ranges: (string | null)[] = []
   const half = 4 * 1024 * 1024
-  const halfway = Promise.withResolvers<void>()
+  const folder = join(data, uploads)
+  const sizes = () =>
+    existsSync(folder)
+      ? readdirSync(folder, { recursive: true }).map((name) => Bun.file(join(folder, `${name}`)).size)
+      : []
+  /** Whether bytes of the layer are at the registry. */
+  const isThere = () => sizes().some((size) => size >= 1024 * 1024)
   // The first time it stops in the middle of the layer.
   const server = Bun.serve({
     hostname: '127.0.0.1',
@@ -269,10 +280,7 @@ test.each(targets)('cp to %s that is interrupted says how to go on, and goes on'
       let at = 0
       const body = new ReadableStream({
         async pull(controller) {
-          if (at >= half) {
-            halfway.resolve()
-            await new Promise(() => {})
-          }
+          if (at >= half) await new Promise(() => {})
           controller.enqueue(layer.slice(at, at + 65_536))
           at += 65_536
         },
@@ -284,7 +292,7 @@ test.each(targets)('cp to %s that is interrupted says how to go on, and goes on'
     const command = [BERTH, 'cp', `127.0.0.1:${server.port}/large:v1`, `${new URL(target.url).host}/copy`]
     const env = cleanEnvironment({ HOME: home })
     const child = Bun.spawn(command, { env, stdin: 'ignore', stdout: 'pipe', stderr: 'pipe' })
-    await halfway.promise
+    while (!isThere() && child.exitCode === null) await Bun.sleep(25)
     child.kill('SIGINT')
     const [code, out, error] = await Promise.all([child.exited, child.stdout.text(), child.stderr.text()])
     expect([code, out]).toEqual([130, ''])

@@ -21,7 +21,7 @@ const ENV = {
   ...{ REGISTRY_AUTH: 'none', REGISTRY_LOG_ACCESSLOG_DISABLED: 'true', REGISTRY_STORAGE_DELETE_ENABLED: 'true' },
   ...{ REGISTRY_SPACE_MINFREE: '12MiB', REGISTRY_SPACE_RESERVE: '8MiB', REGISTRY_TRASH_MINFREE: '0' },
 }
-const TIMEOUT = 60_000
+const TIMEOUT = 180_000
 
 describe.skipIf(!isRoot)(`a disk that fills up${isRoot ? '' : ' [needs root, to mount a small tmpfs]'}`, () => {
   let disk: SmallDisk
@@ -104,6 +104,7 @@ describe.skipIf(!isRoot)(`a disk that fills up${isRoot ? '' : ' [needs root, to 
       await streaming.send(`${half.length.toString(16)}\r\n`)
       await streaming.send(half)
       await streaming.send('\r\n')
+      await streaming.taken()
       fill(filler('other'), free() - FLOOR / 2)
       const answer = answerIn(await streaming.until((received) => answerIn(received)?.status === 403))
       expect(answer?.body.toString()).toMatch(

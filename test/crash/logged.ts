@@ -1,7 +1,8 @@
 import { expect } from 'bun:test'
 import type { Berth } from '../start-berth.ts'
 
-const PATIENCE = 20_000
+/** Milliseconds; only to end a test that would wait for ever. */
+const PATIENCE = 90_000
 const POLL = 20
 
 /** Resolves once the server has written the text. */

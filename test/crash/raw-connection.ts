@@ -1,8 +1,11 @@
+import { readFileSync } from 'node:fs'
 import { createConnection } from 'node:net'
 
 /** A client's side of a TCP connection, which may stall, or go away, in the middle of anything. */
 export interface RawConnection {
   send(data: string | Uint8Array): Promise<void>
+  /** Resolves once the server's process has read all that was sent. */
+  taken(): Promise<void>
   /** Everything that came so far. */
   received(): Buffer
   /** Resolves once `enough` says so of what came. @throws Error when the connection ends, or nothing comes, before. */
@@ -16,7 +19,8 @@ export interface RawConnection {
   ended: Promise<void>
 }
 
-const PATIENCE = 20_000
+/** Milliseconds; only to end a test that would wait for ever. */
+const PATIENCE = 90_000
 const POLL = 10
 
 /** @throws Error (`code` ECONNREFUSED) when nobody listens. */
@@ -41,6 +45,14 @@ export async function connect(port: number): Promise<RawConnection> {
       new Promise((resolve, reject) => {
         socket.write(data, (error) => (error ? reject(error) : resolve()))
       }),
+    async taken() {
+      const ours = socket.localPort ?? 0
+      for (let waited = 0; waited < PATIENCE; waited += POLL) {
+        if (queued(ours, port) === 0 && queued(port, ours) === 0) return
+        await Bun.sleep(POLL)
+      }
+      throw new Error('the server reads no further')
+    },
     received: () => Buffer.concat(chunks),
     async until(enough) {
       for (let waited = 0; waited < PATIENCE; waited += POLL) {
@@ -56,6 +68,20 @@ export async function connect(port: number): Promise<RawConnection> {
     destroy: () => socket.destroy(),
     ended: ended.promise,
   }
+}
+
+/** Bytes that the kernel holds for one end of a connection of 127.0.0.1: sent and not yet arrived, or arrived and not yet read. */
+function queued(local: number, remote: number): number | undefined {
+  const name = (port: number) => `0100007F:${port.toString(16).toUpperCase().padStart(4, '0')}`
+  const ends = ` ${name(local)} ${name(remote)} `
+  const line = readFileSync('/proc/net/tcp', 'utf8')
+    .split('\n')
+    .find((one) => one.includes(ends))
+  const [, sent, arrived] =
+    / ([\dA-F]{8}):([\dA-F]{8}) /.exec(line?.slice(line.indexOf(ends) + ends.length - 1) ?? '') ?? []
+  return sent === undefined || arrived === undefined
+    ? undefined
+    : Number.parseInt(sent, 16) + Number.parseInt(arrived, 16)
 }
 
 /** The head of an HTTP/1.1 request. */
