@@ -5,6 +5,7 @@ import { type Blobs, type LinkReview, MetadataError, type StoredBlob } from './m
 import { countArrival, countDeparture, countHeld, countSize } from './quota-counts.ts'
 import { ensureRepository, lockRepository } from './repositories.ts'
 import { causeOf, codeOf, discard, discardUnheld, reviewLink, settleLinks } from './reviews.ts'
+import { statement } from './statement.ts'
 
 export interface BlobRecord {
   digest: Digest
@@ -239,7 +240,8 @@ async function insertOrLock(trx: Handle, bytes: Bytes): Promise<BlobRecord | 'in
 
 /**
  * Links the blob, whose row and repository the caller holds, in the repository. Manifests there that named it before it
- * came (put with validation off) hold it from now on; without one, the link waits for the collector.
+ * came (put with validation off) hold it from now on; without one, the link waits for the collector. `bound`:
+ * by quotas, as what a client sends.
  */
 export async function link(
   trx: Handle,
@@ -254,6 +256,7 @@ export async function link(
     .onConflict((conflict) => conflict.columns(['repository_id', 'digest']).doNothing())
     .executeTakeFirst()
   const isNew = (linked.numInsertedOrUpdatedRows ?? 0n) > 0n
+  if (!isNew) await sendAgain(trx, { repositoryId, digest, now })
   await reviewLink(trx, { repositoryId, digest, isNew, now })
   await countArrival(trx, repositoryId, digest, bound)
   if (!isNew) return
@@ -262,6 +265,15 @@ export async function link(
   await settleLinks(trx, repositoryId, [digest])
   await countHeld(trx, repositoryId, holders, digest, bound)
 }
+
+const sendAgain = statement(
+  (trx, { repositoryId, digest, now }: { repositoryId: number; digest: Digest; now: number }) =>
+    trx
+      .updateTable('repository_blobs')
+      .set({ created_at: now })
+      .where('repository_id', '=', repositoryId)
+      .where('digest', '=', digest),
+)
 
 /**
  * Manifests of the repository that name these blobs, whose links are new, hold them from now on. Resolves to their ids.

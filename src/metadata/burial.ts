@@ -21,7 +21,7 @@ interface Burial {
   repositoryId: number
   change: Change
   grave: Grave | undefined
-  /** When the children and referrers began to wait; undefined: now. */
+  /** When these began to wait, and so did their children and referrers; undefined: now. */
   since?: number | undefined
 }
 
@@ -71,7 +71,7 @@ export async function buryAll(trx: Handle, manifests: readonly Row[], burial: Bu
   )
   if (grave !== undefined) await inter(trx, { manifests, namesOf, grave, change, pulls })
   const { children, referrers } = await dependantsOf(trx, repositoryId, manifests)
-  const freed = await freeLinks(trx, ids, change.now)
+  const freed = await freeLinks(trx, ids, change.now, burial.since)
   const names = [...namesOf.values()].flat()
   await countTags(trx, repositoryId, names, -1, false)
   await countBurial(trx, repositoryId, ids)

@@ -232,6 +232,25 @@ export function collectionSuite(opened: () => Opened): void {
       })
     })
 
+    test('a link that was uploaded or mounted since its manifest waits is freed by no deletion', async () => {
+      const seeds = ['a layer', 'other layer', 'config']
+      for (const seed of seeds) await pushBlob(metadata, seed)
+      const references = seeds.map((seed) => blobReference(digest(seed)))
+      await putManifest(metadata, 'image', { references, tags: ['v1'], now: 5 })
+      await metadata.tags.delete(REPOSITORY, 'v1', by(10))
+      await metadata.blobs.mount({ digest: digest('a layer'), from: [REPOSITORY], to: REPOSITORY, now: 11 })
+      const again = { repository: REPOSITORY, digest: digest('other layer'), size: 10, key: undefined, upload: 'again' }
+      await metadata.blobs.commit({ ...again, now: 12 })
+      expect(await takeManifests(waited(20), NOWHERE)).toEqual(['image: taken'])
+      const inHurry: Due = { now: 20, before: -1, causes: ['deleted'] }
+      expect(await takeLinks(inHurry)).toEqual(['team/app config: taken, discards config'])
+      expect(await takeLinks(waited(19))).toEqual([])
+      expect(await takeLinks(waited(20))).toEqual([
+        'team/app a layer: taken, discards a layer',
+        'team/app other layer: taken, discards other layer',
+      ])
+    })
+
     describe('a manifest', () => {
       test('that never had a tag waits from its push on, and from each one that follows', async () => {
         await putManifest(metadata, 'image')

@@ -37,6 +37,7 @@ export interface Tables {
   /** What came into a repository since its deletion began: digests of manifests, and tags. */
   deletion_survivors: { repository_id: number; name: string }
   blobs: BlobsTable
+  /** `created_at`: when it was uploaded, mounted or restored last. */
   repository_blobs: { repository_id: number; digest: Digest; created_at: number }
   uploads: UploadsTable
   manifests: ManifestsTable

@@ -51,12 +51,24 @@ export async function settleLinks(trx: Handle, repositoryId: number, digests: re
   )
 }
 
-/** Before manifests of a repository go (no more than one `in (...)` may have): links that only they need begin to wait. Resolves to their digests. */
-export async function freeLinks(trx: Handle, manifestIds: readonly number[], now: number): Promise<Digest[]> {
+/**
+ * Before manifests of a repository go (no more than one `in (...)` may have): links that only they need begin to wait. Resolves to
+ * their digests. `unneededSince`: when what needed these manifests went; a blob that was uploaded or mounted then or later is
+ * somebody's who counts on it, and no deletion freed it.
+ */
+export async function freeLinks(
+  trx: Handle,
+  manifestIds: readonly number[],
+  now: number,
+  unneededSince = Number.MAX_SAFE_INTEGER,
+): Promise<Digest[]> {
   const freed = await trx
     .selectFrom('manifest_blobs as mine')
+    .innerJoin('repository_blobs as link', (join) =>
+      join.onRef('link.repository_id', '=', 'mine.repository_id').onRef('link.digest', '=', 'mine.digest'),
+    )
     .distinct()
-    .select(['mine.repository_id', 'mine.digest'])
+    .select(['mine.repository_id', 'mine.digest', 'link.created_at as sent_at'])
     .where('mine.manifest_id', 'in', manifestIds)
     .where(({ not, exists, selectFrom }) =>
       not(
@@ -70,14 +82,17 @@ export async function freeLinks(trx: Handle, manifestIds: readonly number[], now
       ),
     )
     .execute()
-  const review = { since: now, freed: CODES.deleted, attempts: 0, not_before: 0 }
-  await inChunks(freed, (chunk) =>
-    trx
-      .insertInto('link_reviews')
-      .values(chunk.map((row) => ({ ...row, ...review })))
-      .onConflict((conflict) => conflict.columns(['repository_id', 'digest']).doUpdateSet(review))
-      .execute(),
-  )
+  for (const cause of ['deleted', 'unused'] as const) {
+    const review = { since: now, freed: CODES[cause], attempts: 0, not_before: 0 }
+    const links = freed.filter(({ sent_at }) => (sent_at >= unneededSince ? 'unused' : 'deleted') === cause)
+    await inChunks(links, (chunk) =>
+      trx
+        .insertInto('link_reviews')
+        .values(chunk.map(({ repository_id, digest }) => ({ repository_id, digest, ...review })))
+        .onConflict((conflict) => conflict.columns(['repository_id', 'digest']).doUpdateSet(review))
+        .execute(),
+    )
+  }
   return freed.map(({ digest }) => digest)
 }
 

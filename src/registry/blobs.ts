@@ -3,6 +3,7 @@ import type { Metadata, StoredBlob } from '../metadata/metadata.ts'
 import type { Digest } from '../oci/digest.ts'
 import { RegistryError } from '../oci/error.ts'
 import type { Storage, StoredObject } from '../storage/storage.ts'
+import { createAsks } from './asks.ts'
 import { BLOB_MEDIA_TYPE, type EventCause, type Events, NO_EVENTS } from './events.ts'
 import { withFaults } from './faults.ts'
 import type { Turns } from './turns.ts'
@@ -34,8 +35,8 @@ export interface Blobs {
   pulled(repository: string, digest: Digest, size: number, cause: () => EventCause): void
   readonly wantsPulls: boolean
   /**
-   * Whether memory knows that a client asked for the blob at `since` or later, as `hold` has it. While a manifest needs a blob
-   * the database is told nothing of that.
+   * Whether a client asked this process for the blob at `since` or later, as `hold` has it. While a manifest needs a blob the
+   * database is told nothing of that.
    */
   wasAskedFor(repository: string, digest: Digest, since: number): boolean
   /** Forgets what memory holds of a blob whose key, or whose standing with the collector, changed. */
@@ -54,11 +55,8 @@ const CACHED_BLOBS = 20_000
 /** Repositories of one blob that memory holds: a base layer may be in all of them. */
 const LINKS_OF_A_BLOB = 100
 
-/**
- * What memory holds of a blob in a repository; `heldAt`: when the collector was known to leave it alone for its delay; `askedAt`:
- * when a client asked for it last.
- */
-type Known = StoredBlob & { heldAt?: number; askedAt?: number }
+/** What memory holds of a blob in a repository; `heldAt`: when the collector was known to leave it alone for its delay. */
+type Known = StoredBlob & { heldAt?: number }
 
 export function createBlobs(deps: {
   metadata: Metadata
@@ -76,6 +74,7 @@ export function createBlobs(deps: {
   const { metadata, storage, now, delay, turns, remembered = CACHED_BLOBS, events = NO_EVENTS } = deps
   const { counts = { requests: 0, hits: 0 } } = deps
   const known = new LRUCache<Digest, Map<string, Known>>({ max: remembered })
+  const asks = createAsks()
   // A link read before a deletion must not enter the cache after it: readers compare this with what it was at their start.
   let deletions = 0
 
@@ -112,10 +111,10 @@ export function createBlobs(deps: {
    */
   async function standsFast(repository: string, digest: Digest): Promise<boolean> {
     const lease = delay() * LEASE
-    const asked = known.get(digest)?.get(repository)
-    const heldAt = asked?.heldAt
+    const heldAt = known.get(digest)?.get(repository)?.heldAt
     const time = now()
-    if (asked !== undefined) asked.askedAt = time
+    // Before anything is looked at: whoever takes it away meanwhile looks at this afterwards.
+    asks.note(repository, digest, time)
     if (heldAt !== undefined && heldAt <= time && time - heldAt < lease) return true
     const before = deletions
     const review = await metadata.blobs.review(repository, digest)
@@ -154,7 +153,7 @@ export function createBlobs(deps: {
       for (const links of known.values()) links.delete(repository)
     },
 
-    wasAskedFor: (repository, digest, since) => (known.get(digest)?.get(repository)?.askedAt ?? -1) >= since,
+    wasAskedFor: asks.isSince,
 
     async hold(repository, digest) {
       const object = await open(repository, digest)

@@ -20,16 +20,18 @@ export function clientsOf(scene: Scene): Clients {
   const hasOwnMemory = scene.world.keys === 'never'
   const anyPlace = () => (random() < 0.8 ? pick(repositories) : pick(places))
 
-  async function confirm(use: Program, repository: string, blob: Image['blobs'][number]): Promise<void> {
+  /** Resolves to whether it was sent (an upload, a mount), and so is written down; else it was asked for. */
+  async function confirm(use: Program, repository: string, blob: Image['blobs'][number]): Promise<boolean> {
     if (random() < 0.8) {
       const known = await use.blobs.hold(repository, blob.digest).catch(unlessUnknown)
-      if (known !== undefined) return
+      if (known !== undefined) return false
     }
     if (random() < 0.3) {
       const other = pick(places)
-      if (await use.blobs.mount(blob.digest, [other], repository)) return
+      if (await use.blobs.mount(blob.digest, [other], repository)) return true
     }
     await upload(scene, use, repository, blob)
+    return true
   }
 
   async function push(
@@ -40,19 +42,21 @@ export function clientsOf(scene: Scene): Clients {
     begun = schedule.step,
   ): Promise<void> {
     for (const child of image.children) await push(use, repository, child, [], begun)
-    const confirmed: { digest: Digest; at: number; step: number }[] = []
+    const confirmed: { digest: Digest; at: number; step: number; isKnown: boolean }[] = []
     for (const blob of image.blobs) {
       // What happens after this may undo it, even before the client hears of it.
       // A process of its own also confirms from memory what another one has taken since the operation began.
-      const confirming = { digest: blob.digest, at: scene.time, step: hasOwnMemory ? begun : schedule.step }
-      await confirm(use, repository, blob)
-      confirmed.push(confirming)
+      const confirming = { digest: blob.digest, at: scene.time, step: schedule.step }
+      const isSent = await confirm(use, repository, blob)
+      const step = hasOwnMemory && !isSent ? begun : confirming.step
+      confirmed.push({ ...confirming, step, isKnown: isSent || !hasOwnMemory })
     }
     const [reference = image.digest, ...others] = tags
     const made = [...tags, image.digest].map((name) => ledger.write(repository, name, image.digest))
     const from = { at: scene.time, step: schedule.step }
     const put = { repository, reference, tags: others, bytes: image.bytes, contentType: null, actor: 'ann' }
     const done = ledger.begin(repository, scene.time)
+    const loosened = ledger.loosen(repository)
     const stored = await use.manifests.put(put).then(
       () => true,
       (error: unknown) => {
@@ -61,6 +65,7 @@ export function clientsOf(scene: Scene): Clients {
       },
     )
     done()
+    loosened(stored === true)
     if (stored === true) {
       ran.pushed++
       ledger.pushed.push({ repository, image })
@@ -71,7 +76,9 @@ export function clientsOf(scene: Scene): Clients {
     }
     for (const each of made) ledger.withdraw(each)
     const isQuick = confirmed.every(({ at }) => scene.time - at < TERMS.delay * 0.7)
-    const isDisturbed = confirmed.some(({ digest, step }) => ledger.isDisturbed(repository, digest, step))
+    const isDisturbed = confirmed.some(({ digest, step, isKnown }) =>
+      ledger.isDisturbed(repository, digest, step, isKnown),
+    )
     if (isQuick && !isDisturbed && image.children.length === 0) {
       throw new Error(`a push was refused in step ${from.step}, though all its blobs had been confirmed: ${stored}`)
     }
@@ -86,8 +93,10 @@ export function clientsOf(scene: Scene): Clients {
   async function deleteTag(use: Program, repository: string, tag: string): Promise<void> {
     const made = ledger.write(repository, tag, undefined)
     const done = ledger.begin(repository, scene.time)
+    const loosened = ledger.loosen(repository)
     const gone = await use.manifests.delete(repository, tag, 'eve').then(() => true, unlessUnknown)
     done()
+    loosened(gone === true)
     if (gone === true) ledger.finish(made, true)
     else ledger.withdraw(made)
   }
@@ -102,8 +111,10 @@ export function clientsOf(scene: Scene): Clients {
     const at = scene.time
     const since = schedule.step
     const done = ledger.begin(repository, at)
+    const loosened = ledger.loosen(repository)
     const gone = await use.manifests.delete(repository, image.digest, 'eve').then(() => true, unlessUnknown)
     done()
+    loosened(gone === true)
     over()
     freed.until = schedule.step
     if (gone !== true) {
@@ -130,8 +141,10 @@ export function clientsOf(scene: Scene): Clients {
     ledger.restoring.push(name)
     const isAlone = schedule.running === 1
     const done = ledger.begin(repository, scene.time)
+    const loosened = ledger.loosen(repository)
     const restored = await use.trash.restore(repository, image.digest, 'eve')
     done()
+    loosened(restored !== undefined)
     ledger.restoring.splice(ledger.restoring.indexOf(name), 1)
     if (restored !== undefined) {
       ran.restored++

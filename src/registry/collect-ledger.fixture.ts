@@ -22,6 +22,8 @@ export interface Disturbance {
   digests: readonly Digest[]
   /** Infinity while it is under way. */
   until: number
+  /** What was sent, or asked of a memory that all share, after this step is spared by it. Without: after `until`. */
+  sparesAfter?: number
 }
 
 /** One whose new name is not heard of yet. */
@@ -49,8 +51,12 @@ export interface Ledger {
   /** What the name may stand for now: a write that no certain one came wholly after. */
   possible(repository: string, name: string): Set<Digest | undefined>
   disturb(repository: string, digests: readonly Digest[]): Disturbance
-  /** Whether something that was confirmed in that step may have been taken away since. */
-  isDisturbed(repository: string, digest: Digest, since: number): boolean
+  /** Whether something that was confirmed in that step may have been taken away since; `isKnown`: to whoever takes it. */
+  isDisturbed(repository: string, digest: Digest, since: number, isKnown: boolean): boolean
+  /** Somebody may take from manifests of the repository what needs them. Call the result when he has, or has not. */
+  loosen(repository: string): (hasHappened: boolean) => void
+  /** The last step in which that may have happened; Infinity while it may. */
+  loosenedAt(repository: string): number
   /** Whoever was at work has gone. */
   crash(): void
   /** What was acknowledged, for deletions to find something. */
@@ -92,6 +98,8 @@ export function createLedger(step: () => number): Ledger {
   const underWay = new Set<{ repository: string; at: number }>()
   const putAt = new Map<string, number>()
   const disturbances: Disturbance[] = []
+  const loosened = new Map<string, number>()
+  const loosening = new Set<{ repository: string }>()
   const goers = new Set<readonly string[]>()
   const lastGoer = new Map<string, readonly string[]>()
   const renames = new Map<{ from: string; to: string; until: number }, Renaming>()
@@ -145,10 +153,23 @@ export function createLedger(step: () => number): Ledger {
       disturbances.push(made)
       return made
     },
-    isDisturbed: (repository, digest, since) =>
-      disturbances.some(
-        (each) => each.repository === repository && each.until >= since && each.digests.includes(digest),
-      ),
+    isDisturbed: (repository, digest, since, isKnown) =>
+      disturbances.some((each) => {
+        const until = isKnown ? Math.min(each.until, each.sparesAfter ?? each.until) : each.until
+        return each.repository === repository && until >= since && each.digests.includes(digest)
+      }),
+    loosen(repository) {
+      const mine = { repository }
+      loosening.add(mine)
+      return (hasHappened) => {
+        loosening.delete(mine)
+        if (hasHappened) loosened.set(repository, step())
+      }
+    },
+    loosenedAt: (repository) =>
+      [...loosening].some((each) => each.repository === repository)
+        ? Number.POSITIVE_INFINITY
+        : (loosened.get(repository) ?? -1),
     deleting(names) {
       goers.add(names)
       for (const name of names) {
@@ -224,6 +245,8 @@ export function createLedger(step: () => number): Ledger {
     },
     crash() {
       underWay.clear()
+      for (const { repository } of loosening) loosened.set(repository, step())
+      loosening.clear()
       goers.clear()
       ledger.restoring.length = 0
       for (const [rename, renaming] of renames) if (rename.until === Number.POSITIVE_INFINITY) renaming.finish(false)

@@ -69,7 +69,10 @@ export async function runModel(world: World, { seed, operations }: Settings): Pr
     const totals = await use.collector.cycle(isHurried ? pick(MODES) : ORDINARY, {
       manifest({ repository, digest }) {
         const image = scene.imageOf.get(digest)
-        if (image !== undefined) freeing(scene, repository, [image]).until = schedule.step
+        if (image === undefined) return
+        const freed = freeing(scene, repository, [image])
+        freed.until = schedule.step
+        freed.sparesAfter = ledger.loosenedAt(repository)
       },
     })
     ran.collected += totals.blobs.count

@@ -71,8 +71,9 @@ export function purgeImageOf(scene: Scene): (use: Program) => Promise<void> {
     const gone = new Set(purged?.manifests.map(({ digest }) => digest))
     ran.purged += gone.size
     for (const [digest, write] of made) ledger.finish(write, gone.has(digest) && !kept.has(digest))
-    // What was confirmed after the deletion is left alone, but what only a manifest without a tag needed was no deletion's until now.
+    // What was confirmed after the deletion is left alone.
     freed.until = living.some(({ digest }) => gone.has(digest)) ? schedule.step : since - 1
+    freed.sparesAfter = ledger.loosenedAt(repository)
     const strangers = [...gone].filter((digest) => !made.has(digest))
     if (strangers.length > 0) throw new Error(`a purge of ${image.digest} took ${strangers}, which do not hang on it`)
     // What lay in the trash all the time, by somebody's own wish, and went.

@@ -38,8 +38,10 @@ export function repositoryClientsOf(scene: Scene): RepositoryClients {
     const isAlone = () => schedule.running === 1 && schedule.begun === begun
     const wasAlone = isAlone()
     const done = ledger.begin(repository, at)
+    const loosened = ledger.loosen(repository)
     const dropped = await use.repositories.delete(repository, by)
     done()
+    loosened(true)
     freed.until = schedule.step
     // One that somebody called off has taken some, or nothing.
     for (const each of made.values()) ledger.finish(each, dropped !== undefined && dropped !== 'undone')
@@ -86,7 +88,9 @@ export function repositoryClientsOf(scene: Scene): RepositoryClients {
     const renaming = ledger.rename(from, to, names)
     // Who pushes to the old name at this time finds nothing of what was confirmed.
     const moved = ledger.disturb(from, [...new Set(used.flatMap(({ blobs }) => blobs.map(({ digest }) => digest)))])
+    const loosened = [from, to].map(ledger.loosen)
     const outcome = await use.repositories.rename(from, to, by)
+    for (const each of loosened) each(outcome === 'renamed')
     moved.until = schedule.step
     if (outcome === 'renamed') {
       ran.renamed++
@@ -122,8 +126,10 @@ export function repositoryClientsOf(scene: Scene): RepositoryClients {
     const isAlone = () => schedule.running === 1 && schedule.begun === operations
     const wasAlone = isAlone()
     const done = ledger.begin(repository, scene.time)
+    const loosened = ledger.loosen(repository)
     const restored = await use.trash.restoreBatch(repository, batch, 'eve')
     done()
+    loosened(restored !== undefined)
     for (const name of all) ledger.restoring.splice(ledger.restoring.indexOf(name), 1)
     if (restored === undefined) for (const each of made) ledger.withdraw(each)
     else {
@@ -147,7 +153,9 @@ export function repositoryClientsOf(scene: Scene): RepositoryClients {
     /** What was asked for has been written down then: it may take what nobody pushed or restored since. */
     async 'end deletions'(use) {
       const freed = places.map((repository) => freeing(scene, repository, used))
+      const loosened = places.map(ledger.loosen)
       for await (const _ of use.repositories.resume({ idleMs: 0 })) ran.resumed++
+      for (const each of loosened) each(true)
       for (const each of freed) each.until = schedule.step
     },
   }

@@ -232,13 +232,47 @@ export function createCollector(deps: {
   }
 
   /**
-   * A HEAD of a blob that a manifest without a tag still needs is written down nowhere but in memory: where that manifest goes in a
-   * hurry, whoever asked since its last tag went counts on the blob. Resolves to whether it waits anew.
+   * A HEAD of a blob that a manifest without a tag still needs is written down nowhere but in memory: where that manifest goes,
+   * whoever asked since its last tag went counts on the blob, which waits anew then. (An upload or a mount is in the blob's link.)
    */
-  async function spare(repository: string, digest: Digest, since: number): Promise<boolean> {
-    const isWanted = blobs.wasAskedFor(repository, digest, since)
-    blobs.forget(digest)
-    return isWanted && (await metadata.blobs.touch(repository, digest, now()))
+  async function spare(repository: string, freed: readonly Digest[], since: number): Promise<void> {
+    const wanted = freed.filter((each) => {
+      const isWanted = blobs.wasAskedFor(repository, each, since)
+      blobs.forget(each)
+      return isWanted
+    })
+    for (const each of wanted) await metadata.blobs.touch(repository, each, now())
+  }
+
+  /** Manifests that went, and whose blobs are not spared yet: no link goes meanwhile, whoever else is at work. */
+  const sparing = new Set<Promise<unknown>>()
+
+  async function takeManifest(manifest: ManifestCandidate, due: Due, destination: Destination): Promise<Outcome> {
+    const { repository, digest } = manifest
+    const taking = manifests.collecting(repository, digest, async () => {
+      const outcome = await collection.takeManifest(manifest, due, destination)
+      if (outcome.kind === 'taken') {
+        await spare(repository, outcome.freed, outcome.waitedSince ?? Number.NEGATIVE_INFINITY)
+      }
+      return outcome
+    })
+    const ended = taking.then(
+      () => {},
+      () => {},
+    )
+    sparing.add(ended)
+    try {
+      return await taking
+    } finally {
+      sparing.delete(ended)
+    }
+  }
+
+  async function takeLink(link: LinkCandidate, due: Due): Promise<Outcome> {
+    return await blobs.collecting(link.digest, async () => {
+      while (sparing.size > 0) await Promise.all(sparing)
+      return await collection.takeLink(link, due)
+    })
   }
 
   async function purge(trash: TrashCandidate, events: CollectionEvents): Promise<Outcome> {
@@ -272,15 +306,8 @@ export function createCollector(deps: {
           cycle,
           () => collection.manifests(untagged.due, PORTION),
           async (manifest) => {
-            const { repository, digest } = manifest
-            const take = () => collection.takeManifest(manifest, untagged.due, untagged.destination)
-            const outcome = await manifests.collecting(repository, digest, take)
+            const outcome = await takeManifest(manifest, untagged.due, untagged.destination)
             if (outcome.kind !== 'taken') return outcome
-            const { waitedSince = Number.NEGATIVE_INFINITY } = outcome
-            for (const freed of outcome.freed) {
-              if (mode.immediately && freed !== digest) await spare(repository, freed, waitedSince)
-              else blobs.forget(freed)
-            }
             events.manifest?.(manifest)
             return outcome
           },
@@ -290,7 +317,7 @@ export function createCollector(deps: {
         cycle,
         () => collection.links(links, PORTION),
         async (link) => {
-          const outcome = await blobs.collecting(link.digest, () => collection.takeLink(link, links))
+          const outcome = await takeLink(link, links)
           if (outcome.kind === 'taken') for (const blob of outcome.discarded) events.blob?.(blob)
           return outcome
         },
@@ -308,13 +335,13 @@ export function createCollector(deps: {
       const { kind } = await purge(found.trash, events)
       if (kind !== 'taken') return kind === 'busy' ? 'held' : 'unknown'
       const due: Due = { now: now(), before: -1, causes: ['deleted'] }
-      for (const link of found.links) await blobs.collecting(link.digest, () => collection.takeLink(link, due))
+      for (const link of found.links) await takeLink(link, due)
       await unlinkAll({ events, pace: paceOf(AWAITED) })
       return 'purged'
     },
 
     purgeImage: createPurge({
-      ...{ collection, blobs, manifests, spare, now, isStopping, unlinkBlobs },
+      ...{ collection, takeManifest, takeLink, now, isStopping, unlinkBlobs },
       pace: () => paceOf(AWAITED),
       sleep: clock.sleep,
       takeBurial: (trash) => purge(trash, {}),

@@ -1,8 +1,16 @@
-import type { Collection, Due, LinkCandidate, Outcome, Remains, Tally, TrashCandidate } from '../metadata/metadata.ts'
+import type {
+  Collection,
+  Destination,
+  Due,
+  LinkCandidate,
+  ManifestCandidate,
+  Outcome,
+  Remains,
+  Tally,
+  TrashCandidate,
+} from '../metadata/metadata.ts'
 import type { Digest } from '../oci/digest.ts'
-import type { Blobs } from './blobs.ts'
 import { withFaults } from './faults.ts'
-import type { Manifests } from './manifests.ts'
 import type { Pace } from './pace.ts'
 
 /**
@@ -39,10 +47,9 @@ const dueAt = (now: number): Due => ({ now, before: -1, causes: ['deleted'] })
  */
 export function createPurge(deps: {
   collection: Collection
-  blobs: Pick<Blobs, 'collecting'>
-  /** Leaves a blob alone that somebody asked for since then, while a manifest needed it. Resolves to whether it does. */
-  spare: (repository: string, digest: Digest, since: number) => Promise<boolean>
-  manifests: Pick<Manifests, 'collecting'>
+  /** Of the blobs that it frees, those that somebody uploaded, asked for or mounted since it waits have no deletion for their cause. */
+  takeManifest: (manifest: ManifestCandidate, due: Due, destination: Destination) => Promise<Outcome>
+  takeLink: (link: LinkCandidate, due: Due) => Promise<Outcome>
   now: () => number
   isStopping: () => boolean
   pace: () => Pace
@@ -53,7 +60,7 @@ export function createPurge(deps: {
   /** Unlinks the bytes of blobs that are marked. */
   unlinkBlobs: (blobs: ReadonlyMap<Digest, number>, pace: Pace) => Promise<Tally>
 }): PurgeImage {
-  const { collection, blobs, spare, manifests, now, isStopping, sleep, takeBurial, unlinkBlobs } = deps
+  const { collection, now, isStopping, sleep, takeBurial, unlinkBlobs } = deps
 
   /** Somebody else at work (a push, another collector) is done in a moment. */
   async function insisting(step: () => Promise<Outcome>): Promise<Outcome> {
@@ -89,14 +96,10 @@ export function createPurge(deps: {
         if (manifest === undefined || freedAt === undefined) return undefined
         const { repositoryId } = manifest
         const due = dueAt(now())
-        const outcome = await insisting(() =>
-          manifests.collecting(repository, manifest.digest, () =>
-            pace.turn(() => collection.takeManifest(manifest, due, { to: 'nowhere' })),
-          ),
-        )
+        const outcome = await insisting(() => pace.turn(() => deps.takeManifest(manifest, due, { to: 'nowhere' })))
         if (outcome.kind !== 'taken') return outcome.kind === 'busy' ? 'busy' : 'in-use'
         for (const freed of outcome.freed) {
-          if ((await spare(repository, freed, freedAt)) || freed === manifest.digest) continue
+          if (freed === manifest.digest) continue
           links.set(freed, { kind: 'link', repositoryId, repository, digest: freed, attempts: 0 })
         }
         return undefined
@@ -165,8 +168,7 @@ export function createPurge(deps: {
 
       for (const link of links.values()) {
         if (isStopping()) break
-        const step = () => pace.turn(() => collection.takeLink(link, dueAt(now())))
-        add(await insisting(() => blobs.collecting(link.digest, step)))
+        add(await insisting(() => pace.turn(() => deps.takeLink(link, dueAt(now())))))
       }
       const unlinked = await unlinkBlobs(discarded, pace)
       return {

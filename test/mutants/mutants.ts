@@ -301,7 +301,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'links of a deleted manifest do not wait for the collector',
     file: 'src/metadata/burial.ts',
-    from: `const freed = await freeLinks(trx, ids, change.now)`,
+    from: `const freed = await freeLinks(trx, ids, change.now, burial.since)`,
     to: `const freed: Digest[] = []
   void freeLinks`,
     caughtBy: ['model', 'contract'],
@@ -499,9 +499,23 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'a purge, or a cycle in a hurry, forgets who asked for a blob while a manifest without a tag needed it',
     file: COLLECT,
-    from: `return isWanted && (await metadata.blobs.touch(repository, digest, now()))`,
-    to: `return isWanted && false`,
-    caughtBy: ['steps', 'purges'],
+    from: `for (const each of wanted) await metadata.blobs.touch(repository, each, now())`,
+    to: `void wanted`,
+    caughtBy: ['model', 'steps', 'purges'],
+  },
+  {
+    name: 'what was uploaded or mounted while a manifest without a tag needed it is said to be freed by a deletion',
+    file: REVIEWS,
+    from: `(sent_at >= unneededSince ? 'unused' : 'deleted')`,
+    to: `(sent_at >= unneededSince ? 'deleted' : 'deleted')`,
+    caughtBy: ['model', 'steps'],
+  },
+  {
+    name: 'a link goes before who asked for its blob is looked at',
+    file: COLLECT,
+    from: `while (sparing.size > 0) await Promise.all(sparing)`,
+    to: `void sparing`,
+    caughtBy: ['steps'],
   },
   {
     name: 'a purge leaves the burial of what it was asked for',
