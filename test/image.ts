@@ -83,22 +83,39 @@ export function makeImage(options: ImageOptions): TestImage {
   return { config, layers, manifest, platform }
 }
 
-/** OCI Image Specification 1.1, "Guidelines for Artifact Usage": an artifact with one layer that may refer to a subject. */
+/** A layer of an artifact that is a file, as ORAS keeps it. */
+export interface ArtifactFile {
+  name?: string
+  bytes: Uint8Array
+  type?: string
+}
+
+/**
+ * OCI Image Specification 1.1, "Guidelines for Artifact Usage": an artifact that may refer to a subject, with these files, else one layer
+ * that has no name.
+ */
 export function makeArtifact(options: {
   seed: string
   artifactType: string
   subject?: Content
   annotations?: Record<string, string>
+  files?: readonly ArtifactFile[]
 }): TestImage {
   const { seed, artifactType, subject, annotations } = options
+  const files: readonly ArtifactFile[] = options.files ?? [{ bytes: Buffer.from(seed) }]
   const config = content(MEDIA_TYPES.ociEmpty, new Uint8Array(Buffer.from('{}')))
-  const layers = [content('text/plain', new Uint8Array(Buffer.from(seed)))]
+  const layers = files.map(({ bytes, type = 'text/plain' }) => content(type, new Uint8Array(bytes)))
+  const titled = (layer: Content, index: number) => {
+    const name = files[index]?.name
+    const title = { annotations: { 'org.opencontainers.image.title': name } }
+    return { ...descriptorOf(layer), ...(name === undefined ? {} : title) }
+  }
   const manifest = json(MEDIA_TYPES.ociManifest, {
     schemaVersion: 2,
     mediaType: MEDIA_TYPES.ociManifest,
     artifactType,
     config: descriptorOf(config),
-    layers: layers.map(descriptorOf),
+    layers: layers.map(titled),
     ...(subject === undefined ? {} : { subject: descriptorOf(subject) }),
     ...(annotations === undefined ? {} : { annotations }),
   })

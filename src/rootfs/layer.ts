@@ -9,6 +9,8 @@ import { baseOf, join, parentOf, safeName } from './name.ts'
 export interface LayerSource {
   digest: string
   mediaType: string
+  /** Of an artifact's layer that is a file, and no archive of files (OCI Image Specification 1.1, "Guidelines for Artifact Usage"). */
+  file?: { name: string; size: number }
   /** Its bytes as they are kept, compressed or not. */
   open(): Promise<AsyncIterable<Uint8Array>>
 }
@@ -52,17 +54,40 @@ export async function* readLayer(
   odd: Oddities = noOddities(),
 ): AsyncGenerator<LayerFile, undefined> {
   const account: Account = budget.archive(`layer ${source.digest} (${source.mediaType})`)
+  if (source.file !== undefined) {
+    const { name, size } = source.file
+    const { path, leaves } = safeName(name)
+    if (leaves) tell(odd, name)
+    yield { entry: fileEntry(path || source.digest, size), content: opened(source) }
+    return
+  }
   const { bytes, compression } = await expand(await source.open(), account)
   let at = 0
   // A stream of zstd that was cut off is no error to its decoder.
   for await (const { entry, content } of readTar(bytes, account, { needsEnd: compression === 'zstd' })) {
     const found = entryOf(entry, at++)
-    if (found === 'odd' || safeName(entry.name).leaves) {
-      odd.count++
-      odd.first ??= entry.name
-    }
+    if (found === 'odd' || safeName(entry.name).leaves) tell(odd, entry.name)
     if (found !== 'odd' && found !== 'passed by') yield { entry: found, content }
   }
+}
+
+function tell(odd: Oddities, name: string): void {
+  odd.count++
+  odd.first ??= name
+}
+
+/** Nobody says of it what an archive says of its files. */
+function fileEntry(path: string, size: number): LayerEntry {
+  return {
+    ...{ path, size, kind: 'file', link: '', at: 0 },
+    ...{ mode: 0o644, uid: 0, gid: 0, modified: Number.NaN },
+    ...{ attributes: '', isSparse: false },
+  }
+}
+
+/** A list of files needs no bytes. */
+async function* opened(source: LayerSource): AsyncGenerator<Uint8Array> {
+  yield* await source.open()
 }
 
 const WHITEOUT = '.wh.'

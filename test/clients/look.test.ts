@@ -49,6 +49,19 @@ const ARM = makeLayered([{ bytes: makeTar([file('arm', 'arm\n')]) }], { architec
 const MULTI = makeIndex([PACKED, ARM])
 const SIGNATURE = makeArtifact({ seed: 'sig', artifactType: 'application/x-sig', subject: PACKED.manifest })
 const NOTE = makeArtifact({ seed: 'note', artifactType: 'application/x-note', subject: SIGNATURE.manifest })
+const KEPT = makeArtifact({
+  ...{ seed: 'short', artifactType: 'application/x-files' },
+  files: [
+    { name: 'notes.txt', bytes: Buffer.from('short\n') },
+    { name: '../out', bytes: Buffer.from('{}') },
+    { bytes: Buffer.from('nameless') },
+    {
+      name: 'chart.tgz',
+      bytes: pack(makeTar([file('chart/values.yaml', 'a: 1\n')]), 'gzip'),
+      type: 'application/x.tar+gzip',
+    },
+  ],
+})
 const CUT = pack(NEXT, 'gzip')
 const HOSTILE = {
   bomb: makeLayered([
@@ -107,6 +120,7 @@ describeWith(['docker-registry', 'htpasswd', 'openssl'], 'a look into images', (
         packed: PACKED,
         docker: DOCKER,
         multi: MULTI,
+        kept: KEPT,
         ...HOSTILE,
       })) {
         await push(tag, image)
@@ -115,6 +129,25 @@ describeWith(['docker-registry', 'htpasswd', 'openssl'], 'a look into images', (
     afterAll(async () => {
       await at?.dispose()
       rmSync(home, { recursive: true, force: true })
+    })
+
+    test('files of an artifact are its layers, by their titles', async () => {
+      const [, , nameless] = KEPT.layers
+      const leaves = `warning: ${app}:kept has a name that leads out of it or means nothing, such as "../out"\n`
+      const names = ['/chart/', '/chart/values.yaml', '/notes.txt', '/out', `/${nameless?.digest}`]
+      expect(await shell.run('files', `${app}:kept`)).toEqual({ out: `${names.join('\n')}\n`, error: leaves, code: 0 })
+      expect((await shell.run('files', '-l', '--layer', '1', `${app}:kept`)).out).toBe(
+        'MODE        OWNER  SIZE  MODIFIED  LAYER  NAME\n-rw-r--r--  0:0    6     -         1      /notes.txt\n',
+      )
+      for (const [path, text] of [
+        ['notes.txt', 'short\n'],
+        ['/out', '{}'],
+        [nameless?.digest ?? '', 'nameless'],
+        ['chart/values.yaml', 'a: 1\n'],
+      ] as const) {
+        expect(await shell.run('cat', `${app}:kept`, path)).toMatchObject({ out: text, code: 0 })
+      }
+      expect(await shell.run('cat', `${app}:kept`, 'gone')).toMatchObject({ out: '', code: 2 })
     })
 
     test('files', async () => {

@@ -2,6 +2,7 @@ import type { Command } from 'commander'
 import { type Budget, createBudget } from '../../archive/budget.ts'
 import type { Digest } from '../../oci/digest.ts'
 import type { Manifest } from '../../oci/manifest.ts'
+import { isImageConfig } from '../../oci/media-type.ts'
 import type { LayerSource, Oddities } from '../../rootfs/layer.ts'
 import { readManifest } from '../../transfer/tree.ts'
 import { UpstreamError } from '../../upstream/error.ts'
@@ -44,11 +45,24 @@ export async function openImage(
   const wanted = platform === undefined ? undefined : parsePlatform(platform)
   const fetched = await fetchSingle(upstream, image, wanted, env)
   const manifest = readManifest(formatImage(image), fetched)
-  const sources = manifest.layers.map(({ digest, mediaType, size }) => ({
+  const sources = manifest.layers.map(({ digest, mediaType, size, annotations }) => ({
     ...{ digest, mediaType },
+    ...(isFile(manifest, mediaType) ? { file: { name: annotations?.[TITLE] || digest, size } } : {}),
     open: async () => (await upstream.blobs.get(image, digest as Digest, size)).body,
   }))
   return { fetched, manifest, sources }
+}
+
+/** The name of a file that an artifact keeps as a layer, as ORAS has it (OCI Image Specification 1.1, "Pre-Defined Annotation Keys"). */
+const TITLE = 'org.opencontainers.image.title'
+
+/**
+ * Whether a layer is a file, as those of artifacts and attestations are. What calls itself a tar is one there, too: a chart, or a
+ * folder of ORAS.
+ */
+function isFile({ artifactType, config }: Manifest, mediaType: string): boolean {
+  if (/\btar\b/.test(mediaType)) return false
+  return /\+json$/.test(mediaType) || !isImageConfig(config?.mediaType ?? artifactType ?? '')
 }
 
 /** The layer of `--layer`: its number, 1 for the lowest, or the beginning of its digest. @throws UpstreamError */
