@@ -1,4 +1,5 @@
 import { Command } from 'commander'
+import { wrapped } from '../doctor/wrapped.ts'
 import type { AclAnswerView, RuleChangedView, RulesView, RuleView } from '../http/api/schemas.ts'
 import { type ListFlags, showList, tell } from './answer.ts'
 import {
@@ -10,9 +11,10 @@ import {
   segment,
   withApi,
 } from './control.ts'
+import { warnOfDeadPatterns } from './dead-pattern.ts'
 import { CommandError } from './error.ts'
 import type { Listing } from './listing.ts'
-import { printable, printableJson, wrapped } from './table.ts'
+import { printable, printableJson } from './table.ts'
 import { collect, parseActions, parseLabels, parsePosition, splitPair } from './values.ts'
 
 interface AddFlags extends AdminFlags {
@@ -67,6 +69,8 @@ export function aclCommand(context: AdminContext = ofProcess): Command {
         comment: flags.comment,
         position: place,
       }
+      const { type = 'repository', name } = body.match
+      if (type === 'repository' && name !== undefined) warnOfDeadPatterns(context, 'repository', [name])
       await withApi(context, flags, async (ask) => {
         const answer = await ask<RuleChangedView>('POST', '/acl', { body })
         tell(context, flags, answer, `The rule ${answer.json.rule.id} is added.`)
@@ -180,7 +184,13 @@ function explanation(
     const matched = `matches, and grants ${step.actions.join(', ') || 'nothing of that'}`
     lines.push(`    ${step.rule}${comment}: ${lacks.length === 0 ? matched : lacks.join('; ')}`)
   }
-  return `${lines.flatMap((line) => wrapped(printable(line), room)).join('\n')}\n`
+  return `${lines.flatMap((line) => folded(line, room)).join('\n')}\n`
+}
+
+/** What follows the first stands further in than it does. */
+function folded(line: string, room: number): string[] {
+  const first = /^ */.exec(line)?.[0] ?? ''
+  return wrapped(printable(line.trimStart()), { first, rest: `${first}  `, room })
 }
 
 function quote(text: string): string {

@@ -47,6 +47,18 @@ test('rules are added, listed, tested and removed, each change on record', async
   ])
 })
 
+test('a rule whose patterns can match nothing is made, and does not say so in silence', async () => {
+  const { run } = await open()
+  const args = ['add', 'x', '--repository', 'Team/*', '--repository', 'team/*', '--tag', 'app:v*', '--tag', '!v1']
+  expect(await run(...args)).toEqual({
+    ...{ code: 0, out: '' },
+    error:
+      'warning: "Team/*" can match nothing: the name of a repository has no capitals\n' +
+      'warning: "app:v*" can match nothing: the name of a tag has no ":"\n' +
+      'The rule x is added.\n',
+  })
+})
+
 test.each<[string, string[], number, string]>([
   ['without a pattern', ['add', 'x'], 2, 'name tags with --tag, or repositories with --repository'],
   ['with a pattern that matches nothing', ['add', 'x', '--tag', '[a'], 1, 'is no glob'],

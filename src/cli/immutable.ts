@@ -10,6 +10,7 @@ import {
   segment,
   withApi,
 } from './control.ts'
+import { warnOfDeadPatterns } from './dead-pattern.ts'
 import { CommandError } from './error.ts'
 import type { Listing } from './listing.ts'
 import { parseReference } from './reference.ts'
@@ -46,6 +47,8 @@ export function immutableCommand(context: AdminContext = ofProcess): Command {
       if (repository === undefined && tag === undefined) {
         throw new CommandError("name tags with --tag, or repositories with --repository; '**' stands for all", 2)
       }
+      warnOfDeadPatterns(context, 'repository', repository)
+      warnOfDeadPatterns(context, 'tag', tag)
       await withApi(context, flags, async (ask) => {
         const body = { name, repositories: repository, tags: tag, comment }
         const answer = await ask<ImmutableRuleView>('POST', '/immutable', { body })

@@ -1,6 +1,7 @@
 import { Command } from 'commander'
 import type { RetentionWishView } from '../http/api/retention-schemas.ts'
 import { type AdminContext, adminOptions, ofProcess, withApi } from './control.ts'
+import { warnOfDeadPatterns } from './dead-pattern.ts'
 import { CommandError } from './error.ts'
 import { PLAN_FORMATS, runAndTell } from './retention.ts'
 import { type PlanFormat, showPlan } from './retention-plan.ts'
@@ -36,6 +37,8 @@ export function pruneCommand(context: AdminContext = ofProcess): Command {
     .option('--all', 'name what stays untouched, too')
     .option('-y, --yes', 'delete')
   return adminOptions(command, PLAN_FORMATS).action(async (repositories: string[], flags: PruneFlags) => {
+    warnOfDeadPatterns(context, 'repository', repositories)
+    warnOfDeadPatterns(context, 'tag', [...(flags.include ?? []), ...(flags.exclude ?? [])])
     const wish: RetentionWishView = { repositories, rule: ruleOf(flags), ...(flags.all ? { all: true } : {}) }
     await withApi(context, flags, async (ask, stream) => {
       // The answer for programs is one: the plan, or what was done.

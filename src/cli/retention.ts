@@ -18,6 +18,7 @@ import {
   segment,
   withApi,
 } from './control.ts'
+import { warnOfDeadPatterns } from './dead-pattern.ts'
 import { CommandError } from './error.ts'
 import { spanText } from './gc.ts'
 import type { Listing } from './listing.ts'
@@ -84,6 +85,10 @@ export function retentionCommand(context: AdminContext = ofProcess): Command {
         if (name !== undefined) throw new CommandError('give either the name of a rule, or --file with all of them', 2)
         const { readRetentionFile } = await import('./retention-file.ts')
         const rules = readRetentionFile(flags.file)
+        for (const { repositories, tags } of rules) {
+          warnOfDeadPatterns(context, 'repository', repositories)
+          warnOfDeadPatterns(context, 'tag', tags)
+        }
         await withApi(context, flags, async (ask) => {
           const headers = { 'If-Match': '*' }
           const answer = await ask<RetentionChangedView>('PUT', '/retention/rules', { body: { rules }, headers })
@@ -96,6 +101,8 @@ export function retentionCommand(context: AdminContext = ofProcess): Command {
         throw new CommandError('say what the rule does: --action delete, or --action keep', 2)
       const position = flags.position === undefined ? undefined : parsePosition(flags.position)
       const body = { ...ruleOf(flags), action: flags.action, position }
+      warnOfDeadPatterns(context, 'repository', flags.repository)
+      warnOfDeadPatterns(context, 'tag', flags.tag)
       await withApi(context, flags, async (ask) => {
         const answer = await ask<RetentionChangedView>('PUT', `/retention/rules/${segment(name)}`, { body })
         tell(context, flags, answer, `The rule ${name} is set; berth retention run --dry-run shows what it does.`)

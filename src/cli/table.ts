@@ -27,23 +27,6 @@ export function formatTable(rows: readonly (readonly string[])[]): string {
   return cells.map((row) => `${row.map(pad).join('  ').trimEnd()}\n`).join('')
 }
 
-/** A sentence in lines that fit, broken between words; those that follow the first stand further in than it does. */
-export function wrapped(sentence: string, room: number): string[] {
-  const indent = /^ */.exec(sentence)?.[0] ?? ''
-  const lines: string[] = []
-  let line = ''
-  for (const word of sentence.trimStart().split(' ')) {
-    const longer = line === '' ? `${indent}${word}` : `${line} ${word}`
-    if (line === '' || Bun.stringWidth(longer) <= room) {
-      line = longer
-      continue
-    }
-    lines.push(line)
-    line = `${indent}  ${word}`
-  }
-  return [...lines, line]
-}
-
 /**
  * A text in lines of so many columns, the first of `room` and the others of `rest`, broken after a space where there is one: put
  * together again they are the text.

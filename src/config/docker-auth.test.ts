@@ -301,6 +301,12 @@ const warnings: [sentence: string, file: string, warnings: string[]][] = [
     ['auth_config.yml:5: acl[0].match.name: "[a" is a malformed pattern, so the rule never matches'],
   ],
   [
+    'a name that no repository has',
+    match('name: "Team/*"'),
+    ['auth_config.yml:5: acl[0].match.name: "Team/*" can match nothing: the name of a repository has no capitals'],
+  ],
+  ['a name of another type, which may have others', match('type: x, name: "Team/*"'), []],
+  [
     'a condition without value',
     match('account: '),
     ['auth_config.yml:5: acl[0].match.account: has no value, so the rule does not depend on it'],

@@ -4,6 +4,7 @@ import type { DockerAuth } from './docker-auth.ts'
 import { isNull, nodeAt, type Path } from './node.ts'
 import { isIpPattern, regexpFault, regexpOf } from './pattern.ts'
 import type { Places } from './places.ts'
+import { warnOfUnmatchable } from './resolve-limits.ts'
 
 type RawEntry = NonNullable<DockerAuth['acl']>[number]
 type RawMatch = NonNullable<RawEntry['match']>
@@ -59,6 +60,8 @@ function checkMatch(match: RawMatch, index: number, path: Path, places: Places):
     const pattern = match[key]
     if (pattern !== undefined) check(pattern, [...path, key], `invalid pattern ${JSON.stringify(pattern)}`)
   }
+  const { type = 'repository', name } = match
+  if (type === 'repository' && name !== undefined) warnOfUnmatchable(name, 'repository', [...path, 'name'], places)
   for (const [label, pattern] of Object.entries(match.labels ?? {})) {
     const named = `invalid match pattern ${JSON.stringify(pattern)} for label ${label}`
     check(pattern, [...path, 'labels', label], named)

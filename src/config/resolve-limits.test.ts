@@ -19,6 +19,19 @@ describe('immutable tags', () => {
     ])
   })
 
+  test('have patterns that may match nothing, which is said', () => {
+    const { problems, warnings } = load(
+      `immutable:\n  - {repositories: [a.example/x, 'a.example:5000/**'], tags: ['x:v*', v*]}\n`,
+    )
+    expect([lines(problems), lines(warnings)]).toEqual([
+      [],
+      [
+        'config.yml:5: immutable[0].repositories[1]: "a.example:5000/**" can match nothing: the name of a repository has no ":"',
+        'config.yml:5: immutable[0].tags[0]: "x:v*" can match nothing: the name of a tag has no ":"',
+      ],
+    ])
+  })
+
   test('are reached by variables', () => {
     const env = { REGISTRY_IMMUTABLE_0_NAME: 'x', REGISTRY_IMMUTABLE_0_TAGS: '[v*]' }
     expect(load('', env).config?.immutable).toEqual([{ name: 'x', repositories: [], tags: ['v*'] }])

@@ -1,6 +1,7 @@
 import { quotaPrefix } from '../oci/quota-prefix.ts'
 import { selectorProblem } from '../oci/selector.ts'
 import { parseSize } from '../oci/size.ts'
+import { unmatchable } from '../oci/unmatchable.ts'
 import type { ImmutableConfig, QuotaConfig } from './config.ts'
 import type { Distribution } from './distribution.ts'
 import type { Path } from './node.ts'
@@ -32,8 +33,8 @@ export function resolveImmutable(raw: Distribution['immutable'], places: Places)
     if (repositories.length + tags.length === 0) {
       places.problem(path, 'names neither repositories nor tags', "Write tags: ['**'] if every tag is to stay.")
     }
-    checkPatterns(repositories, [...path, 'repositories'], places)
-    checkPatterns(tags, [...path, 'tags'], places)
+    checkPatterns(repositories, 'repository', [...path, 'repositories'], places)
+    checkPatterns(tags, 'tag', [...path, 'tags'], places)
     return { name, repositories, tags }
   })
 }
@@ -62,9 +63,16 @@ export function resolveQuotas(raw: Distribution['quotas'], places: Places): Quot
   })
 }
 
-function checkPatterns(patterns: readonly string[], path: Path, places: Places): void {
+function checkPatterns(patterns: readonly string[], kind: 'repository' | 'tag', path: Path, places: Places): void {
   for (const [index, pattern] of patterns.entries()) {
     const problem = selectorProblem(pattern)
     if (problem !== undefined) places.problem([...path, index], problem)
+    else warnOfUnmatchable(pattern, kind, [...path, index], places)
   }
+}
+
+/** A pattern that is well-formed, and of names that there cannot be: the rule does not do what it looks like. */
+export function warnOfUnmatchable(pattern: string, kind: 'repository' | 'tag', path: Path, places: Places): void {
+  const why = unmatchable(pattern, kind)
+  if (why !== undefined) places.warn(path, `${JSON.stringify(pattern)} ${why}`)
 }

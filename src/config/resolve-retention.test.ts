@@ -35,6 +35,14 @@ describe('retention', () => {
     })
   })
 
+  test('has patterns that may match nothing, which is said', () => {
+    const { warnings } = load(`retention:\n  rules:\n    - {repositories: [Team], tags: ['a/b'], action: delete}\n`)
+    expect(lines(warnings)).toEqual([
+      'config.yml:6: retention.rules[0].repositories[0]: "Team" can match nothing: the name of a repository has no capitals',
+      'config.yml:6: retention.rules[0].tags[0]: "a/b" can match nothing: the name of a tag has no "/"',
+    ])
+  })
+
   test('is reached by variables', () => {
     const env = {
       REGISTRY_RETENTION_ENABLED: 'false',

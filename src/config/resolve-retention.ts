@@ -3,6 +3,7 @@ import type { RetentionConfig } from './config.ts'
 import type { Distribution } from './distribution.ts'
 import type { Path } from './node.ts'
 import type { Places } from './places.ts'
+import { warnOfUnmatchable } from './resolve-limits.ts'
 
 /** Least time between two runs, milliseconds: each looks at every tag. */
 const LEAST_INTERVAL = 60_000
@@ -41,9 +42,16 @@ export function resolveRetentionRules(
       const keys = path === '' ? [] : path.split('.').map((part) => (/^\d+$/.test(part) ? Number(part) : part))
       places.problem([...at, index, ...keys], message)
     }
+    if (problems.length === 0) warnOfPatterns(rule, [...at, index], places)
     if (names.has(name))
       places.problem([...at, index, 'name'], `${JSON.stringify(name)} is the name of another rule, too`)
     names.add(name)
     return rule
   })
+}
+
+function warnOfPatterns({ repositories, tags }: RetentionConfig['rules'][number], at: Path, places: Places): void {
+  for (const [index, pattern] of repositories.entries())
+    warnOfUnmatchable(pattern, 'repository', [...at, 'repositories', index], places)
+  for (const [index, pattern] of tags.entries()) warnOfUnmatchable(pattern, 'tag', [...at, 'tags', index], places)
 }

@@ -1,6 +1,6 @@
 import { ERROR_TEXTS, type ErrorText } from './error-texts.ts'
 import { formOf } from './key-name.ts'
-import { wrapped } from './report.ts'
+import { roomOf, wrapped } from './wrapped.ts'
 
 /** What is known of a text, the closest first; of a longer one (a log) every text that stands in it. */
 export function explain(text: string): ErrorText[] {
@@ -49,6 +49,6 @@ export function formatExplanation(
   width?: number,
 ): string {
   const prose = [`said by ${seen}`, cause, ...(more === undefined ? [] : [`Here ${more}.`])]
-  const lines = prose.flatMap((text) => wrapped(text, '  ', width))
+  const lines = prose.flatMap((text) => wrapped(text, { first: '  ', room: roomOf(width) }))
   return `${texts[0]}\n${lines.join('\n')}\n${remedy.map((line) => `  fix: ${line}\n`).join('')}`
 }

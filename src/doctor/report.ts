@@ -1,4 +1,5 @@
 import { type Finding, isFault, isTrouble } from './finding.ts'
+import { roomOf, wrapped } from './wrapped.ts'
 
 export interface Report {
   /** What was examined, in one line. */
@@ -31,9 +32,14 @@ export function formatReport({ subject, findings }: Report, { colour, width }: L
     const head = `${paint(code, word.padEnd(widest))}  `
     const title = isTrouble(one) ? `${paint('1', id)}  ${about}` : `${id}  ${about}: ${message}`
     const indent = ' '.repeat(widest + 2)
+    const room = roomOf(width)
     const lines = isTrouble(one)
-      ? [title, ...wrapped(message, indent, width), ...fix.map((line) => `${indent}${paint('36', 'fix:')} ${line}`)]
-      : wrapped(title, indent, width).map((line, index) => (index === 0 ? line.trimStart() : line))
+      ? [
+          title,
+          ...wrapped(message, { first: indent, room }),
+          ...fix.map((line) => `${indent}${paint('36', 'fix:')} ${line}`),
+        ]
+      : wrapped(title, { first: indent, room }).map((line, index) => (index === 0 ? line.trimStart() : line))
     return `${head}${lines.join('\n')}\n`
   })
   const end = findings.some(isFault) ? '' : `\n${summary(findings)}\n`
@@ -53,20 +59,6 @@ export function summary(findings: readonly Finding[]): string {
     ...(warnings === 0 ? [] : [`${warnings} ${warnings === 1 ? 'warning' : 'warnings'}`]),
   ]
   return `${parts.join(', ')}${faults === 0 ? ': nothing that keeps it from working' : ''}.`
-}
-
-/** Words of a message in lines that fit; commands and paths are never broken. */
-export function wrapped(text: string, indent: string, width: number | undefined): string[] {
-  const room = width === undefined ? Number.POSITIVE_INFINITY : Math.max(40, width - indent.length)
-  const lines: string[] = []
-  let line = ''
-  for (const word of text.split(' ')) {
-    if (line !== '' && line.length + 1 + word.length > room) {
-      lines.push(indent + line)
-      line = word
-    } else line = line === '' ? word : `${line} ${word}`
-  }
-  return [...lines, indent + line]
 }
 
 /** For programs. */

@@ -1,6 +1,6 @@
-import { afterAll, describe, expect, test } from 'bun:test'
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { generateKeyPairSync } from 'node:crypto'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { openVerbShell } from '../../../test/clients/verb-shell.ts'
@@ -127,6 +127,51 @@ test('two configurations are one too many', async () => {
     code: 64,
     out: '',
     error: 'berth: there are two configurations: name one\n',
+  })
+})
+
+describe('files in the wrong place are one line', () => {
+  let folder: string
+  beforeAll(() => {
+    folder = mkdtempSync(join(tmpdir(), 'berth-doctor-'))
+    const registry = { version: 0.1, storage: { inmemory: {} }, http: { addr: ':5000' } }
+    const auth = { server: { addr: ':5001' }, token: { issuer: 'I' }, users: {}, acl: [] }
+    writeFileSync(join(folder, 'config.yml'), JSON.stringify(registry))
+    writeFileSync(join(folder, 'auth.yml'), JSON.stringify(auth))
+    symlinkSync('config.yml', join(folder, 'link.yml'))
+  })
+  afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+  test.each<[string, string[], string]>([
+    [
+      'swapped',
+      ['--config', 'auth.yml', '--auth-config', 'config.yml'],
+      "--config and --auth-config name each other's file\nHint: berth doctor --config config.yml --auth-config auth.yml",
+    ],
+    [
+      'the same twice, by a link',
+      ['--config', 'config.yml', '--auth-config', 'link.yml'],
+      "config.yml is named twice: it is the registry's configuration\nHint: a token server without a file of its own is described by tokenserver: in that of the registry: leave out --auth-config",
+    ],
+    [
+      "the token server's alone, as the registry's",
+      ['auth.yml'],
+      "--config: auth.yml is the token server's configuration (docker_auth's format), and not the registry's\nHint: berth doctor --auth-config auth.yml",
+    ],
+    [
+      "the registry's alone, as the token server's",
+      ['--auth-config', 'config.yml'],
+      "--auth-config: config.yml is the registry's configuration, and not the token server's (docker_auth's format)\nHint: berth doctor --config config.yml",
+    ],
+  ])('%s', async (_, args, said) => {
+    const shell = openVerbShell('/nonexistent')
+    const paths = args.map((word) => (word.endsWith('.yml') ? join(folder, word) : word))
+    const { error, ...shown } = await shell.run('doctor', ...paths)
+    expect({ ...shown, error: error.replaceAll(`${folder}/`, '') }).toEqual({
+      out: '',
+      code: 64,
+      error: `berth: ${said}\n`,
+    })
   })
 })
 

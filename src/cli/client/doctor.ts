@@ -13,6 +13,7 @@ import { printable, printableJson } from '../table.ts'
 import { type ConnectionFlags, connectionOptions, upstreamOptions } from './connection.ts'
 import type { ClientContext } from './context.ts'
 import { explainText } from './doctor-explain.ts'
+import { mustBeInPlace } from './doctor-files.ts'
 import { readServer, rulingsFor, type Server, type ServerFlags, subjectOf } from './doctor-server.ts'
 
 interface DoctorFlags extends ServerFlags, ConnectionFlags {
@@ -62,6 +63,7 @@ export function doctorCommand(context: ClientContext): Command {
     const isFile = target !== undefined && YAML.test(target)
     if (isFile && flags.config !== undefined) throw new UpstreamError('usage', 'there are two configurations: name one')
     const files: ServerFlags = isFile ? { ...flags, config: target } : flags
+    mustBeInPlace(files)
     const place = isFile ? undefined : target
     const server = readServer(context, files, place !== undefined)
     if (server === undefined && place === undefined) throw nothingToExamine()

@@ -1,0 +1,46 @@
+import { statSync } from 'node:fs'
+import { toldKind } from '../../config/file-kind.ts'
+import { UpstreamError } from '../../upstream/error.ts'
+import { shellWord } from '../table.ts'
+import type { ServerFlags } from './doctor-server.ts'
+
+/** Files in each other's place would be a fault for each of their keys. @throws UpstreamError `usage` */
+export function mustBeInPlace({ config, authConfig }: ServerFlags): void {
+  if (config !== undefined && authConfig !== undefined && isSame(config, authConfig)) {
+    throw usage(
+      `${config} is named twice: it is ${kindOf(config) === 'token server' ? "the token server's" : "the registry's"} configuration`,
+      'a token server without a file of its own is described by tokenserver: in that of the registry: leave out --auth-config',
+    )
+  }
+  const wrong = {
+    config: config !== undefined && kindOf(config) === 'token server',
+    authConfig: authConfig !== undefined && kindOf(authConfig) === 'registry',
+  }
+  if (!wrong.config && !wrong.authConfig) return
+  const flags = [
+    ...(authConfig === undefined ? [] : [`--config ${shellWord(authConfig)}`]),
+    ...(config === undefined ? [] : [`--auth-config ${shellWord(config)}`]),
+  ].join(' ')
+  if (wrong.config && wrong.authConfig) {
+    throw usage("--config and --auth-config name each other's file", `berth doctor ${flags}`)
+  }
+  const [flag, file, owner] = wrong.config
+    ? ['--config', config, "the token server's configuration (docker_auth's format), and not the registry's"]
+    : ['--auth-config', authConfig, "the registry's configuration, and not the token server's (docker_auth's format)"]
+  const both = config !== undefined && authConfig !== undefined
+  throw usage(`${flag}: ${file} is ${owner}`, both ? 'name the other file there' : `berth doctor ${flags}`)
+}
+
+/** Undefined: it is no file that may be read twice, or does not say; whoever reads it says what is wrong. */
+function kindOf(path: string): 'registry' | 'token server' | undefined {
+  return statSync(path, { throwIfNoEntry: false })?.isFile() === true ? toldKind(path) : undefined
+}
+
+function isSame(one: string, other: string): boolean {
+  const [a, b] = [one, other].map((path) => statSync(path, { throwIfNoEntry: false }))
+  return a?.isFile() === true && a.ino === b?.ino && a.dev === b.dev
+}
+
+function usage(message: string, hint: string): UpstreamError {
+  return new UpstreamError('usage', message, { hint })
+}
