@@ -8,7 +8,7 @@ test('a reader that has seen enough is no failure of the command', async () => {
   const command = Bun.spawn(['bash', '-c', script, BERTH], { stdout: 'ignore', stderr: 'pipe' })
   const [error, code] = await Promise.all([command.stderr.text(), command.exited])
   expect({ error, code }).toEqual({ error: '', code: 0 })
-}, 60_000)
+}, 120_000)
 
 test.each(['config schema', '--help', 'version', 'catalog --help'])(
   'output that a full disk does not take is one line of an error: berth %s',
@@ -18,7 +18,7 @@ test.each(['config schema', '--help', 'version', 'catalog --help'])(
     const said = 'berth: cannot write standard output: ENOSPC: no space left on device, write\n'
     expect({ error, code }).toEqual({ error: said, code: 1 })
   },
-  30_000,
+  120_000,
 )
 
 test('serve, which is loaded without the other commands, has the same help, version and errors', async () => {
@@ -38,7 +38,7 @@ test('serve, which is loaded without the other commands, has the same help, vers
   expect(alone).toEqual(among)
   expect(version).toEqual(plainVersion)
   expect([wrong.code, wrong.error]).toEqual([2, "berth: unknown option '--no-such-flag'\nHint: berth serve --help\n"])
-}, 30_000)
+}, 120_000)
 
 test.each([
   ['an image, which has one too', ['config', '127.0.0.1:1/team/app:v1'], 5, 'berth: cannot reach 127.0.0.1:1'],
@@ -53,5 +53,5 @@ test.each([
     const said = await child.stderr.text()
     expect({ code: await child.exited, said }).toEqual({ code, said: expect.stringContaining(error) })
   },
-  30_000,
+  120_000,
 )

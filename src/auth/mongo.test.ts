@@ -19,6 +19,10 @@ afterAll(async () => {
   await rm(folder, { recursive: true })
 })
 
+/** Milliseconds for each question, where the time is not what is tested; and where a server that is lost is waited for. */
+const PATIENCE = 60_000
+const HURRY = 4_000
+
 function fakeMongo(setName?: string): FakeMongo {
   const fake = startFakeMongo(setName)
   endings.push(() => fake.stop())
@@ -35,7 +39,7 @@ function optionsFor(fake: FakeMongo, collection: string, more: Partial<MongoOpti
     password: undefined,
     passwordFile: undefined,
     enableTls: false,
-    timeoutMs: 1_500,
+    timeoutMs: PATIENCE,
     ...more,
   }
   return { ...options, warnings, warn: (message: string) => void warnings.push(message) }
@@ -52,8 +56,8 @@ function usersOf(
   return { authenticator, warnings: options.warnings }
 }
 
-function rulesOf(fake: FakeMongo, now = () => 0) {
-  const options = optionsFor(fake, 'acl')
+function rulesOf(fake: FakeMongo, now = () => 0, more: Partial<MongoOptions> = {}) {
+  const options = optionsFor(fake, 'acl', more)
   const rules = createMongoRules({ ...options, cacheTtlMs: 1_000, now })
   endings.push(() => rules.close?.())
   return { rules, warnings: options.warnings }
@@ -75,7 +79,7 @@ hashedSuite('mongo_auth (on a fake)', async (passwords) => {
   const fake = fakeMongo()
   const users: Record<string, unknown>[] = []
   fake.collections.set('docker_auth.users', users)
-  const { authenticator } = usersOf(fake, {}, passwords)
+  const { authenticator } = usersOf(fake, { timeoutMs: HURRY }, passwords)
   const at = (name: string) => users.findIndex(({ username }) => username === name)
   return {
     authenticator,
@@ -155,14 +159,14 @@ describe('users of MongoDB', () => {
     fake.failures.set('createIndexes', { code: 13, errmsg: 'not authorized' })
     const { authenticator, warnings } = usersOf(fake)
     for (let i = 0; i < 3; i++) expect(await authenticator.authenticate('u', 'x')).toBe('no-match')
-    for (let i = 0; i < 100 && warnings.length === 0; i++) await Bun.sleep(10)
+    for (let i = 0; i < 3000 && warnings.length === 0; i++) await Bun.sleep(10)
     expect(warnings).toEqual(['mongo_auth: no unique index of username could be made: not authorized'])
   })
 
   test('come back by themselves with the server', async () => {
     const fake = fakeMongo()
     fake.collections.set('docker_auth.users', [{ username: 'u', password: HASH_123 }])
-    const { authenticator } = usersOf(fake)
+    const { authenticator } = usersOf(fake, { timeoutMs: HURRY })
     expect(await authenticator.authenticate('u', '123')).toMatchObject({ kind: 'yes' })
     fake.stop()
     expect(await failure(authenticator.authenticate('u', '123'))).toBeInstanceOf(UnavailableError)
@@ -173,7 +177,7 @@ describe('users of MongoDB', () => {
   test('are given up on where the server keeps silent, and come back when it speaks', async () => {
     const fake = fakeMongo()
     fake.collections.set('docker_auth.users', [{ username: 'u', password: HASH_123 }])
-    const { authenticator } = usersOf(fake)
+    const { authenticator } = usersOf(fake, { timeoutMs: HURRY })
     expect(await authenticator.authenticate('u', '123')).toMatchObject({ kind: 'yes' })
     fake.silent = true
     expect(await failure(authenticator.authenticate('u', '123'))).toBeInstanceOf(UnavailableError)
@@ -218,7 +222,7 @@ describe('users of MongoDB', () => {
 
   test('are not read in clear where TLS is wanted', async () => {
     const fake = fakeMongo()
-    const { authenticator } = usersOf(fake, { enableTls: true })
+    const { authenticator } = usersOf(fake, { enableTls: true, timeoutMs: 500 })
     expect(await failure(authenticator.authenticate('u', 'x'))).toBeInstanceOf(UnavailableError)
     expect(fake.commands).toEqual([])
   })
@@ -240,7 +244,7 @@ describe('rules of MongoDB', () => {
     const fake = fakeMongo()
     fake.collections.set('docker_auth.acl', [rule(1, 'a/*', ['pull'])])
     let time = 0
-    const { rules, warnings } = rulesOf(fake, () => time)
+    const { rules, warnings } = rulesOf(fake, () => time, { timeoutMs: HURRY })
     expect(await rules.authorize(request, 'first-match')).toMatchObject({ actions: ['pull'] })
     fake.stop()
     time = 1_000

@@ -88,7 +88,7 @@ describe('what is left out of the combinations of labels could not have matched'
     )
     // Otherwise nothing was shown.
     expect(matched).toBeGreaterThan(100)
-  }, 60_000)
+  }, 120_000)
 
   const samples: [sentence: string, pattern: string, text: string, labels: Labels, deep?: boolean][] = [
     ['an alternative needs no value', '/^${labels:g}$|^${labels:h}$/', 'x', { g: ['no'], h: ['x'] }],

@@ -33,6 +33,8 @@ export type Type = 'mysql' | 'postgres' | 'sqlite3'
 export interface Rig {
   type: Type
   connection: string
+  /** The same, which waits three seconds for a connection, and a few more for an answer: for a server that hangs. */
+  hurried?: string
   /** A parameter for a column that may be of the type JSON: the library would encode the text once more. */
   json: string
   /** Runs a statement whose parameters are `?`. */
@@ -82,9 +84,11 @@ async function mariadbRig(programs: NonNullable<ReturnType<typeof findMariadb>>)
     ...{ adapter: 'mysql', hostname: '127.0.0.1', port: server.port, username: user, password, database },
   })
   endings.push(() => sql.close({ timeout: 0 }))
+  const connection = `${user}:${password}@tcp(127.0.0.1:${server.port})/${database}`
   return {
     type: 'mysql',
-    connection: `${user}:${password}@tcp(127.0.0.1:${server.port})/${database}?timeout=1s&readTimeout=1s`,
+    connection: `${connection}?timeout=60s&readTimeout=60s`,
+    hurried: `${connection}?timeout=3s&readTimeout=1s`,
     json: '?',
     run: (statement, values = []) => sql.unsafe(statement, values),
     server,
@@ -108,9 +112,11 @@ async function postgresRig(programs: NonNullable<ReturnType<typeof findPostgres>
   })
   endings.push(() => sql.close({ timeout: 0 }))
   const quoted = password.replace(/[\\']/g, '\\$&')
+  const connection = `host=127.0.0.1 port=${server.port} user=${user} password='${quoted}' dbname=${database} sslmode=disable`
   return {
     type: 'postgres',
-    connection: `host=127.0.0.1 port=${server.port} user=${user} password='${quoted}' dbname=${database} sslmode=disable connect_timeout=1`,
+    connection: `${connection} connect_timeout=60`,
+    hurried: `${connection} connect_timeout=3`,
     json: 'CAST(CAST(? AS TEXT) AS JSON)',
     run(statement, values = []) {
       let n = 0

@@ -26,14 +26,14 @@ describeWith(['postgres'], 'a PostgreSQL in which somebody is at work', () => {
       ...{ adapter: 'postgres', hostname, port, username, database: name, tls: 'disable', max: 2 },
       password: () => password,
     })
-  }, 60_000)
+  }, 180_000)
   afterAll(async () => {
     await sql.close({ timeout: 0 })
     await database.remove()
   })
   beforeEach(async () => {
     await database.reset()
-    metadata = await openPostgres({ ...database.login, connections: 2, now: () => 1 })
+    metadata = await openPostgres({ ...database.login, connections: 2, now: () => 1, limit: 60_000 })
     // Another repository needs it, so that nobody has to change its row.
     await pushBlob(metadata, 'layer', OTHER)
     await putManifest(metadata, 'image', { repository: OTHER, tags: ['v1'], references: [blobReference(LAYER)] })

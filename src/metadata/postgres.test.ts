@@ -16,7 +16,7 @@ describeWith(['postgres'], 'a PostgreSQL', () => {
     if (programs === undefined) throw new Error('postgres is not installed: apt-get install postgresql')
     database = await startPostgresDatabase(programs)
     pool = connectPostgres({ ...database.login, connections: 4 })
-  }, 60_000)
+  }, 180_000)
   afterAll(async () => {
     await pool.close({ timeout: 0 })
     await database.remove()

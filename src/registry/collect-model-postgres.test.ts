@@ -14,8 +14,8 @@ describeWith(['postgres'], 'a PostgreSQL', () => {
     const programs = findPostgres()
     if (programs === undefined) throw new Error('postgres is not installed: apt-get install postgresql')
     database = await startPostgresDatabase(programs)
-    metadata = await openPostgres({ ...database.login, connections: 4 })
-  }, 60_000)
+    metadata = await openPostgres({ ...database.login, connections: 4, limit: 60_000 })
+  }, 180_000)
   afterAll(async () => {
     await metadata.close()
     await database.remove()

@@ -173,7 +173,7 @@ describe('retention', () => {
       ),
       { numRuns: 40 },
     )
-  }, 120_000)
+  }, 240_000)
 
   test('leaves what was pushed since the plan was made', async () => {
     const repository = 'team/moving'

@@ -221,7 +221,7 @@ describe('the filesystem', () => {
       await child.exited
     }
     await expectObject(storage, await store('after', bytes), bytes)
-  }, 60_000)
+  }, 120_000)
 
   test('leaves no descriptor open after 200 appends that were interrupted or refused', async () => {
     const round = async (index: number) => {
@@ -235,8 +235,9 @@ describe('the filesystem', () => {
     for (let index = 0; index < 10; index++) await round(index)
     const before = openDescriptors()
     for (let index = 10; index < 210; index++) await round(index)
-    expect(openDescriptors()).toBe(before)
-  }, 60_000)
+    // Fewer, where a thread of the test before was still ending.
+    expect(openDescriptors()).toBeLessThanOrEqual(before)
+  }, 120_000)
 
   test('frees its threads and descriptors when it is closed, and fails what comes after', async () => {
     const { upload } = await storage.append(await storage.begin('last'), body([content(10, 8)]), 'sha256')
@@ -261,10 +262,10 @@ describe('the filesystem', () => {
       const { upload } = await storage.append(await storage.begin('child'), (async function* () { yield Buffer.from('x') })(), 'sha256')
       process.stdout.write(String(upload.size))
     `
-    const child = Bun.spawn([process.execPath, '-e', script], { stdout: 'pipe', stderr: 'inherit', timeout: 20_000 })
+    const child = Bun.spawn([process.execPath, '-e', script], { stdout: 'pipe', stderr: 'inherit', timeout: 100_000 })
     expect(await new Response(child.stdout).text()).toBe('1')
     expect({ code: await child.exited, signal: child.signalCode }).toEqual({ code: 0, signal: null })
-  }, 30_000)
+  }, 120_000)
 
   test('says that a place where no directory can be made is of no use', async () => {
     await Bun.write(join(directory, 'file'), '')

@@ -20,7 +20,7 @@ export interface StorageUnderTest {
 const KIB = 1024
 const MIB = 1024 * KIB
 const SIZES = [0, 1, 64 * KIB - 1, 64 * KIB, 64 * KIB + 1, 5 * MIB - 1, 5 * MIB, 5 * MIB + 1, 20 * MIB]
-const TIMEOUT = 60_000
+const TIMEOUT = 120_000
 
 export function storageSuite(name: string, open: () => Promise<StorageUnderTest>): void {
   describe(`${name} keeps the contract of storage`, () => {

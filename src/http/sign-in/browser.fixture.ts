@@ -47,7 +47,7 @@ export function createBrowser(): Browser {
       for (let hops = 0; hops < 20; hops++) {
         const headers = { Accept: 'text/html,*/*;q=0.8', Cookie: cookieHeader(url) }
         const sent = form === undefined ? {} : { method: 'POST', body: new URLSearchParams(form) }
-        const response = await fetch(url, { ...sent, headers, redirect: 'manual', signal: AbortSignal.timeout(20_000) })
+        const response = await fetch(url, { ...sent, headers, redirect: 'manual', signal: AbortSignal.timeout(60_000) })
         for (const header of response.headers.getSetCookie()) keep(url, header)
         const location = response.headers.get('location')
         const next = location === null ? undefined : new URL(location, url)

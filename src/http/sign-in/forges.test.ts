@@ -25,7 +25,7 @@ function setup(kind: 'github' | 'gitlab', more: { organization?: string; revalid
     clientId: 'berth',
     clientSecret: forge.clientSecret,
     clientSecretFile: undefined,
-    httpTimeoutMs: 5_000,
+    httpTimeoutMs: 60_000,
     registryUrl: undefined,
     organization: more.organization,
     // Operators write the slash, too.

@@ -50,7 +50,7 @@ export async function setup(wanted: Partial<OidcOptions> = {}, { inIdToken = fal
     labelsClaims: [],
     scopes: ['openid', 'email'],
     domain: undefined,
-    httpTimeoutMs: 10_000,
+    httpTimeoutMs: 60_000,
     registryUrl: 'https://registry.example:5000/',
     tokenLifeMs: 1000,
     now: () => server.clock.now,
