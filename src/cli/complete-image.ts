@@ -4,13 +4,12 @@ import { connect } from './client/connection.ts'
 import type { ClientContext } from './client/context.ts'
 import type { Completion } from './complete.ts'
 
-/** Names that are shown at a time, and milliseconds that a registry has to say them. */
+/** Names that are shown at a time. */
 const MAX_NAMES = 200
-const PATIENCE = 2000
 
 /** Registries that somebody is logged in to. */
 export async function completeRegistry(current: string, context: ClientContext): Promise<Completion> {
-  return { words: registriesOf(connectShortly(context)).filter(startsWith(current)).map(named), besides: 'nothing' }
+  return { words: registriesOf(connect(context, {})).filter(startsWith(current)).map(named), besides: 'nothing' }
 }
 
 /**
@@ -22,7 +21,7 @@ export async function completeImage(
   context: ClientContext,
   what: 'images' | 'repositories',
 ): Promise<Completion> {
-  const upstream = connectShortly(context)
+  const upstream = connect(context, {})
   const slash = current.indexOf('/')
   if (slash === -1) {
     const words = registriesOf(upstream)
@@ -56,11 +55,6 @@ async function some(names: AsyncIterable<string>, start: string): Promise<string
     if (found.length >= MAX_NAMES) break
   }
   return found
-}
-
-function connectShortly(context: ClientContext): Upstream {
-  const signal = AbortSignal.any([context.signal, AbortSignal.timeout(PATIENCE)])
-  return connect({ ...context, signal }, {})
 }
 
 function registriesOf({ credentials }: Upstream): string[] {

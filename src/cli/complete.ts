@@ -13,14 +13,22 @@ export interface Completion {
 
 const nothing = (besides: Completion['besides'] = 'nothing'): Completion => ({ words: [], besides })
 
+/** Seconds that a registry has to say its names, for somebody has pressed a key and waits; `BERTH_COMPLETION_SECONDS` says others. */
+const PATIENCE = 2
+
 /** For the scripts of `completion`: `-- WORD…`. Whatever goes wrong, there is nothing to complete. */
 export async function printCompletion(berth: Command, args: readonly string[]): Promise<number> {
-  const context = contextOfProcess(new AbortController().signal)
+  const context = contextOfProcess(AbortSignal.timeout(1000 * patienceOf(process.env.BERTH_COMPLETION_SECONDS)))
   const words = args[0] === '--' ? args.slice(1) : args
   const found = await complete(berth, words, context).catch(() => nothing())
   const lines = found.words.map(([word, meaning]) => `${word}\t${meaning.split('\n', 1)[0]}`)
   context.out([...lines, `:${found.besides}`, ''].join('\n'))
   return 0
+}
+
+function patienceOf(text = ''): number {
+  const seconds = Number(text)
+  return seconds > 0 && seconds <= 600 ? seconds : PATIENCE
 }
 
 /** Options whose value is a file or a folder, by the name of their value. */

@@ -96,10 +96,27 @@ describe('a word is completed', () => {
   })
 })
 
+/** What a shell's own completion runs with: a busy machine's registry may take its time. */
+const shellEnvironment = () => ({
+  HOME: home,
+  PATH: `${join(home, 'bin')}:${process.env.PATH}`,
+  BERTH_COMPLETION_SECONDS: '60',
+})
+
+test('a registry that says nothing ends in nothing, as soon as its time is over', async () => {
+  const silent = Bun.serve({ hostname: '127.0.0.1', port: 0, fetch: () => new Promise<Response>(() => {}) })
+  const { stdout, code } = await run([BERTH, '__complete', '--', 'digest', `127.0.0.1:${silent.port}/a`], {
+    env: { ...shellEnvironment(), BERTH_COMPLETION_SECONDS: '0.1' },
+    timeoutMs: 60_000,
+  })
+  await silent.stop(true)
+  expect({ stdout, code }).toEqual({ stdout: ':nothing\n', code: 0 })
+})
+
 /** Types into a real shell on a terminal; answers all that was seen there. */
 async function type(command: string, lines: readonly string[]): Promise<string> {
   const { stdout } = await run(['script', '-qec', command, '/dev/null'], {
-    env: { HOME: home, PATH: `${join(home, 'bin')}:${process.env.PATH}`, TERM: 'dumb', HISTFILE: '' },
+    env: { ...shellEnvironment(), TERM: 'dumb', HISTFILE: '' },
     cwd: home,
     stdin: lines.map((line) => `${line}\n`).join(''),
   })
@@ -145,9 +162,7 @@ describeWith(['zsh', 'fish'], 'a real shell', () => {
           ask(`berth digest ${host}/team/app:v`),
         ].join('\n'),
       ],
-      {
-        env: { HOME: home, PATH: `${join(home, 'bin')}:${process.env.PATH}` },
-      },
+      { env: shellEnvironment() },
     )
     expect(stdout).toBe(`<run>\n<${host.replace(/.*:/, '')}/team/api><${host.replace(/.*:/, '')}/team/app>\n<v1><v2>\n`)
   })
@@ -166,7 +181,7 @@ describeWith(['zsh', 'fish'], 'a real shell', () => {
           ask('berth ls --ca-file ca'),
         ].join('\n'),
       ],
-      { cwd: home, env: { HOME: home, PATH: `${join(home, 'bin')}:${process.env.PATH}` } },
+      { cwd: home, env: shellEnvironment() },
     )
     const meaning = berthCommand()
       .commands.find((one) => one.name() === 'gc')

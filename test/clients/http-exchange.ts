@@ -7,10 +7,13 @@ export interface Exchange {
   headers: Record<string, string>
 }
 
+/** A line of `curl -v`; where an answer took a second, the progress of the transfer stands before it. */
+const SHOWN = /^[\s\d.:kMGTP-]*< (.*?)\r?$/gm
+
 /** Reads the answer from the stderr of `curl -v` (`< Name: value`) or from a plain head (`curl -D -`). */
 export function readHead(text: string): Exchange {
-  const verbose = text.split(/\r?\n/).filter((line) => line.startsWith('< '))
-  const lines = verbose.length > 0 ? verbose.map((line) => line.slice(2)) : text.split(/\r?\n/)
+  const verbose = [...text.matchAll(SHOWN)].map(([, line]) => line ?? '')
+  const lines = verbose.length > 0 ? verbose : text.split(/\r?\n/)
   const [statusLine = '', ...rest] = lines.filter((line) => line.trim() !== '')
   const headers = Object.fromEntries(
     rest.map((line) => {
@@ -25,7 +28,7 @@ export function readHead(text: string): Exchange {
 
 /** Head and body of an answer, whether curl wrote its head to stderr (`-v`) or before the body (`-D -`). */
 export function readExchange({ stdout, stderr }: { stdout: string; stderr: string }): { head: Exchange; body: string } {
-  if (/^< /m.test(stderr)) return { head: readHead(stderr), body: stdout }
+  if (stderr.match(SHOWN) !== null) return { head: readHead(stderr), body: stdout }
   const end = stdout.indexOf('\r\n\r\n')
   return { head: readHead(stdout.slice(0, end)), body: stdout.slice(end + 4) }
 }

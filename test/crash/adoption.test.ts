@@ -10,9 +10,11 @@ import { createRandom, seedOf } from './random.ts'
 
 const ENV = { REGISTRY_AUTH: 'none', REGISTRY_LOG_ACCESSLOG_DISABLED: 'true' }
 const SIZE = { repositories: 60, images: 5, layers: 3, tags: 10 }
-/** Each lets the next run live longer, so that one of them comes to an end. */
+/** Each lets the next run live longer, so that one of them comes to an end: in fine steps, and then, on a busy machine, in coarse ones. */
 const FIRST_LIFE = 100
 const LONGER = 1.15
+const FINE = 20
+const MUCH_LONGER = 1.6
 
 test('an adoption that is killed again and again goes on, and ends with everything', async () => {
   const random = createRandom(seedOf('adoption'))
@@ -23,7 +25,7 @@ test('an adoption that is killed again and again goes on, and ends with everythi
   try {
     const expected = writeTree(directory, SIZE)
     let kills = 0
-    for (let life = FIRST_LIFE; isTree(); life *= LONGER) {
+    for (let life = FIRST_LIFE; isTree(); life *= kills < FINE ? LONGER : MUCH_LONGER) {
       const child = Bun.spawn([BERTH, 'adopt', directory], {
         env: cleanEnvironment(),
         stdin: 'ignore',
