@@ -15,6 +15,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import type { StoredBlob } from '../metadata/metadata.ts'
 import { MEDIA_TYPES } from '../oci/media-type.ts'
+import { lockFolder } from '../storage/folder-lock.ts'
 import { createContents } from './contents.fixture.ts'
 import { type ExportOptions, runExport } from './export.ts'
 import { parseSelection } from './selection.ts'
@@ -309,6 +310,19 @@ describe('an export in registry:2’s layout', () => {
     mkdirSync(workspace, { recursive: true })
     writeFileSync(join(out, 'letter'), '')
     expect(await refusal(run())).toContain('holds something else (letter)')
+  })
+
+  test('while another one runs into the same folder it is refused, and touches nothing of it', async () => {
+    push()
+    mkdirSync(join(out, `${REPOSITORIES}.export/tree`), { recursive: true })
+    const other = lockFolder(out)
+    for (const layout of ['distribution', 'oci'] as const) {
+      expect(await refusal(run({ layout }))).toBe('ExportError: …/out is in use: another export runs there')
+      expect(readdirSync(out, { recursive: true }).sort().at(-1)).toBe(`${REPOSITORIES}.export/tree`)
+    }
+    other?.release()
+    expect((await run()).tags).toBe(1)
+    expect((await run()).tags).toBe(1)
   })
 
   test('a dry run reports the same, and writes nothing', async () => {

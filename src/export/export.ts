@@ -1,5 +1,8 @@
+import { statSync } from 'node:fs'
 import type { Contents } from '../metadata/metadata.ts'
+import { makeDirectories } from '../storage/durable.ts'
 import { errnoOf } from '../storage/fault.ts'
+import { type FolderLock, lockFolder } from '../storage/folder-lock.ts'
 import { StorageError } from '../storage/storage.ts'
 import { exportDistribution } from './distribution.ts'
 import { ExportError } from './export-error.ts'
@@ -54,11 +57,27 @@ export async function runExport(options: ExportOptions): Promise<Report> {
     const named = [...selection.images.keys(), ...selection.patterns]
     if (repositories === 0 && named.length > 0) throw new ExportError(`there is no repository ${named.join(' or ')}`)
     progress.total(total)
-    await (layout === 'oci' ? exportOci(options, report) : exportDistribution(options, report))
+    const lock = inPlace || dryRun ? undefined : takeFolder(directory)
+    try {
+      await (layout === 'oci' ? exportOci(options, report) : exportDistribution(options, report))
+    } finally {
+      lock?.release()
+    }
     return report
   } catch (error) {
     throw explained(error, directory)
   }
+}
+
+/** Two at once would throw away what the other one has made so far, and call what is left of both a whole. */
+function takeFolder(directory: string): FolderLock | undefined {
+  const there = statSync(directory, { throwIfNoEntry: false })
+  // Something else than a folder has its words later.
+  if (there?.isDirectory() === false) return undefined
+  if (there === undefined) makeDirectories(directory)
+  const lock = lockFolder(directory)
+  if (lock === undefined) throw new ExportError(`${directory} is in use: another export runs there`)
+  return lock
 }
 
 /** An export into the folders that it reads from would never end well. */
