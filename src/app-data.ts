@@ -4,7 +4,7 @@ import { restoreAdvice } from './app-damage.ts'
 import { refuseLostDatabase } from './app-lost-database.ts'
 import { refuseUnfinishedRestore } from './backup/marker.ts'
 import { type Metadata, MetadataError } from './metadata/metadata.ts'
-import { lockDirectory, refuseNetworkFileSystem } from './metadata/owner-lock.ts'
+import { lockDirectory, ownerOf, refuseNetworkFileSystem } from './metadata/owner-lock.ts'
 import { openSqlite } from './metadata/sqlite.ts'
 import type { ClientOptions } from './metadata/sqlite-client.ts'
 import { makeDirectories } from './storage/durable.ts'
@@ -49,7 +49,11 @@ export async function openData(
     for (const directory of directories) {
       const lock = lockDirectory(directory)
       if (lock === undefined) {
-        throw new Error(`the data directory ${directory} is in use by another berth; one process owns it at a time`)
+        const owner = ownerOf(directory)
+        const which = owner === undefined ? '' : ` (process ${owner}: ps -fp ${owner} shows what it does)`
+        throw new Error(
+          `the data directory ${directory} is in use by another berth${which}; one process owns it at a time`,
+        )
       }
       closers.push(async () => lock.release())
     }

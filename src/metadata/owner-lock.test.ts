@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
-import { mkdtempSync, rmSync, statSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { lockDirectory, refuseNetworkFileSystem } from './owner-lock.ts'
+import { lockDirectory, ownerOf, refuseNetworkFileSystem } from './owner-lock.ts'
 
 describe('the lock of a data directory', () => {
   let directory: string
@@ -61,6 +61,15 @@ describe('the lock of a data directory', () => {
     const lock = lockDirectory(directory)
     expect(lock).toBeDefined()
     lock?.release()
+  })
+
+  test.skipIf(!existsSync('/proc/locks'))('tells which process has it', async () => {
+    expect(ownerOf(directory)).toBeUndefined()
+    const { owner } = await startOwner()
+    expect(ownerOf(directory)).toBe(owner.pid)
+    owner.stdin.end()
+    await owner.exited
+    expect(ownerOf(directory)).toBeUndefined()
   })
 
   test('is a file that its owner alone can read', () => {

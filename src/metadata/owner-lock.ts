@@ -1,5 +1,5 @@
 import { Database as Connection } from 'bun:sqlite'
-import { closeSync, existsSync, openSync, statfsSync } from 'node:fs'
+import { closeSync, existsSync, openSync, readFileSync, statfsSync, statSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { MetadataError } from './metadata.ts'
 import { codeOf, metadataError } from './sqlite-connection.ts'
@@ -35,6 +35,20 @@ export function isDirectoryFree(directory: string): boolean {
   const lock = lockDirectory(directory)
   lock?.release()
   return lock !== undefined
+}
+
+/** The process that owns the directory, as far as the kernel tells (proc(5), /proc/locks; not across containers). */
+export function ownerOf(directory: string): number | undefined {
+  try {
+    const { ino } = statSync(join(directory, LOCK_FILE))
+    for (const line of readFileSync('/proc/locks', 'latin1').split('\n')) {
+      const [, , , access, pid, file = ''] = line.split(/\s+/)
+      if (access === 'WRITE' && file.endsWith(`:${ino}`) && Number(pid) > 0) return Number(pid)
+    }
+  } catch {
+    // Another system, or the file has just gone.
+  }
+  return undefined
 }
 
 function lockFile(path: string): Lock {
