@@ -43,7 +43,7 @@ const RESUMPTIONS = 3
 const PROGRESS = 16 * 1024
 
 export function createBlobs(options: { session: Session } & UploadOptions): Blobs {
-  const { session, signal, retryDelayMs = RETRY_DELAY } = options
+  const { session, signal, retryDelayMs = RETRY_DELAY, retries = RESUMPTIONS } = options
   const upload = createUpload(session, options)
 
   const targetOf = (target: RepositoryReference, digest: Digest, ...actions: string[]) => ({
@@ -92,7 +92,7 @@ export function createBlobs(options: { session: Session } & UploadOptions): Blob
         // Where nothing came yet, nothing broke off: it was asked often enough.
         const isOver = error instanceof UpstreamError && (error.fault !== 'network' || at === start)
         if (isOver) throw error
-        if (++tries > RESUMPTIONS) {
+        if (++tries > retries) {
           const isSlow = error instanceof Error && error.name === 'TimeoutError'
           const reason = isSlow ? 'nothing came any more, or far too slowly,' : 'the connection broke off'
           throw new UpstreamError('network', `${what}: ${reason} after ${at} bytes`, { cause: error })

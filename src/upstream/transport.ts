@@ -12,6 +12,8 @@ export interface TransportOptions {
   /** Sent with every request to a registry. */
   headers?: Readonly<Record<string, string>>
   userAgent: string
+  /** Where a `host:port` is (an address, in brackets where it is one of IPv6), in place of what its name says. */
+  addresses?: ReadonlyMap<string, string>
   /** Milliseconds in which nothing moves, before the answer or in the middle of a body. */
   timeoutMs?: number
   /** How often a request that may be repeated is tried again. */
@@ -75,9 +77,10 @@ export function createTransport(options: TransportOptions): Transport {
     const ends = request.signal ?? signal
     try {
       const body = request.body?.()
+      const place = placeOf(url)
       const init: BunFetchRequestInit = {
         method: request.method,
-        headers,
+        headers: place.host === undefined ? headers : new Headers([...headers, ['Host', place.host]]),
         redirect: 'manual',
         // The bytes are what counts, as they were pushed.
         decompress: false,
@@ -87,6 +90,7 @@ export function createTransport(options: TransportOptions): Transport {
           ? {
               tls: {
                 rejectUnauthorized: !insecure && !isLoopback(new URL(url).hostname),
+                ...(place.host === undefined ? {} : { serverName: new URL(url).hostname }),
                 ...(ca === undefined ? {} : { ca }),
                 ...(cert === undefined ? {} : { cert }),
                 ...(key === undefined ? {} : { key }),
@@ -94,7 +98,7 @@ export function createTransport(options: TransportOptions): Transport {
             }
           : {}),
       }
-      const response = await fetch(url, init)
+      const response = await fetch(place.url, init)
       options.trace?.(`${request.method} ${url} ${response.status}`)
       return withPatience(response, limit)
     } catch (error) {
@@ -104,6 +108,18 @@ export function createTransport(options: TransportOptions): Transport {
       isOver = true
       clock.stop()
     }
+  }
+
+  /** What is connected to for an address; `host`: what it is called there, where that is another. */
+  function placeOf(url: string): { url: string; host?: string } {
+    if (options.addresses === undefined || options.addresses.size === 0) return { url }
+    const at = new URL(url)
+    const port = at.port || (at.protocol === 'https:' ? '443' : '80')
+    const address = options.addresses.get(`${at.hostname}:${port}`)
+    if (address === undefined) return { url }
+    const { host } = at
+    at.hostname = address
+    return { url: at.href, host }
   }
 
   /** A registry may send readers to its storage; what lets them into the registry stays behind (RFC 9110 section 15.4). */

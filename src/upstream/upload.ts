@@ -35,6 +35,8 @@ export interface UploadOptions {
   uploads?: UploadMemory | undefined
   /** Milliseconds before an upload is taken up again; each further time it waits twice as long. */
   retryDelayMs?: number | undefined
+  /** How often what broke off is taken up again. */
+  retries?: number | undefined
 }
 
 export interface UploadTarget {
@@ -66,7 +68,7 @@ interface Passage {
 
 export function createUpload(
   session: Session,
-  { signal, uploads, retryDelayMs = RETRY_DELAY }: UploadOptions,
+  { signal, uploads, retryDelayMs = RETRY_DELAY, retries = RESUMPTIONS }: UploadOptions,
 ): (target: UploadTarget, blob: UploadedBlob) => Promise<void> {
   async function begin(target: UploadTarget): Promise<string> {
     const response = await session.request({
@@ -188,11 +190,11 @@ export function createUpload(
         else if (isRefused && at !== undefined && at > 0 && (error.status === 404 || error.status === 416)) {
           // It went on, and yet it cannot.
           place = undefined
-          if (++failures > RESUMPTIONS) throw error
+          if (++failures > retries) throw error
         } else if (isRefused) {
           uploads?.forget(key)
           throw error
-        } else if (++failures > (isBusy ? BUSY : RESUMPTIONS)) throw error
+        } else if (++failures > (isBusy ? BUSY : retries)) throw error
         else if (isEnding && (await isThere(target, blob).catch(() => false))) {
           uploads?.forget(key)
           return

@@ -36,6 +36,8 @@ export interface UpstreamOptions {
   insecure?: boolean
   plainHttp?: boolean
   headers?: Readonly<Record<string, string>>
+  /** Where a `host:port` is, in place of what its name says. */
+  addresses?: ReadonlyMap<string, string>
   retries?: number
   retryDelayMs?: number
   timeoutMs?: number

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import { Command } from 'commander'
-import { algorithmOf, type Digest } from '../../oci/digest.ts'
+import { algorithmOf, type Digest, isDigest } from '../../oci/digest.ts'
 import { orSay } from '../../transfer/draft-file.ts'
 import { untilAborted } from '../../transfer/until-aborted.ts'
 import { UpstreamError } from '../../upstream/error.ts'
@@ -17,6 +17,7 @@ import { makeTemporaryFolder } from './temporary-folder.ts'
 import { createMeter, meterOptions } from './transfer-meter.ts'
 
 interface PutFlags extends MoverFlags {
+  digest?: string
   format: string
 }
 
@@ -25,10 +26,11 @@ export function blobPutCommand(context: ClientContext): Command {
     .argument('<repository>', 'REPOSITORY, or REPOSITORY@DIGEST for a file that must have it')
     .argument('<file>', 'a file, or - for standard input')
     .description('store a file as a blob')
+    .option('--digest <digest>', 'what the file must have, as REPOSITORY@DIGEST says')
   return formatOption(meterOptions(connectionOptions(command))).action(
     async (name: string, file: string, flags: PutFlags) => {
       const format = parseFormat(flags.format)
-      const target = parseImage(name)
+      const target = withDigest(parseImage(name), flags.digest)
       if (target.tag !== undefined) throw new UpstreamError('usage', `${formatImage(target)}: a blob has no tag`)
       const temporary = makeTemporaryFolder(context, 'blob')
       const meter = createMeter(context, flags)
@@ -52,6 +54,16 @@ export function blobPutCommand(context: ClientContext): Command {
       }
     },
   )
+}
+
+/** @throws UpstreamError `usage` */
+function withDigest(target: ImageReference, text: string | undefined): ImageReference {
+  if (text === undefined) return target
+  if (!isDigest(text)) throw new UpstreamError('usage', `--digest: ${JSON.stringify(text)} is no digest`)
+  if (target.digest !== undefined && target.digest !== text) {
+    throw new UpstreamError('usage', `${formatImage(target)} and --digest ${text} are two digests`)
+  }
+  return { ...target, digest: text }
 }
 
 /** @throws UpstreamError where it is no file, or another one than it must be */

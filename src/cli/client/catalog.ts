@@ -1,4 +1,5 @@
-import { Command } from 'commander'
+import { Command, Option } from 'commander'
+import { UpstreamError } from '../../upstream/error.ts'
 import type { Listing } from '../listing.ts'
 import { bytesText } from '../progress.ts'
 import { timeCell } from '../table.ts'
@@ -9,6 +10,7 @@ import { formatOption, lines, parseFormat, show, type TableFlags, tableOption } 
 import { PULL_TITLES, pullCells, type Usage, usageOf } from './overview.ts'
 import { chosenRegistry, REGISTRY_ARGUMENT } from './registry-choice.ts'
 import { countTags, type TagCount } from './tag-counts.ts'
+import { compareNames, compareTimes } from './tag-order.ts'
 
 interface CatalogFlags extends ConnectionFlags, TableFlags {
   long?: true
@@ -16,6 +18,8 @@ interface CatalogFlags extends ConnectionFlags, TableFlags {
   limit?: number
   last?: string
   prefix?: string
+  sort?: CatalogKey
+  desc?: true
   format: string
 }
 
@@ -27,27 +31,38 @@ export function catalogCommand(context: ClientContext): Command {
     .option('-n, --limit <n>', 'at most so many', parseCount)
     .option('--last <repository>', 'only what comes after this one')
     .option('--prefix <text>', 'only names that begin so')
+    .addOption(new Option('--sort <key>', 'in this order').choices(CATALOG_KEYS))
+    .option('--desc', 'the last first')
     .action(async (server: string | undefined, flags: CatalogFlags) => {
       const format = parseFormat(flags.format)
-      const { limit = Number.POSITIVE_INFINITY, last, prefix = '' } = flags
+      const { limit = Number.POSITIVE_INFINITY, last, prefix = '', sort = 'name', desc } = flags
       const names: string[] = []
       const upstream = connect(context, flags)
       const registry = chosenRegistry(upstream, server, 'berth catalog HOST:PORT')
       for await (const name of upstream.catalog(registry, last === undefined ? {} : { last })) {
         if (name.startsWith(prefix)) names.push(name)
-        if (names.length >= limit) break
+        // In the order of the registry, what comes later is of no interest.
+        if (sort === 'name' && !desc && names.length >= limit) break
       }
-      const usage = flags.long
+      const needsUsage = flags.long || sort !== 'name'
+      const usage = needsUsage
         ? await upstream.catalogOverview(registry, { last, until: names.at(-1) ?? '' })
         : undefined
       const counts = flags.long && usage === undefined ? await countTags(upstream, registry, names) : undefined
-      const rows = names.map(
+      if (sort !== 'name' && usage === undefined) {
+        throw new UpstreamError('unsupported', `${registry} tells of no sizes, changes and pulls`, {
+          hint: '--sort name, in which every registry lists them',
+        })
+      }
+      const found = names.map(
         (name, index): Row => ({
           ...{ registry, name: flags.fullRef ? `${registry}/${name}` : name },
           ...usageOf(usage?.get(name)),
           ...counts?.[index],
         }),
       )
+      const sorted = sort === 'name' ? found : sortRepositories(found, sort)
+      const rows = (desc ? sorted.toReversed() : sorted).slice(0, limit)
       const shown = rows.map(({ name }) => name)
       const isPart = last !== undefined || prefix !== ''
       const empty = isPart ? 'No repository fits what was asked for.' : `${registry} has no repositories.`
@@ -61,6 +76,19 @@ export function catalogCommand(context: ClientContext): Command {
       const unread = rows.flatMap(({ name, problem }) => (problem === undefined ? [] : [{ name, problem }]))
       mustBeWhole(context, unread, rows.length, ['repository', 'repositories'])
     })
+}
+
+const CATALOG_KEYS = ['name', 'updated', 'size', 'pulls'] as const
+type CatalogKey = (typeof CATALOG_KEYS)[number]
+
+/** What nobody knows comes first, as in a list of tags. */
+function sortRepositories(rows: readonly Row[], key: Exclude<CatalogKey, 'name'>): Row[] {
+  const compare = {
+    updated: (a: Row, b: Row) => compareTimes(a.updatedAt, b.updatedAt),
+    size: (a: Row, b: Row) => (a.size ?? 0) - (b.size ?? 0),
+    pulls: (a: Row, b: Row) => (a.pulls ?? 0) - (b.pulls ?? 0),
+  }
+  return rows.toSorted((a, b) => compare[key](a, b) || compareNames(a.name, b.name))
 }
 
 type Row = { registry: string; name: string } & Usage & TagCount

@@ -1,4 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
+import { isIP } from '../../oci/ip-address.ts'
 import { UpstreamError } from '../../upstream/error.ts'
 import { createUpstream, type Upstream, type UpstreamOptions } from '../../upstream/upstream.ts'
 import { CONNECTION_HEADING } from '../help-style.ts'
@@ -18,7 +19,13 @@ export interface ConnectionFlags {
   authfile?: string
   header?: string[]
   timeout?: number
+  retryTimes?: number
+  retryDelay?: number
+  resolve?: string[]
   debug?: true
+  verbose?: true
+  /** Who asks, in place of what is kept: of one of two registries. */
+  creds?: { username: string; password: string }
 }
 
 export function connectionOptions(command: Command): Command {
@@ -32,7 +39,16 @@ export function connectionOptions(command: Command): Command {
     new Option('--authfile <file>', 'the same as --registry-config').conflicts('registryConfig'),
     new Option('-H, --header <line>', 'send "Name: value" with each request; may be repeated').argParser(collect),
     new Option('--timeout <time>', 'wait this long for an answer: 500ms, 30s, 2m').argParser(parseTime),
+    new Option('--retry-times <n>', 'try so often again after what may pass: 2 unless told').argParser(parseRetries),
+    new Option(
+      '--retry-delay <time>',
+      'before the first of these, twice as long before the next: 500ms unless told',
+    ).argParser(parseTime),
+    new Option('--resolve <host:port:address>', 'reach that registry at this address; may be repeated').argParser(
+      collect,
+    ),
     new Option('--debug', 'show each request on standard error'),
+    new Option('-v, --verbose', 'the same as --debug'),
   ]
   for (const option of options) command.addOption(option.helpGroup(CONNECTION_HEADING))
   return command
@@ -40,12 +56,13 @@ export function connectionOptions(command: Command): Command {
 
 /** @throws UpstreamError `usage` */
 export function connect(context: ClientContext, flags: ConnectionFlags, as?: UpstreamOptions['as']): Upstream {
-  return createUpstream({ ...upstreamOptions(context, flags), as })
+  const options = upstreamOptions(context, flags)
+  return createUpstream(as === undefined ? options : { ...options, as })
 }
 
 /** @throws UpstreamError `usage` */
 export function upstreamOptions(context: ClientContext, flags: ConnectionFlags): UpstreamOptions {
-  const { insecure = false, plainHttp = false, caFile, certFile, keyFile, timeout } = flags
+  const { insecure = false, plainHttp = false, caFile, certFile, keyFile, timeout, retryTimes, retryDelay } = flags
   return {
     ...{ env: context.env, home: context.home, now: context.now, signal: context.signal },
     ...{ insecure, plainHttp, caFile, certFile, keyFile },
@@ -54,8 +71,14 @@ export function upstreamOptions(context: ClientContext, flags: ConnectionFlags):
     looking: true,
     credentialFile: flags.registryConfig ?? flags.authfile,
     headers: Object.fromEntries((flags.header ?? []).map(parseHeader)),
+    addresses: new Map((flags.resolve ?? []).map(parseResolve)),
+    as: flags.creds,
     ...(timeout === undefined ? {} : { timeoutMs: timeout }),
-    ...(flags.debug ? { trace: (line: string) => context.error(`${printable(withoutSecrets(line))}\n`) } : {}),
+    ...(retryTimes === undefined ? {} : { retries: retryTimes }),
+    ...(retryDelay === undefined ? {} : { retryDelayMs: retryDelay }),
+    ...(flags.debug || flags.verbose
+      ? { trace: (line: string) => context.error(`${printable(withoutSecrets(line))}\n`) }
+      : {}),
   }
 }
 
@@ -65,6 +88,22 @@ function parseTime(text: string): number {
   const [, count, unit = 's'] = /^([1-9]\d{0,5})(ms|s|m)?$/.exec(text) ?? []
   if (count === undefined) throw new InvalidArgumentError('Write 500ms, 30s or 2m.')
   return Number(count) * (UNITS[unit] ?? 0)
+}
+
+function parseRetries(text: string): number {
+  if (!/^\d{1,2}$/.test(text)) throw new InvalidArgumentError('It must be a number from 0 to 99.')
+  return Number(text)
+}
+
+/** `registry.example:443:192.0.2.7`, as curl has it → the registry's host and port, and where it is. */
+function parseResolve(text: string): [string, string] {
+  const [, host, port, address = ''] = /^([^:\s[\]]+):(\d{1,5}):\[?([\da-f:.]+)\]?$/i.exec(text) ?? []
+  if (host === undefined || isIP(address) === 0) {
+    throw new UpstreamError('usage', `--resolve: ${JSON.stringify(text)} is not HOST:PORT:ADDRESS`, {
+      hint: '--resolve registry.example:443:192.0.2.7',
+    })
+  }
+  return [`${host.toLowerCase()}:${port}`, isIP(address) === 6 ? `[${address}]` : address]
 }
 
 function parseHeader(line: string): [string, string] {

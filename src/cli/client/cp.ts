@@ -24,9 +24,10 @@ import { isHopeless } from './incomplete.ts'
 import { connectMover, type MoverFlags, moverOptions, stepListing, summaryOf } from './mover.ts'
 import { formatOption, lines, parseFormat, show, type TableFlags, tableOption } from './output.ts'
 import { type SideFlags, sideOptions, sidesOf } from './sides.ts'
-import { createMeter } from './transfer-meter.ts'
+import { type TagFilterFlags, tagFilter, tagFilterOptions } from './tag-filter.ts'
+import { createMeter, tellsInWords } from './transfer-meter.ts'
 
-interface CpFlags extends MoverFlags, SideFlags, TableFlags {
+interface CpFlags extends MoverFlags, SideFlags, TableFlags, TagFilterFlags {
   allTags?: true
   clobber: boolean
   platform?: string
@@ -52,10 +53,17 @@ export function cpCommand(context: ClientContext): Command {
     .option('-p, --platform <os/arch>', 'of an index the image for this platform alone')
     .option('-r, --referrers', 'with signatures, SBOMs and whatever else refers to it')
     .option('--dry-run', 'say what would be copied, and write nothing')
-  return tableOption(sideOptions(formatOption(moverOptions(connectionOptions(command))))).action(
+  return tagFilterOptions(tableOption(sideOptions(formatOption(moverOptions(connectionOptions(command)))))).action(
     async (from: string, to: string, flags: CpFlags) => {
       const format = parseFormat(flags.format)
       const platform = flags.platform === undefined ? undefined : parsePlatform(flags.platform)
+      const { include, exclude, omitDigestTags } = flags
+      if (!flags.allTags && [include, exclude, omitDigestTags].some((given) => given !== undefined)) {
+        throw new UpstreamError('usage', '--include, --exclude and --omit-digest-tags choose of --all-tags', {
+          hint: 'add --all-tags',
+        })
+      }
+      const isWanted = tagFilter(flags)
       const source = flags.allTags ? { ...parseRepository(from), tag: undefined, digest: undefined } : parseImage(from)
       const destination = flags.allTags ? { ...parseRepository(to), tag: undefined, digest: undefined } : parseImage(to)
       const { src, dest, isOne } = sidesOf(flags)
@@ -74,7 +82,7 @@ export function cpCommand(context: ClientContext): Command {
       const done: Copied[] = []
       const failed: Failed[] = []
       try {
-        for (const pair of await pairsOf(upstream, target, source, destination, flags)) {
+        for (const pair of await pairsOf(upstream, target, source, destination, flags, isWanted)) {
           try {
             done.push(await copyOne(upstream, copier, pair, platform))
           } catch (error) {
@@ -89,7 +97,7 @@ export function cpCommand(context: ClientContext): Command {
       }
       const steps = done.flatMap((one) => one.steps)
       if (flags.dryRun) context.error('Nothing is copied: this is what would be.\n')
-      else if (!flags.quiet && flags.progress !== 'none') context.error(`${summaryOf(steps)}\n`)
+      else if (tellsInWords(flags)) context.error(`${summaryOf(steps)}\n`)
       show(
         context,
         format,
@@ -133,8 +141,9 @@ async function pairsOf(
   source: ImageReference,
   destination: ImageReference,
   { allTags, clobber }: CpFlags,
+  isWanted: (tag: string) => boolean,
 ): Promise<Pair[]> {
-  const pairs = allTags ? await everyTag(upstream, source, destination) : [pairOf(source, destination)]
+  const pairs = allTags ? await everyTag(upstream, source, destination, isWanted) : [pairOf(source, destination)]
   if (clobber) return pairs
   const wanted: Pair[] = []
   for (const pair of pairs) {
@@ -147,9 +156,18 @@ async function pairsOf(
   return wanted
 }
 
-async function everyTag(upstream: Upstream, source: RepositoryReference, to: RepositoryReference): Promise<Pair[]> {
-  const tags = await Array.fromAsync(upstream.tags(source))
-  if (tags.length === 0) throw new UpstreamError('not-found', `${formatRepository(source)} has no tags`)
+async function everyTag(
+  upstream: Upstream,
+  source: RepositoryReference,
+  to: RepositoryReference,
+  isWanted: (tag: string) => boolean,
+): Promise<Pair[]> {
+  const all = await Array.fromAsync(upstream.tags(source))
+  const tags = all.filter(isWanted)
+  if (tags.length === 0) {
+    const what = all.length === 0 ? 'no tags' : 'no tag that was asked for'
+    throw new UpstreamError('not-found', `${formatRepository(source)} has ${what}`)
+  }
   // Before the first is copied: what a registry calls a tag goes to the other one.
   const wrong = tags.find((tag) => !isTag(tag))
   if (wrong !== undefined) {

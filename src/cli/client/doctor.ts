@@ -23,6 +23,7 @@ interface DoctorFlags extends ServerFlags, ConnectionFlags {
   for?: readonly string[]
   root: string
   readOnly?: true
+  color: boolean
 }
 
 const YAML = /\.ya?ml$/i
@@ -51,6 +52,7 @@ export function doctorCommand(context: ClientContext): Command {
     .option('--bundle <file>', 'the rootcertbundle of a registry elsewhere that is to take the tokens')
     .option('--data <dir>', "the server's data directory")
     .option('--root <dir>', "look for docker's files below another folder, such as that of an image", '/')
+    .option('--no-color', 'no colours, as the variable NO_COLOR says, too')
     .addOption(
       new Option('-f, --format <format>', 'text, or json for programs')
         .choices(['text', 'json', 'markdown'])
@@ -70,7 +72,7 @@ export function doctorCommand(context: ClientContext): Command {
     const subject = [...(place === undefined ? [] : [place]), ...subjectOf(files, server)].join(', ') || 'this machine'
     const seen = server === undefined ? [] : examineServer(server.facts, context.now())
     const met = place === undefined ? [] : await visit(context, place, flags, server)
-    show(context, flags.format, { subject, findings: merged(seen, met) })
+    show(context, flags, { subject, findings: merged(seen, met) })
   })
 }
 
@@ -133,12 +135,13 @@ async function credentialsOf(
 }
 
 /** The flags as they were given, to be pasted; headers may hold what nobody else is to see. */
-function given({ format, for: actions, header: _header, ...others }: DoctorFlags): string[] {
+function given({ format, for: actions, header: _header, color: _color, ...others }: DoctorFlags): string[] {
   const named = { ...others, ...(format === 'text' ? {} : { format }), ...(actions && { for: actions.join(',') }) }
   return Object.entries(named).flatMap(([key, value]) => {
     if (value === undefined || (key === 'root' && value === '/')) return []
     const flag = `--${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
-    return value === true ? [flag] : [flag, key === 'timeout' ? `${value}ms` : String(value)]
+    if (Array.isArray(value)) return value.flatMap((one) => [flag, String(one)])
+    return value === true ? [flag] : [flag, /^(timeout|retryDelay)$/.test(key) ? `${value}ms` : String(value)]
   })
 }
 
@@ -150,11 +153,11 @@ function parseActions(text: string): string[] {
   throw new UpstreamError('usage', `--for: ${JSON.stringify(wrong)} is none of ${ACTIONS.join(', ')}`)
 }
 
-function show(context: ClientContext, format: DoctorFlags['format'], found: Report): void {
+function show(context: ClientContext, { format, color }: DoctorFlags, found: Report): void {
   const report = mapped(found, withoutPassword)
   if (format === 'json') context.out(printableJson(jsonReport(report)))
   else {
-    const colour = context.outIsTerminal && !context.env.NO_COLOR && context.env.TERM !== 'dumb'
+    const colour = color && context.outIsTerminal && !context.env.NO_COLOR && context.env.TERM !== 'dumb'
     // What servers say of themselves must not move the cursor of whoever reads it.
     context.out(formatReport(mapped(report, printable), { colour, width: context.columns }))
   }

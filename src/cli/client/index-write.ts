@@ -6,6 +6,7 @@ import { fitsPlatform } from '../../oci/platform.ts'
 import { UpstreamError } from '../../upstream/error.ts'
 import { formatImage, type ImageReference, parseImage } from '../../upstream/reference.ts'
 import type { Upstream } from '../../upstream/upstream.ts'
+import { collect } from '../values.ts'
 import { connectionOptions } from './connection.ts'
 import type { ClientContext } from './context.ts'
 import { parsePlatform } from './image.ts'
@@ -19,6 +20,7 @@ interface WriteFlags extends MoverFlags {
   annotation?: Record<string, string>
   docker?: true
   tag?: string
+  manifest?: string[]
   dryRun?: true
 }
 
@@ -26,22 +28,25 @@ export function indexCreateCommand(context: ClientContext): Command {
   return writing('create')
     .description('make an index of images, which are copied to its repository')
     .argument('<index>', 'REPOSITORY[:TAG]')
-    .argument('<image...>', 'images; of an index its images')
+    .argument('[image...]', 'images; of an index its images')
+    .option('-m, --manifest <image>', 'a further image; may be repeated', collect)
     .option(
       '-p, --platform <os/arch>',
       'of indexes only the images for this platform; may be repeated',
       collectPlatform,
     )
+    .option('-t, --tag <tag>', 'store it under this tag')
     .option('--annotation <name=value>', 'an annotation of the index; may be repeated', collectAnnotation)
     .option('--docker', "a manifest list of docker's, in place of an OCI index")
     .action(async (name: string, images: string[], flags: WriteFlags) => {
       parseFormat(flags.format, 'raw')
+      named(images, flags)
       const target = targetOf(parseImage(name), flags)
       if (flags.docker && flags.annotation !== undefined) {
         throw new UpstreamError('usage', "docker's manifest lists have no annotations")
       }
       const upstream = connectMover(context, flags)
-      const entries = await entriesOf(context, upstream, target, images, flags.platform ?? [], flags)
+      const entries = await entriesOf(context, upstream, target, named(images, flags), flags.platform ?? [], flags)
       const { annotation: annotations } = flags
       const index = { ...emptyIndex(flags.docker ? 'docker' : 'oci'), ...(annotations ? { annotations } : {}) }
       await putIndex(context, upstream, target, withEntries(index, entries), flags)
@@ -52,7 +57,8 @@ export function indexAppendCommand(context: ClientContext): Command {
   return writing('append')
     .description('add images to an index, in place of those for the same platforms')
     .argument('<index>', 'REPOSITORY[:TAG]')
-    .argument('<image...>', 'images; of an index its images')
+    .argument('[image...]', 'images; of an index its images')
+    .option('-m, --manifest <image>', 'a further image; may be repeated', collect)
     .option(
       '-p, --platform <os/arch>',
       'of indexes only the images for this platform; may be repeated',
@@ -61,7 +67,7 @@ export function indexAppendCommand(context: ClientContext): Command {
     .option('-t, --tag <tag>', 'store it under this tag, and leave the other as it is')
     .action((name: string, images: string[], flags: WriteFlags) =>
       change(context, name, flags, async (index, { upstream, target }) => {
-        const entries = await entriesOf(context, upstream, target, images, flags.platform ?? [], flags)
+        const entries = await entriesOf(context, upstream, target, named(images, flags), flags.platform ?? [], flags)
         return withEntries(index, entries)
       }),
     )
@@ -119,6 +125,14 @@ export function indexAnnotateCommand(context: ClientContext): Command {
         return { ...index, manifests }
       })
     })
+}
+
+/** @throws UpstreamError `usage` where there is none */
+function named(images: readonly string[], { manifest = [] }: WriteFlags): string[] {
+  const all = [...images, ...manifest]
+  if (all.length === 0)
+    throw new UpstreamError('usage', 'name at least one image', { hint: 'berth index create INDEX IMAGE...' })
+  return all
 }
 
 interface Place {

@@ -24,6 +24,7 @@ export function inspectCommand(context: ClientContext): Command {
   return formatOption(connectionOptions(new Command('inspect').argument('<image>', 'REPOSITORY[:TAG][@DIGEST]')), 'raw')
     .option('-p, --platform <os/arch>', 'of the image for this platform')
     .option('--tags', 'with the tags of its repository')
+    .option('--no-tags', 'without them, which need not be said')
     .addOption(new Option('--config', 'the configuration of the image, byte for byte').conflicts('tags'))
     .addOption(new Option('--raw', 'the same as --format raw').conflicts(['format', 'tags']))
     .action(async (name: string, flags: InspectFlags) => {

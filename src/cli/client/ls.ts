@@ -1,4 +1,5 @@
 import { Command, Option } from 'commander'
+import { fitsPlatform } from '../../oci/platform.ts'
 import { inParallel } from '../../transfer/parallel.ts'
 import { UpstreamError } from '../../upstream/error.ts'
 import { formatRepository, parseRepository, type RepositoryReference } from '../../upstream/reference.ts'
@@ -7,19 +8,19 @@ import { bytesText } from '../progress.ts'
 import { timeCell } from '../table.ts'
 import { type ConnectionFlags, connect, connectionOptions, parseCount } from './connection.ts'
 import type { ClientContext } from './context.ts'
+import { parsePlatform } from './image.ts'
 import { mustBeWhole, PROBLEM_TITLE } from './incomplete.ts'
 import { withMissingHint } from './missing-image.ts'
 import { formatOption, lines, parseFormat, show, type TableFlags, tableOption, type View } from './output.ts'
 import { PULL_TITLES, pullCells, type Usage, usageOf } from './overview.ts'
 import { type TagDetails, tagReader } from './tag-details.ts'
+import { type TagFilterFlags, tagFilter, tagFilterOptions } from './tag-filter.ts'
 import { SORT_KEYS, type SortKey, sortTags } from './tag-order.ts'
 
-interface LsFlags extends ConnectionFlags, TableFlags {
+interface LsFlags extends ConnectionFlags, TableFlags, TagFilterFlags {
   long?: true
   fullRef?: true
-  omitDigestTags?: true
-  include?: string
-  exclude?: string
+  platform?: string
   sort?: SortKey
   desc?: true
   limit?: number
@@ -31,17 +32,12 @@ type Row = { tag: string; problem?: string } & Partial<TagDetails> & Usage
 
 /** Tags that are read at a time. */
 const READERS = 8
-/** What stands for a referrer where the registry has no such list, and what cosign keeps beside an image. */
-const DIGEST_TAG = /^sha(?:256|512)-[0-9a-f]{64,128}(?:\.[a-z]+)?$/
-
 export function lsCommand(context: ClientContext): Command {
   const command = new Command('ls').argument('<repository>', 'HOST[:PORT]/NAME')
-  return tableOption(formatOption(connectionOptions(command)))
+  return tagFilterOptions(tableOption(formatOption(connectionOptions(command))))
+    .option('-p, --platform <os/arch>', 'only tags of an image for this platform')
     .option('-l, --long', 'with digest, platforms and size; with pushes and pulls where the registry tells of them')
     .option('--full-ref', 'with the repository before each tag')
-    .option('-O, --omit-digest-tags', 'without tags that stand for a digest (sha256-…)')
-    .option('--include <regexp>', 'only tags that match')
-    .option('--exclude <regexp>', 'no tags that match')
     .addOption(new Option('--sort <key>', 'in this order').choices(SORT_KEYS))
     .option('--desc', 'the last first')
     .option('-n, --limit <n>', 'at most so many', parseCount)
@@ -49,12 +45,13 @@ export function lsCommand(context: ClientContext): Command {
     .action(async (name: string, flags: LsFlags) => {
       const format = parseFormat(flags.format)
       const repository = parseRepository(name)
-      const isWanted = filterOf(flags)
+      const isWanted = tagFilter(flags)
+      const platform = flags.platform === undefined ? undefined : parsePlatform(flags.platform)
       const upstream = connect(context, flags)
       const tags = await listed(upstream, repository, flags, isWanted).catch(async (error: unknown) => {
         throw await withMissingHint(upstream, { ...repository, tag: undefined, digest: undefined }, error)
       })
-      const needsDetails = flags.long || flags.sort === 'created' || flags.sort === 'size'
+      const needsDetails = flags.long || platform !== undefined || flags.sort === 'created' || flags.sort === 'size'
       const needsUsage = flags.long || flags.sort === 'pushed' || flags.sort === 'pulled' || flags.sort === 'pulls'
       const usage = needsUsage ? await upstream.tagOverview(repository, rangeOf(flags, tags)) : undefined
       if (needsUsage && !flags.long && usage === undefined) {
@@ -65,8 +62,11 @@ export function lsCommand(context: ClientContext): Command {
       const details: Row[] = needsDetails
         ? (await inParallel(tags, READERS, tagReader(upstream, repository))).filter((row) => row !== undefined)
         : tags.map((tag) => ({ tag }))
+      const fits = ({ platforms = [] }: Row) =>
+        platform === undefined || platforms.some((name) => fitsPlatform(parsePlatform(name), platform))
       const found: Row[] = details.map((row) => ({ ...usageOf(usage?.get(row.tag)), ...row }))
-      const sorted = flags.sort === undefined ? found : sortTags(found, flags.sort)
+      const fitting = found.filter((row) => fits(row) || (flags.long && row.problem !== undefined))
+      const sorted = flags.sort === undefined ? fitting : sortTags(fitting, flags.sort)
       const rows = (flags.desc ? sorted.toReversed() : sorted).slice(0, flags.limit)
       show(context, format, viewOf(repository, rows, flags, usage !== undefined), flags)
       // One that is not among the first may be so because nobody knows its size.
@@ -75,32 +75,17 @@ export function lsCommand(context: ClientContext): Command {
     })
 }
 
-/** @throws UpstreamError `usage` */
-function filterOf({ include, exclude, omitDigestTags }: LsFlags): (tag: string) => boolean {
-  const [wanted, unwanted] = [patternOf('--include', include), patternOf('--exclude', exclude)]
-  return (tag) =>
-    wanted?.test(tag) !== false && unwanted?.test(tag) !== true && !(omitDigestTags && DIGEST_TAG.test(tag))
-}
-
-function patternOf(option: string, text: string | undefined): RegExp | undefined {
-  try {
-    return text === undefined ? undefined : new RegExp(text)
-  } catch (error) {
-    throw new UpstreamError('usage', `${option}: ${error instanceof Error ? error.message : String(error)}`)
-  }
-}
-
 async function listed(
   upstream: Upstream,
   repository: RepositoryReference,
-  { last, limit, sort, desc }: LsFlags,
+  { last, limit, sort, desc, platform }: LsFlags,
   isWanted: (tag: string) => boolean,
 ): Promise<string[]> {
   const tags: string[] = []
   for await (const tag of upstream.tags(repository, last === undefined ? {} : { last })) {
     if (isWanted(tag)) tags.push(tag)
     // In the order of the registry, what comes later is of no interest.
-    if (sort === undefined && !desc && tags.length === limit) break
+    if (sort === undefined && !desc && platform === undefined && tags.length === limit) break
   }
   return tags
 }
@@ -113,7 +98,7 @@ function rangeOf({ last }: LsFlags, tags: readonly string[]): { last: string | u
 function viewOf(
   repository: RepositoryReference,
   rows: readonly Row[],
-  { long, fullRef, include, exclude, last, omitDigestTags }: LsFlags,
+  { long, fullRef, include, exclude, last, omitDigestTags, platform }: LsFlags,
   hasUsage: boolean,
 ): View {
   const nameOf = (tag: string) => (fullRef ? `${formatRepository(repository)}:${tag}` : tag)
@@ -131,7 +116,7 @@ function viewOf(
     ...['TAG', 'DIGEST', 'PLATFORMS', 'SIZE', ...(hasUsage ? ['PUSHED', ...PULL_TITLES] : [])],
     ...(hasProblems ? [PROBLEM_TITLE] : []),
   ]
-  const isPart = [include, exclude, last, omitDigestTags].some((condition) => condition !== undefined)
+  const isPart = [include, exclude, last, omitDigestTags, platform].some((condition) => condition !== undefined)
   const empty = isPart ? 'No tag fits what was asked for.' : `${formatRepository(repository)} has no tags.`
   return {
     whole: { ...repository, tags: long ? shown : shown.map(({ tag }) => tag) },

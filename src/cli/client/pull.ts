@@ -12,7 +12,7 @@ import type { ClientContext } from './context.ts'
 import { fetchImage, fetchSingle, parsePlatform } from './image.ts'
 import { connectMover, type MoverFlags, moverOptions, parseArchive, summaryOf } from './mover.ts'
 import { lines } from './output.ts'
-import { createMeter } from './transfer-meter.ts'
+import { createMeter, tellsInWords } from './transfer-meter.ts'
 
 interface PullFlags extends MoverFlags {
   format: 'tarball' | 'oci'
@@ -85,7 +85,7 @@ export function pullCommand(context: ClientContext): Command {
         context.error(`warning: ${digest} in ${printable(path)} ${state}\n`)
       }
     }
-    if (!flags.quiet && flags.progress !== 'none') context.error(`${summaryOf(steps)}\n`)
+    if (tellsInWords(flags)) context.error(`${summaryOf(steps)}\n`)
     if (path !== '-') context.out(lines(names))
   })
 }

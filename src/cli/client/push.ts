@@ -12,7 +12,7 @@ import { connectMover, type MoverFlags, moverOptions, parseArchive, stepListing,
 import { lines, showTable, type TableFlags, tableOption } from './output.ts'
 import { saveFile } from './save-file.ts'
 import { makeTemporaryFolder } from './temporary-folder.ts'
-import { createMeter } from './transfer-meter.ts'
+import { createMeter, tellsInWords } from './transfer-meter.ts'
 
 interface PushFlags extends MoverFlags, TableFlags {
   format: LocalFormat
@@ -20,6 +20,7 @@ interface PushFlags extends MoverFlags, TableFlags {
   platform?: string
   referrers?: true
   digestfile?: string
+  imageRefs?: string
   dryRun?: true
 }
 
@@ -37,6 +38,7 @@ export function pushCommand(context: ClientContext): Command {
     .option('-p, --platform <os/arch>', 'of an index the image for this platform alone')
     .option('-r, --referrers', 'with what refers to it in the layout')
     .option('--digestfile <file>', 'write the digest to a file')
+    .option('--image-refs <file>', 'write the name with its digest to a file, a line as it is printed')
     .option('--dry-run', 'say what would be sent, and send nothing')
   return tableOption(moverOptions(connectionOptions(command))).action(
     async (path: string, name: string, flags: PushFlags) => {
@@ -63,9 +65,11 @@ export function pushCommand(context: ClientContext): Command {
           return
         }
         meter.clear()
-        if (!flags.quiet && flags.progress !== 'none') context.error(`${summaryOf(steps)}\n`)
+        if (tellsInWords(flags)) context.error(`${summaryOf(steps)}\n`)
         if (flags.digestfile !== undefined) saveFile(flags.digestfile, wanted.digest)
-        context.out(lines([formatImage({ ...image, tag, digest: wanted.digest })]))
+        const reference = lines([formatImage({ ...image, tag, digest: wanted.digest })])
+        if (flags.imageRefs !== undefined) saveFile(flags.imageRefs, reference)
+        context.out(reference)
       } finally {
         meter.clear()
         temporary.remove()

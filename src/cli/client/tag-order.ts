@@ -42,7 +42,7 @@ export function sortTags<T extends { tag: string } & Partial<TagDetails> & Usage
 }
 
 /** What never happened comes first. */
-function compareTimes(a: string | null | undefined, b: string | null | undefined): number {
+export function compareTimes(a: string | null | undefined, b: string | null | undefined): number {
   const [first, second] = [Date.parse(a ?? ''), Date.parse(b ?? '')]
   if (Number.isNaN(first) || Number.isNaN(second)) return Number(!Number.isNaN(first)) - Number(!Number.isNaN(second))
   return first - second

@@ -7,25 +7,59 @@ import { barOf, bytesText } from '../progress.ts'
 import type { ClientContext } from './context.ts'
 
 export interface MeterFlags {
-  progress: 'auto' | 'tty' | 'plain' | 'none'
+  progress: 'auto' | 'tty' | 'plain' | 'rawjson' | 'none'
   quiet?: true
+  /** False with `--no-tty`. */
+  tty?: boolean
 }
 
 export function meterOptions(command: Command): Command {
   return command
     .addOption(
       new Option('--progress <how>', 'bars on a terminal, a line for each blob elsewhere')
-        .choices(['auto', 'tty', 'plain', 'none'])
+        .choices(['auto', 'tty', 'plain', 'rawjson', 'none'])
         .default('auto'),
     )
+    .option('--no-tty', 'no bars, on a terminal either')
     .option('-q, --quiet', 'the same as --progress none')
 }
 
+/** Whether the end is said in words: whoever asked for JSON reads nothing else. */
+export function tellsInWords({ progress, quiet }: MeterFlags): boolean {
+  return !quiet && progress !== 'none' && progress !== 'rawjson'
+}
+
 /** Bars where standard error is a terminal, else a line when a blob is done. */
-export function createMeter(context: ClientContext, { progress, quiet }: MeterFlags): Meter {
-  const how = progress === 'auto' ? (context.terminal.isTTY === true ? 'tty' : 'plain') : progress
+export function createMeter(context: ClientContext, { progress, quiet, tty }: MeterFlags): Meter {
+  const how = progress === 'auto' ? (context.terminal.isTTY === true && tty !== false ? 'tty' : 'plain') : progress
   if (quiet || how === 'none') return { begin: () => ({ at: () => {}, end: () => {} }), clear: () => {} }
-  return how === 'tty' ? createBars(context) : createLines(context)
+  if (how === 'rawjson') return createJson(context)
+  return how === 'tty' && tty !== false ? createBars(context) : createLines(context)
+}
+
+/** Milliseconds between two lines of one blob. */
+const JSON_EVERY = 1000
+
+/** A line of JSON when a blob begins, each second, and when it ends. */
+function createJson({ error, now }: ClientContext): Meter {
+  return {
+    begin({ digest, size }) {
+      const say = (status: string, bytes: number) => error(`${JSON.stringify({ digest, status, bytes, size })}\n`)
+      let said = now()
+      let reached = 0
+      say('started', 0)
+      return {
+        at(bytes) {
+          reached = bytes
+          if (now() - said < JSON_EVERY) return
+          said = now()
+          say('running', bytes)
+        },
+        end: (action) => say(action, action === 'failed' ? reached : size),
+      }
+    },
+    clear: () => {},
+  }
 }
 
 function createLines({ error }: ClientContext): Meter {

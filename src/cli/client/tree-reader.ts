@@ -38,10 +38,15 @@ const MAX_LEAVES = 100_000
 const MAX_DEPTH = 8
 
 /**
- * Reads what an image is made of. What cannot be read is a node with its problem, and one of `unread`. @throws UpstreamError where nothing
+ * Reads what an image is made of, and what refers to it, down to a depth. What cannot be read is a node with its problem, and one of `unread`. @throws UpstreamError where nothing
  * could be read any more, or the image leads to more than any has
  */
-export function createTreeReader(upstream: Upstream, image: ImageReference, artifactType: string | undefined) {
+export function createTreeReader(
+  upstream: Upstream,
+  image: ImageReference,
+  artifactType: string | undefined,
+  depthWanted = MAX_DEPTH,
+) {
   const seen = new Set<Digest>()
   const sizes = new Map<Digest, number>()
   const unread: Unread[] = []
@@ -69,7 +74,8 @@ export function createTreeReader(upstream: Upstream, image: ImageReference, arti
     for (const child of manifest.manifests) children.push(await readChild(child, depth + 1))
     if (manifest.config !== undefined) children.push(leafOf('config', manifest.config))
     children.push(...manifest.layers.map((layer) => leafOf('layer', layer)))
-    const { referrers, problem } = depth < MAX_DEPTH ? await referrersOf(digest, depth + 1) : NO_REFERRERS
+    const { referrers, problem } =
+      depth < Math.min(MAX_DEPTH, depthWanted) ? await referrersOf(digest, depth + 1) : NO_REFERRERS
     const node: TreeNode = {
       kind: kindOf(mediaType, manifest.config?.mediaType, descriptor),
       ...{ digest, mediaType, size: bytes.byteLength, children, isThere: true, problem, referrers },

@@ -2,7 +2,7 @@ import { Command } from 'commander'
 import { formatImage, parseImage } from '../../upstream/reference.ts'
 import { bytesText } from '../progress.ts'
 import { printable } from '../table.ts'
-import { type ConnectionFlags, connect, connectionOptions } from './connection.ts'
+import { type ConnectionFlags, connect, connectionOptions, parseCount } from './connection.ts'
 import type { ClientContext } from './context.ts'
 import { fetchManifest } from './image.ts'
 import { mustBeWhole } from './incomplete.ts'
@@ -11,6 +11,7 @@ import { createTreeReader, type TreeNode } from './tree-reader.ts'
 
 interface TreeFlags extends ConnectionFlags {
   artifactType?: string
+  depth?: number
   trunc: boolean
   format: string
 }
@@ -18,13 +19,14 @@ interface TreeFlags extends ConnectionFlags {
 export function treeCommand(context: ClientContext): Command {
   return formatOption(connectionOptions(new Command('tree').argument('<image>', 'REPOSITORY[:TAG][@DIGEST]')))
     .option('--artifact-type <type>', 'only referrers of this type')
+    .option('--depth <n>', 'so many levels below it; all unless told', parseCount)
     .option('--no-trunc', 'with whole digests')
     .action(async (name: string, flags: TreeFlags) => {
       const format = parseFormat(flags.format)
       const image = parseImage(name)
       const upstream = connect(context, flags)
-      const { read, unread, manifests } = createTreeReader(upstream, image, flags.artifactType)
-      const root = await read(await fetchManifest(upstream, image))
+      const { read, unread, manifests } = createTreeReader(upstream, image, flags.artifactType, flags.depth)
+      const root = cut(await read(await fetchManifest(upstream, image)), flags.depth ?? Number.POSITIVE_INFINITY)
       show(context, format, {
         whole: { name: formatImage(image), ...root },
         text: textOf(formatImage(image), root, flags.trunc)
@@ -33,6 +35,12 @@ export function treeCommand(context: ClientContext): Command {
       })
       mustBeWhole(context, unread, manifests(), ['manifest'])
     })
+}
+
+/** Sizes stay those of all that is beneath. */
+function cut(node: TreeNode, levels: number): TreeNode {
+  const below = (nodes: readonly TreeNode[]) => (levels === 0 ? [] : nodes.map((child) => cut(child, levels - 1)))
+  return { ...node, children: below(node.children), referrers: below(node.referrers) }
 }
 
 /** How much there is, or why there is nothing. */
