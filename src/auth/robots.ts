@@ -2,7 +2,7 @@ import type { Metadata, Page, TokenRow, UserRow } from '../metadata/metadata.ts'
 import { nameProblem, robotName } from './account-name.ts'
 import { type Account, accountOf } from './accounts.ts'
 import { type Actor, answered, BERTH, ChangeError, type Changes, invalid, notFound } from './administration.ts'
-import { type CredentialTokens, checkExpiry, type NewSecret } from './credential-tokens.ts'
+import { type CredentialTokens, checkExpiry, hasEnded, type NewSecret } from './credential-tokens.ts'
 import { readGrants } from './grant-list.ts'
 import type { Passwords } from './password.ts'
 
@@ -22,6 +22,18 @@ export interface RobotChange {
   description?: string | undefined
 }
 
+/** What its tokens say of a robot; times in milliseconds since the epoch. */
+export interface RobotUse {
+  lastUsedAt: number | undefined
+  /** Tokens that count now; refresh tokens, which end with the one that they are from, aside. */
+  tokens: number
+  /** When the last of them ends; undefined: one never does, or there is none. */
+  tokensEndAt: number | undefined
+}
+
+/** Tokens of one robot that are looked at. */
+const MOST_TOKENS = 1000
+
 /** Accounts of programs: rights of their own, tokens, no password. All throw ChangeError and UnavailableError. */
 export interface Robots {
   find(name: string): Promise<Account | undefined>
@@ -32,6 +44,8 @@ export interface Robots {
   /** Takes its tokens with it. */
   remove(name: string, actor: Actor): Promise<void>
   tokens(name: string, page: Page): Promise<TokenRow[]>
+  /** What the tokens of these accounts say of them, in their order. */
+  uses(robots: readonly Pick<Account, 'name'>[]): Promise<RobotUse[]>
   addToken(name: string, token: { name: string; expiresAt?: number | undefined }, actor: Actor): Promise<NewSecret>
 }
 
@@ -139,7 +153,26 @@ export function createRobots(deps: {
       return await tokens.list({ account }, page)
     },
 
+    async uses(robots) {
+      const found: RobotUse[] = []
+      for (const { name } of robots) {
+        found.push(useOf(await tokens.list({ account: name }, { limit: MOST_TOKENS }), now()))
+      }
+      return found
+    },
+
     addToken,
+  }
+}
+
+function useOf(rows: readonly TokenRow[], time: number): RobotUse {
+  const used = rows.flatMap(({ lastUsedAt }) => lastUsedAt ?? [])
+  const valid = rows.filter((row) => row.kind === 'personal' && !hasEnded(row, time))
+  const ends = valid.flatMap(({ expiresAt }) => expiresAt ?? [])
+  return {
+    lastUsedAt: used.length === 0 ? undefined : Math.max(...used),
+    tokens: valid.length,
+    tokensEndAt: valid.length === 0 || ends.length < valid.length ? undefined : Math.max(...ends),
   }
 }
 

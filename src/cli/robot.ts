@@ -1,11 +1,9 @@
 import { Command } from 'commander'
-import type { RobotMadeView, RobotsView, RobotView, TokensView } from '../http/api/schemas.ts'
-import { inParallel } from '../transfer/parallel.ts'
+import type { RobotMadeView, RobotsView, RobotView } from '../http/api/schemas.ts'
 import { emptyText, type ListFlags, show, showList, tell } from './answer.ts'
 import {
   type AdminContext,
   type AdminFlags,
-  type Ask,
   adminOptions,
   ofProcess,
   pageOptions,
@@ -38,10 +36,7 @@ export function robotCommand(context: AdminContext = ofProcess): Command {
       const query = { limit: flags.limit, last: flags.last }
       await withApi(context, flags, async (ask) => {
         const answer = await ask<RobotsView>('GET', '/robots', { query })
-        // The API's own answer has no tokens.
-        const robots = flags.format === 'json' ? [] : answer.json.robots
-        const uses = await inParallel(robots, ASKED, ({ name }) => useOf(ask, name))
-        showList(context, flags, answer, (json) => robotsListing(json, uses, flags.last))
+        showList(context, flags, answer, (json) => robotsListing(json, flags.last))
       })
     },
   )
@@ -70,9 +65,7 @@ export function robotCommand(context: AdminContext = ofProcess): Command {
   adminOptions(command.command('show').description('show a robot').argument('<name>')).action(
     async (name: string, flags: AdminFlags) => {
       await withApi(context, flags, async (ask) => {
-        const answer = await ask<RobotView>('GET', `/robots/${segment(name)}`)
-        const use = await useOf(ask, answer.json.name)
-        show(context, flags, answer, (json) => robotTable(json, use))
+        show(context, flags, await ask<RobotView>('GET', `/robots/${segment(name)}`), robotTable)
       })
     },
   )
@@ -108,33 +101,15 @@ export function robotCommand(context: AdminContext = ofProcess): Command {
   return command
 }
 
-/** Robots whose tokens are asked for at a time. */
-const ASKED = 8
-
-/** What its tokens say of a robot, as cells. */
-interface Use {
-  last: string
-  ends: string
+/** When one of its tokens was used last, and when the last of those that count ends, as cells. */
+function useOf({ lastUsedAt, tokens, tokensEndAt }: RobotView): [string, string] {
+  return [timeCell(lastUsedAt, 'never'), tokens === 0 ? 'no token' : timeCell(tokensEndAt, 'never')]
 }
 
-async function useOf(ask: Ask, account: string): Promise<Use> {
-  const query = { account, limit: '1000' }
-  const { tokens } = (await ask<TokensView>('GET', '/tokens', { query })).json
-  const used = tokens.flatMap(({ lastUsedAt }) => lastUsedAt ?? []).sort()
-  // Refresh tokens end with the one that they are from.
-  const valid = tokens.filter(({ kind, ended }) => kind === 'personal' && !ended)
-  const ends = valid.flatMap(({ expiresAt }) => expiresAt ?? []).sort()
-  return {
-    last: timeCell(used.at(-1) ?? null, 'never'),
-    ends:
-      valid.length === 0 ? 'no token' : timeCell(ends.length < valid.length ? null : (ends.at(-1) ?? null), 'never'),
-  }
-}
-
-function robotsListing({ robots }: RobotsView, uses: readonly Use[], last: string | undefined): Listing {
-  const rows = robots.map(({ name, disabled, grants, description }, index) => [
-    ...[name, disabled ? 'disabled' : 'enabled', grants.join(' ')],
-    ...[uses[index]?.last ?? '-', uses[index]?.ends ?? '-', description],
+function robotsListing({ robots }: RobotsView, last: string | undefined): Listing {
+  const rows = robots.map((robot) => [
+    ...[robot.name, robot.disabled ? 'disabled' : 'enabled', robot.grants.join(' ')],
+    ...[...useOf(robot), robot.description],
   ])
   return {
     titles: ['NAME', 'STATE', 'RIGHTS', 'LAST USED', 'ENDS', 'DESCRIPTION'],
@@ -143,7 +118,8 @@ function robotsListing({ robots }: RobotsView, uses: readonly Use[], last: strin
   }
 }
 
-function robotTable(robot: RobotView, { last, ends }: Use): string[][] {
+function robotTable(robot: RobotView): string[][] {
+  const [last, ends] = useOf(robot)
   return [
     ['Name', robot.name],
     ['State', robot.disabled ? 'disabled' : 'enabled'],

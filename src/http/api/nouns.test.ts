@@ -155,6 +155,7 @@ test('robots are listed, made, shown, changed, given tokens and removed', async 
     description: '',
     createdAt: NOW,
     updatedAt: NOW,
+    ...{ lastUsedAt: null, tokens: 1, tokensEndAt: '2026-02-01T00:00:00.000Z' },
   }
   const made = await ask('POST /robots', { body: { name: 'ci', grants: ci.grants, expiresAt: LATER } })
   expect([made.status, made.headers.get('location')]).toEqual([201, '/api/v1/robots/robot-ci'])
@@ -167,6 +168,12 @@ test('robots are listed, made, shown, changed, given tokens and removed', async 
   const more = await ask('POST /robots/ci/tokens', { body: { name: 'second', expiresAt: null } })
   expect([more.status, more.json?.secret]).toEqual([201, expect.stringMatching(SECRET_PATTERN)])
   expect((await ask('GET /robots/ci/tokens')).json).toMatchObject({ tokens: [{ name: 'first' }, { name: 'second' }] })
+  // One that never ends is among them now.
+  expect((await ask('GET /robots')).json).toMatchObject({ robots: [{ tokens: 2, tokensEndAt: null }] })
+  expect(await ask('POST /robots', { body: { name: 'other', grants: ci.grants } })).toMatchObject({
+    json: { robot: { name: 'robot-other', lastUsedAt: null, tokens: 1, tokensEndAt: null } },
+  })
+  expect((await ask('GET /robots?last=robot-ci')).json).toMatchObject({ robots: [{ name: 'robot-other' }] })
   await expectAnswers(ask, [
     ['POST /robots', { name: 'robot-ci', grants: ['repository:a:pull'] }, 409, 'there is a robot robot-ci already'],
     ['POST /robots', { name: 'x', grants: ['all'] }, 400, 'a right looks like repository:team/**:pull,push'],

@@ -1,4 +1,5 @@
 import { createRoute } from '@hono/zod-openapi'
+import type { Account } from '../../auth/accounts.ts'
 import type { ApiDeps } from './api.ts'
 import type { ApiRouter } from './context.ts'
 import { ProblemError } from './problem.ts'
@@ -7,6 +8,7 @@ import {
   byName,
   newRobotSchema,
   pageQuery,
+  type RobotView,
   robotChangeSchema,
   robotMadeSchema,
   robotSchema,
@@ -19,7 +21,19 @@ import { robotView, timeOf, tokenMadeView, tokenView } from './views.ts'
 
 const tags = ['robots']
 
+const UNUSED = { lastUsedAt: undefined, tokens: 0, tokensEndAt: undefined }
+
 export function addRobots(router: ApiRouter, { robots, now }: ApiDeps): void {
+  async function viewsOf(accounts: readonly Account[]): Promise<RobotView[]> {
+    const uses = await robots.uses(accounts)
+    return accounts.map((account, index) => robotView(account, uses[index] ?? UNUSED))
+  }
+
+  async function viewOf(account: Account): Promise<RobotView> {
+    const [use = UNUSED] = await robots.uses([account])
+    return robotView(account, use)
+  }
+
   const list = createRoute({
     operationId: 'listRobots',
     tags,
@@ -31,7 +45,8 @@ export function addRobots(router: ApiRouter, { robots, now }: ApiDeps): void {
   router.openapi(list, async (c) => {
     const { limit, last } = c.req.valid('query')
     const rows = await robots.list({ last, limit: limit + 1 })
-    return c.json({ robots: pageOf(c, rows, limit, ({ name }) => ['last', name]).map(robotView) }, 200)
+    const page = pageOf(c, rows, limit, ({ name }) => ['last', name])
+    return c.json({ robots: await viewsOf(page) }, 200)
   })
 
   const create = createRoute({
@@ -47,7 +62,7 @@ export function addRobots(router: ApiRouter, { robots, now }: ApiDeps): void {
     const wanted = c.req.valid('json')
     const made = await robots.create({ ...wanted, expiresAt: timeOf(wanted.expiresAt) }, c.env.actor)
     c.header('Location', `${c.env.basePath}/robots/${encodeURIComponent(made.robot.name)}`)
-    return c.json({ ...tokenMadeView(made.token, now()), robot: robotView(made.robot) }, 201)
+    return c.json({ ...tokenMadeView(made.token, now()), robot: await viewOf(made.robot) }, 201)
   })
 
   const show = createRoute({
@@ -62,7 +77,7 @@ export function addRobots(router: ApiRouter, { robots, now }: ApiDeps): void {
     const { name } = c.req.valid('param')
     const found = await robots.find(name)
     if (found === undefined) throw new ProblemError(404, `there is no robot ${name}`)
-    return c.json(robotView(found), 200)
+    return c.json(await viewOf(found), 200)
   })
 
   const change = createRoute({
@@ -75,7 +90,7 @@ export function addRobots(router: ApiRouter, { robots, now }: ApiDeps): void {
   })
   router.openapi(change, async (c) => {
     const changed = await robots.change(c.req.valid('param').name, c.req.valid('json'), c.env.actor)
-    return c.json(robotView(changed), 200)
+    return c.json(await viewOf(changed), 200)
   })
 
   const remove = createRoute({

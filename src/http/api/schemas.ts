@@ -110,6 +110,11 @@ export const robotSchema = z
     description: z.string(),
     createdAt: time,
     updatedAt: time,
+    lastUsedAt: time.nullable().openapi({ description: 'When one of its tokens was used last; null: never' }),
+    tokens: z.number().int().openapi({ description: 'How many of its tokens count now, refresh tokens aside' }),
+    tokensEndAt: time
+      .nullable()
+      .openapi({ description: 'When the last of these ends; null: one never does, or there is none' }),
   })
   .openapi('Robot')
 export const robotsSchema = z.object({ robots: z.array(robotSchema) }).openapi('Robots')

@@ -1,6 +1,7 @@
 import type { Account } from '../../auth/accounts.ts'
 import { hasEnded, type NewSecret } from '../../auth/credential-tokens.ts'
 import { formatGrant } from '../../auth/grants.ts'
+import type { RobotUse } from '../../auth/robots.ts'
 import type { RobotView, TokenMadeView, TokenView, UserView } from './schemas.ts'
 
 /** How rows look to a client. */
@@ -10,9 +11,13 @@ export function userView({ name, source, admin, disabled, hasPassword, ...row }:
   return { name, source, admin, disabled, hasPassword, labels, description, ...times }
 }
 
-export function robotView({ name, grants, disabled, description, createdAt, updatedAt }: Account): RobotView {
+export function robotView(
+  { name, grants, disabled, description, createdAt, updatedAt }: Account,
+  { lastUsedAt, tokens, tokensEndAt }: RobotUse,
+): RobotView {
   const times = { createdAt: isoOf(createdAt), updatedAt: isoOf(updatedAt) }
-  return { name, grants: (grants ?? []).map(formatGrant), disabled, description, ...times }
+  const use = { lastUsedAt: isoOrNull(lastUsedAt), tokens, tokensEndAt: isoOrNull(tokensEndAt) }
+  return { name, grants: (grants ?? []).map(formatGrant), disabled, description, ...times, ...use }
 }
 
 export function tokenView(row: NewSecret['token'], now: number): TokenView {
