@@ -25,13 +25,16 @@ const HEADER = 16
 /** `hello` says so: no message of a driver is larger. */
 const MAX_MESSAGE = 48_000_000
 
-/** @param setName the replica set whose primary and only member it says it is; undefined: a server of its own. */
-export function startFakeMongo(setName?: string): FakeMongo {
+/**
+ * `setName`: the replica set whose primary and only member it says it is; undefined: a server of its own. `port`: where it listens; one that
+ * is stopped and started again needs one that is its test's own (`test/free-port.ts`).
+ */
+export function startFakeMongo({ setName, port = 0 }: { setName?: string; port?: number } = {}): FakeMongo {
   const sockets = new Set<Bun.Socket<Uint8Array>>()
   let listener: Bun.TCPSocketListener<Uint8Array> | undefined
 
   const fake: FakeMongo = {
-    port: 0,
+    port,
     collections: new Map(),
     commands: [],
     failures: new Map(),

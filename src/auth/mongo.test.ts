@@ -2,6 +2,7 @@ import { afterAll, describe, expect, test } from 'bun:test'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { freePort } from '../../test/free-port.ts'
 import type { AclRequest } from './acl.ts'
 import { HASH_123 } from './authenticator.suite.ts'
 import { UnavailableError } from './authenticator.ts'
@@ -23,8 +24,8 @@ afterAll(async () => {
 const PATIENCE = 60_000
 const HURRY = 4_000
 
-function fakeMongo(setName?: string): FakeMongo {
-  const fake = startFakeMongo(setName)
+function fakeMongo(options?: Parameters<typeof startFakeMongo>[0]): FakeMongo {
+  const fake = startFakeMongo(options)
   endings.push(() => fake.stop())
   return fake
 }
@@ -164,7 +165,7 @@ describe('users of MongoDB', () => {
   })
 
   test('come back by themselves with the server', async () => {
-    const fake = fakeMongo()
+    const fake = fakeMongo({ port: await freePort() })
     fake.collections.set('docker_auth.users', [{ username: 'u', password: HASH_123 }])
     const { authenticator } = usersOf(fake, { timeoutMs: HURRY })
     expect(await authenticator.authenticate('u', '123')).toMatchObject({ kind: 'yes' })
@@ -186,9 +187,9 @@ describe('users of MongoDB', () => {
   })
 
   test('are found at the second address where the first is dead', async () => {
-    const dead = fakeMongo()
+    const dead = fakeMongo({ port: await freePort() })
     dead.stop()
-    const fake = fakeMongo('rs0')
+    const fake = fakeMongo({ setName: 'rs0' })
     fake.collections.set('docker_auth.users', [{ username: 'u', password: HASH_123 }])
     const { authenticator } = usersOf(fake, { addrs: [`127.0.0.1:${dead.port}`, `127.0.0.1:${fake.port}`] })
     expect(await authenticator.authenticate('u', '123')).toMatchObject({ kind: 'yes' })
@@ -241,7 +242,7 @@ describe('rules of MongoDB', () => {
   })
 
   test('stay while the server is lost, with one warning, and are new when it is back', async () => {
-    const fake = fakeMongo()
+    const fake = fakeMongo({ port: await freePort() })
     fake.collections.set('docker_auth.acl', [rule(1, 'a/*', ['pull'])])
     let time = 0
     const { rules, warnings } = rulesOf(fake, () => time, { timeoutMs: HURRY })
