@@ -52,7 +52,8 @@ async function check(args: readonly string[], servers: readonly string[] = []) {
     await command
       .exitOverride()
       .configureOutput({ writeErr: () => {} })
-      .parseAsync([...args], { from: 'user' })
+      // A machine that is busy answers late.
+      .parseAsync(args.includes('--timeout') ? [...args] : [...args, '--timeout', '60'], { from: 'user' })
     return { code: 0, said: out, asked: [...asked] }
   } catch (error) {
     const code = error instanceof CommandError ? error.exitCode : 2

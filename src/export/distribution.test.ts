@@ -249,7 +249,7 @@ describe('an export in registry:2’s layout', () => {
     test('a registry that pushed, retagged or deleted since the export', async () => {
       push()
       const tag = join(out, REPOSITORIES, 'team/app/_manifests/tags/v1')
-      const later = Date.now() / 1000 + 5
+      const later = Date.now() / 1000 + 3600
       const changes: [() => void, string][] = [
         [() => mkdirSync(join(out, REPOSITORIES, 'team/new/_uploads'), { recursive: true }), 'team is newer'],
         [
@@ -384,7 +384,7 @@ describe('an export in registry:2’s layout', () => {
       )
       rmSync(join(data, REPOSITORIES), { recursive: true })
       await inPlace()
-      const later = Date.now() / 1000 + 5
+      const later = Date.now() / 1000 + 3600
       utimesSync(join(data, REPOSITORIES, 'team'), later, later)
       expect(await refusal(inPlace())).toContain('team is newer. Start Berth, which adopts the difference')
     })
