@@ -39,6 +39,7 @@ describe('a secret', () => {
         fc.pre(secret[at] !== other)
         expect(secretKind(secret.slice(0, at) + other + secret.slice(at + 1))).toBeUndefined()
       }),
+      { seed: 20_260_101 },
     )
   })
 

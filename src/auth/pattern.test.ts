@@ -84,7 +84,7 @@ describe('what is left out of the combinations of labels could not have matched'
           expect(matches(rule, asked, one, true)).toBe(expected)
         },
       ),
-      { numRuns: 5_000, ignoreEqualValues: true },
+      { numRuns: 5_000, seed: 20_260_101, ignoreEqualValues: true },
     )
     // Otherwise nothing was shown.
     expect(matched).toBeGreaterThan(100)

@@ -181,7 +181,7 @@ describe('a token that was changed', () => {
         fc.pre(good[at] !== character)
         expect(verify(good.slice(0, at) + character + good.slice(at + 1)).kind).toBe('invalid_token')
       }),
-      { numRuns: 2000 },
+      { numRuns: 2000, seed: 20_260_101 },
     )
   })
 
@@ -203,7 +203,7 @@ describe('a token that was changed', () => {
         fc.pre(parts.join('.') !== good)
         expect(verify(parts.join('.')).kind).toBe('invalid_token')
       }),
-      { numRuns: 2000 },
+      { numRuns: 2000, seed: 20_260_101 },
     )
   })
 
@@ -215,7 +215,7 @@ describe('a token that was changed', () => {
           expect(['valid', 'invalid_token']).toContain(verify(token(changes)).kind)
         },
       ),
-      { numRuns: 500 },
+      { numRuns: 500, seed: 20_260_101 },
     )
   })
 })

@@ -64,7 +64,10 @@ describe('a path names', () => {
   })
 
   test('something or nothing, whatever it is', () => {
-    fc.assert(fc.property(fc.string(), (text) => parseTarget(`/v2/${text}`) === undefined || text.length >= 0))
+    fc.assert(
+      fc.property(fc.string(), (text) => parseTarget(`/v2/${text}`) === undefined || text.length >= 0),
+      { seed: 20_260_101 },
+    )
   })
 })
 

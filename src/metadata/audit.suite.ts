@@ -137,7 +137,7 @@ export function auditSuite(opened: () => Opened): void {
           expect(left).toEqual(newestFirst(kept))
           expect(portions).toEqual([...Array<number>(Math.floor(gone / limit)).fill(limit), gone % limit])
         }),
-        { numRuns: 40 },
+        { numRuns: 40, seed: 20_260_101 },
       )
     })
 

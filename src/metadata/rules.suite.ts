@@ -105,7 +105,7 @@ export function rulesSuite(opened: () => Opened): void {
             expect(await metadata.rules.list()).toEqual(model)
           }
         }),
-        { numRuns: 20 },
+        { numRuns: 20, seed: 20_260_101 },
       )
     })
 

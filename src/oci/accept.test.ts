@@ -36,6 +36,9 @@ describe('an Accept header', () => {
   })
 
   test('of any text never throws', () => {
-    fc.assert(fc.property(fc.string(), fc.string(), (header, type) => typeof parseAccept(header)(type) === 'boolean'))
+    fc.assert(
+      fc.property(fc.string(), fc.string(), (header, type) => typeof parseAccept(header)(type) === 'boolean'),
+      { seed: 20_260_101 },
+    )
   })
 })

@@ -28,7 +28,7 @@ test('what is an address is what the runtime takes for one', () => {
     fc.property(like, (text) => {
       expect([text, isIP(text)]).toEqual([text, isIPOfRuntime(text) as 0 | 4 | 6])
     }),
-    { numRuns: 5000 },
+    { numRuns: 5000, seed: 20_260_101 },
   )
 })
 

@@ -171,7 +171,7 @@ describe('retention', () => {
           }
         },
       ),
-      { numRuns: 40 },
+      { numRuns: 40, seed: 20_260_101 },
     )
   }, 240_000)
 

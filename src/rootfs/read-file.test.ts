@@ -307,7 +307,7 @@ test('what is read early is what all layers together say', async () => {
         isFile ? `${found.file.layer}.${found.file.entry?.at}` : 'no file',
       )
     }),
-    { numRuns: 800 },
+    { numRuns: 800, seed: 20_260_101 },
   )
 })
 

@@ -141,7 +141,10 @@ test('every file has one path, which leads back to it', () => {
       offset: fc.nat(),
     }),
   )
-  fc.assert(fc.property(file, (entry) => expect(parsePath(pathOf(entry))).toEqual(entry)))
+  fc.assert(
+    fc.property(file, (entry) => expect(parsePath(pathOf(entry))).toEqual(entry)),
+    { seed: 20_260_101 },
+  )
 })
 
 test('any text is a path or not, without an error, and what is one is built the same', () => {
@@ -157,6 +160,6 @@ test('any text is a path or not, without an error, and what is one is built the 
       if (file !== undefined) expect(pathOf(file)).toBe(text)
       expect(parseLinkText(text) === undefined || isDigest(text.trim())).toBe(true)
     }),
-    { numRuns: 2000 },
+    { numRuns: 2000, seed: 20_260_101 },
   )
 })

@@ -106,7 +106,7 @@ export function storageSuite(name: string, open: () => Promise<StorageUnderTest>
             expect(bytes).toEqual(untouched)
           }
           const algorithms = fc.constantFrom<Algorithm>('sha256', 'sha512')
-          await fc.assert(fc.asyncProperty(appends, algorithms, run), { numRuns: 40 })
+          await fc.assert(fc.asyncProperty(appends, algorithms, run), { numRuns: 40, seed: 20_260_101 })
         },
         TIMEOUT,
       )

@@ -21,6 +21,7 @@ describe('JSON for terminals', () => {
         expect(UNSEEN.test(line)).toBe(false)
         expect(JSON.parse(line)).toBe(text)
       }),
+      { seed: 20_260_101 },
     )
   })
 })
