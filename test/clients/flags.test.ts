@@ -213,3 +213,47 @@ describe('how a registry is reached', () => {
     expect(await shell().run('cp', '--src-creds', 'nobody', `${at}/a`, `${at}/b`)).toMatchObject({ out: '', code: 64 })
   })
 })
+
+describe('a manifest goes with what refers to it', () => {
+  const COSIGNED = makeImage({ layers: [5], seed: 'cosign' })
+  const target = () => `${host}/signed`
+  const tagOf = (suffix: string) => INDEX.manifest.digest.replace(':', '-') + suffix
+
+  async function fill(): Promise<void> {
+    await pushImage(registry.url, 'signed', INDEX, { tag: 'v1' })
+    for (const image of [SIGNATURE, NOTE]) await pushImage(registry.url, 'signed', image)
+    await pushImage(registry.url, 'signed', COSIGNED, { tag: tagOf('.sig') })
+    await pushImage(registry.url, 'signed', ARM, { tag: 'other' })
+  }
+
+  test('that is asked for, in the order in which they go', async () => {
+    await fill()
+    const asked = (...flags: string[]) => shell().run('delete', '--manifest', '--referrers', ...flags, `${target()}:v1`)
+    const gone = [
+      `@${NOTE.manifest.digest}`,
+      ...[`@${SIGNATURE.manifest.digest}`, `@${COSIGNED.manifest.digest}`, `:${tagOf('.sig')}`],
+      ...[`@${INDEX.manifest.digest}`, ':v1'],
+    ]
+    const names = `${gone.map((name) => target() + name).join('\n')}\n`
+    expect(await asked('--dry-run')).toEqual({
+      ...{ out: names, error: 'Nothing is deleted: this is what would be.\n', code: 0 },
+    })
+    const nobody = await asked()
+    expect(nobody).toMatchObject({ out: '', code: 64 })
+    expect(nobody.error).toContain(`What refers to it goes with it:\n${target()}${gone[0]}\n`)
+    expect(await asked('--force')).toEqual({ out: names, error: '', code: 0 })
+    expect(await outOf('ls', target())).toBe('other\n')
+    for (const { digest } of [SIGNATURE.manifest, NOTE.manifest, INDEX.manifest]) {
+      expect((await shell().run('digest', `${target()}@${digest}`)).code).toBe(2)
+    }
+  })
+
+  test('and not where that makes no sense', async () => {
+    const refused = { out: '', code: 64 }
+    expect(await shell().run('delete', '--referrers', `${target()}:other`)).toMatchObject(refused)
+    expect(await shell().run('delete', '--referrers', '--purge', '--manifest', `${target()}:other`)).toMatchObject(
+      refused,
+    )
+    expect(await outOf('ls', target())).toBe('other\n')
+  })
+})

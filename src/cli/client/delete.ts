@@ -9,10 +9,11 @@ import { mustAgree } from './agree.ts'
 import { type ConnectionFlags, connect, connectionOptions } from './connection.ts'
 import type { ClientContext } from './context.ts'
 import { type PurgeResult, purge, purgeTrashed, refusePurge } from './delete-purge.ts'
+import { referrersBelow } from './delete-referrers.ts'
 import { deleteTag } from './delete-tag.ts'
 import { missingHint } from './missing-image.ts'
 import { lines } from './output.ts'
-import { tagsOf } from './siblings.ts'
+import { tagsByDigest, tagsOf } from './siblings.ts'
 
 interface DeleteFlags extends ConnectionFlags {
   manifest?: true
@@ -20,6 +21,7 @@ interface DeleteFlags extends ConnectionFlags {
   ignoreMissing?: true
   dryRun?: true
   purge?: true
+  referrers?: true
   yes?: true
 }
 
@@ -30,6 +32,7 @@ export function deleteCommand(context: ClientContext): Command {
   return connectionOptions(new Command('delete').argument('<image...>', 'REPOSITORY:TAG or REPOSITORY@DIGEST'))
     .option('--manifest', 'the manifest that the tag stands for, with all of its tags')
     .option('--purge', 'for good, and give the space back at once (where the registry is Berth)')
+    .option('-r, --referrers', 'a manifest with signatures, SBOMs and whatever else refers to it')
     .option('-f, --force', 'do not ask')
     .option('-y, --yes', 'the same')
     .option('--ignore-missing', 'what is not there is no error')
@@ -38,6 +41,16 @@ export function deleteCommand(context: ClientContext): Command {
       const flags: DeleteFlags = given.yes ? { ...given, force: true } : given
       // All are read before the first is deleted: a mistyped one must not leave half of the work done.
       const images = names.map(parseTarget)
+      if (flags.referrers && flags.purge) {
+        throw usage('--purge takes what refers to a manifest along by itself', 'leave out --referrers')
+      }
+      const tag = flags.referrers && !flags.manifest ? images.find(({ digest }) => digest === undefined) : undefined
+      if (tag !== undefined) {
+        throw usage(
+          `${formatImage(tag)}: a tag goes alone, and nothing refers to it`,
+          'add --manifest for what it stands for',
+        )
+      }
       const upstream = connect(context, flags)
       const seen = new Set<string>()
       const unpurged: ImageReference[] = []
@@ -167,18 +180,28 @@ async function removeManifest(
     if (await purgeTrashed(context, upstream, { ...image, digest })) return 'purged'
   }
   if (digest === undefined || !isThere) return await missing(context, upstream, image, flags)
-  const tags = await tagsOf(upstream, image, digest)
-  const manifest = formatImage({ ...image, tag: undefined, digest })
-  const what = [manifest, ...tags.map((tag) => formatImage({ ...image, tag, digest: undefined }))]
+  const referring = flags.referrers ? await referrersBelow(upstream, image, digest) : []
+  const tagged = await tagsByDigest(upstream, image)
+  const named = (one: Digest) => [
+    formatImage({ ...image, tag: undefined, digest: one }),
+    ...(tagged.get(one) ?? []).map((tag) => formatImage({ ...image, tag, digest: undefined })),
+  ]
+  const tags = tagged.get(digest) ?? []
+  const what = named(digest)
   if (flags.dryRun) {
     context.error(`Nothing is deleted: this is what would be${flags.purge ? ', for good' : ''}.\n`)
-    context.out(lines(what))
+    context.out(lines([...referring.flatMap(named), ...what]))
     return undefined
   }
   if (!flags.force) {
-    const named = tags.length === 0 ? 'It has no tags.' : `Its tags go with it: ${tags.join(', ')}.`
+    const its = tags.length === 0 ? 'It has no tags.' : `Its tags go with it: ${tags.join(', ')}.`
     const forGood = flags.purge ? ['For good: nothing brings it back.'] : []
-    await mustAgree(context, `The manifest ${digest}`, `of ${formatRepository(image)}. ${named}`, ...forGood)
+    const also = referring.length === 0 ? [] : ['What refers to it goes with it:', ...referring.flatMap(named)]
+    await mustAgree(context, `The manifest ${digest}`, `of ${formatRepository(image)}. ${its}`, ...also, ...forGood)
+  }
+  for (const one of referring) {
+    await upstream.delete(image, one)
+    context.out(lines(named(one)))
   }
   await upstream.delete(image, digest)
   context.out(lines(what))

@@ -48,6 +48,7 @@ export const VERBS: Readonly<Record<string, Verb>> = {
   },
   search: {
     summary: 'find repositories and tags by a part of their names',
+    examples: ['search app registry.example:5000 --tags'],
     load: async () => (await import('./search.ts')).searchCommand,
   },
   ls: {
@@ -60,10 +61,12 @@ export const VERBS: Readonly<Record<string, Verb>> = {
   },
   digest: {
     summary: 'print the digest of an image',
+    examples: ['digest registry.example:5000/team/app:v2'],
     load: async () => (await import('./digest.ts')).digestCommand,
   },
   manifest: {
     summary: 'print the manifest of an image, byte for byte',
+    examples: ['manifest registry.example:5000/team/app:v2 --pretty'],
     load: async () => (await import('./manifest.ts')).manifestCommand,
   },
   inspect: {
@@ -88,6 +91,7 @@ export const VERBS: Readonly<Record<string, Verb>> = {
   },
   tree: {
     summary: 'show what an image is made of, and what refers to it',
+    examples: ['tree registry.example:5000/team/app:v2 --depth 1'],
     load: async () => (await import('./tree.ts')).treeCommand,
   },
   files: {
@@ -97,6 +101,7 @@ export const VERBS: Readonly<Record<string, Verb>> = {
   },
   cat: {
     summary: 'print a file of an image',
+    examples: ['cat registry.example:5000/team/app:v2 /etc/os-release'],
     load: async () => (await import('./cat.ts')).catCommand,
   },
   diff: {
@@ -130,6 +135,7 @@ export const VERBS: Readonly<Record<string, Verb>> = {
   },
   blob: {
     summary: 'get, look for, put or delete one blob',
+    examples: ['blob put registry.example:5000/team/app sbom.json'],
     load: async () => (await import('./blob.ts')).blobCommand,
     whenInterrupted: 'nothing half is left under a name; run it again',
   },
@@ -141,6 +147,7 @@ export const VERBS: Readonly<Record<string, Verb>> = {
   },
   validate: {
     summary: 'check that an image is whole, with all that it names',
+    examples: ['validate registry.example:5000/team/app:v2', 'validate ./layout'],
     load: async () => (await import('./validate.ts')).validateCommand,
   },
   tag: {
@@ -149,6 +156,7 @@ export const VERBS: Readonly<Record<string, Verb>> = {
   },
   untag: {
     summary: 'remove tags, and nothing else',
+    examples: ['untag registry.example:5000/team/app:v1'],
     load: async () => (await import('./delete.ts')).untagCommand,
   },
   delete: {
