@@ -78,6 +78,20 @@ describe('what a list is of, and its order', () => {
   })
 })
 
+test('a search looks at labels, too, and says which', async () => {
+  const amd = openVerbShell(folder, [], { DOCKER_DEFAULT_PLATFORM: 'linux/amd64' })
+  const search = (...args: string[]) => amd.run('search', ...args, host)
+  // makeImage labels each with its seed.
+  expect(await search('SEED=arm')).toMatchObject({ out: '', code: 0 })
+  expect(await search('SEED=arm', '--labels')).toEqual({ out: 'app:arm\nsmall:v1\n', error: '', code: 0 })
+  expect(await search('arm', '--tags', '--labels', '-f', '{{.Repository}}:{{.Tag}} {{.Label}}')).toMatchObject({
+    out: 'app:arm seed=arm\nsmall:v1 seed=arm\n',
+  })
+  expect(await search('nowhere', '--labels')).toEqual({
+    ...{ out: '', code: 0, error: `Nothing at ${host} has "nowhere" in its name or its labels.\n` },
+  })
+})
+
 test('all tags of a copy are those that are asked for', async () => {
   const [from, to] = [`${host}/app`, `${host}/copied`]
   expect(await shell().run('cp', '-q', '-a', '--exclude', 'both', '--include', '^a', from, to)).toMatchObject({

@@ -1,16 +1,19 @@
 import { Command } from 'commander'
 import { isRepositoryName } from '../../oci/name.ts'
+import { inParallel } from '../../transfer/parallel.ts'
 import { UpstreamError } from '../../upstream/error.ts'
 import type { Upstream } from '../../upstream/upstream.ts'
 import { printable } from '../table.ts'
 import { type ConnectionFlags, connect, connectionOptions, parseCount } from './connection.ts'
 import type { ClientContext } from './context.ts'
 import { mustBeWhole, problemOf, type Unread } from './incomplete.ts'
+import { type LabelReader, labelReader } from './label-reader.ts'
 import { formatOption, lines, parseFormat, show } from './output.ts'
 import { chosenRegistry, REGISTRY_ARGUMENT } from './registry-choice.ts'
 
 interface SearchFlags extends ConnectionFlags {
   tags?: true
+  labels?: true
   limit: number
   repositories: number
   fullRef?: true
@@ -29,6 +32,7 @@ export function searchCommand(context: ClientContext): Command {
     ),
   )
     .option('--tags', 'tags whose name has it, too: in every repository')
+    .option('--labels', 'tags of images with a label that has it, too: reads the configuration of every image')
     .option('-n, --limit <n>', `at most so many (${LIMIT} unless told)`, parseCount, LIMIT)
     .option(
       '--repositories <n>',
@@ -43,7 +47,8 @@ export function searchCommand(context: ClientContext): Command {
         throw new UpstreamError('usage', 'the term is empty', { hint: 'berth catalog lists all there is' })
       const upstream = connect(context, flags)
       const registry = chosenRegistry(upstream, server, 'berth search TERM HOST:PORT')
-      const { rows, isCut, unread, looked } = await find(upstream, registry, term.toLowerCase(), flags)
+      const labelsOf = flags.labels ? labelReader(upstream, context.env) : undefined
+      const { rows, isCut, unread, looked } = await find(upstream, registry, term.toLowerCase(), flags, labelsOf)
       const nameOf = ({ repository, tag }: Row) =>
         `${flags.fullRef ? `${registry}/` : ''}${repository}${tag === null ? '' : `:${tag}`}`
       show(context, format, {
@@ -53,7 +58,9 @@ export function searchCommand(context: ClientContext): Command {
       })
       if (isCut !== undefined) context.error(`${isCut}\n`)
       else if (rows.length === 0 && unread.length === 0) {
-        context.error(`Nothing at ${registry} has ${printable(JSON.stringify(term))} in its name.\n`)
+        context.error(
+          `Nothing at ${registry} has ${printable(JSON.stringify(term))} in its name${flags.labels ? ' or its labels' : ''}.\n`,
+        )
       }
       mustBeWhole(context, unread, looked, ['repository', 'repositories'])
     })
@@ -72,13 +79,19 @@ interface Row {
   repository: string
   /** Null: the repository itself has the term in its name. */
   tag: string | null
+  /** `name=value` of the image, where it is that which has the term. */
+  label: string | null
 }
+
+/** Images that are read at a time. */
+const READERS = 8
 
 async function find(
   upstream: Upstream,
   registry: string,
   term: string,
   { tags, limit, repositories }: SearchFlags,
+  labelsOf: LabelReader | undefined,
 ): Promise<Found> {
   const rows: Row[] = []
   const unread: Unread[] = []
@@ -92,17 +105,46 @@ async function find(
     looked++
     if (repository.toLowerCase().includes(term)) {
       if (rows.length >= limit) return { rows, unread, looked, isCut: more }
-      rows.push({ repository, tag: null })
+      rows.push({ repository, tag: null, label: null })
     }
     // What is no name would be a path to somewhere else.
-    if (!tags || !isRepositoryName(repository)) continue
-    for await (const tag of tagsOf(upstream, registry, repository, unread)) {
-      if (!tag.toLowerCase().includes(term)) continue
+    if ((!tags && labelsOf === undefined) || !isRepositoryName(repository)) continue
+    for await (const { tag, label } of candidatesOf(upstream, registry, repository, unread, labelsOf, term)) {
+      if (label === null && !(tags && tag.toLowerCase().includes(term))) continue
       if (rows.length >= limit) return { rows, unread, looked, isCut: more }
-      rows.push({ repository, tag })
+      rows.push({ repository, tag, label })
     }
   }
   return { rows, unread, looked, isCut: undefined }
+}
+
+/** Each tag, and a label of its image that has the term; null where none has, or labels were not asked for. */
+async function* candidatesOf(
+  upstream: Upstream,
+  registry: string,
+  repository: string,
+  unread: Unread[],
+  labelsOf: LabelReader | undefined,
+  term: string,
+): AsyncIterable<{ tag: string; label: string | null }> {
+  const tags = tagsOf(upstream, registry, repository, unread)
+  if (labelsOf === undefined) {
+    for await (const tag of tags) yield { tag, label: null }
+    return
+  }
+  yield* await inParallel(await Array.fromAsync(tags), READERS, async (tag) => {
+    try {
+      const labels = await labelsOf({ registry, repository, tag, digest: undefined })
+      return { tag, label: labels.find((one) => one.toLowerCase().includes(term)) ?? null }
+    } catch (error) {
+      // It may have gone meanwhile, or be for other machines alone.
+      if (!(error instanceof UpstreamError && error.fault === 'not-found')) {
+        const problem = `${tag}: ${problemOf(error, `${registry}/${repository}:${tag}`)}`
+        if (unread.every(({ name }) => name !== repository)) unread.push({ name: repository, problem })
+      }
+      return { tag, label: null }
+    }
+  })
 }
 
 /** A repository of the catalog that has gone meanwhile, or that this account may not read, has none to show. One that cannot be read is told of. */
