@@ -33,13 +33,13 @@ export type Type = 'mysql' | 'postgres' | 'sqlite3'
 export interface Rig {
   type: Type
   connection: string
-  /** The same, which waits three seconds for a connection, and a few more for an answer: for a server that hangs. */
-  hurried?: string
   /** A parameter for a column that may be of the type JSON: the library would encode the text once more. */
   json: string
   /** Runs a statement whose parameters are `?`. */
   run(statement: string, values?: (string | number | null)[]): Promise<Record<string, unknown>[]>
   server?: DatabaseServer
+  /** As `connection`, which waits so many seconds for the server to take one, and no longer than five for an answer. */
+  hurried?: (seconds: number) => string
 }
 
 /** The servers that are installed. One that is missing is a skipped test, or a failing one where it must be there. */
@@ -88,7 +88,7 @@ async function mariadbRig(programs: NonNullable<ReturnType<typeof findMariadb>>)
   return {
     type: 'mysql',
     connection: `${connection}?timeout=60s&readTimeout=60s`,
-    hurried: `${connection}?timeout=3s&readTimeout=1s`,
+    hurried: (seconds) => `${connection}?timeout=${seconds}s&readTimeout=1s`,
     json: '?',
     run: (statement, values = []) => sql.unsafe(statement, values),
     server,
@@ -116,7 +116,7 @@ async function postgresRig(programs: NonNullable<ReturnType<typeof findPostgres>
   return {
     type: 'postgres',
     connection: `${connection} connect_timeout=60`,
-    hurried: `${connection} connect_timeout=3`,
+    hurried: (seconds) => `${connection} connect_timeout=${seconds}`,
     json: 'CAST(CAST(? AS TEXT) AS JSON)',
     run(statement, values = []) {
       let n = 0

@@ -55,7 +55,7 @@ for (const rig of await startServers()) {
     }, 120_000)
 
     test('hangs, which no question outlasts, and goes on', async () => {
-      const accounts = await ready(rig.hurried)
+      const accounts = await ready(rig.hurried?.(3))
       await server.freeze()
       try {
         const asked = await Promise.all(Array.from({ length: 20 }, () => failure(accounts.findUser('u'))))
@@ -68,7 +68,8 @@ for (const rig of await startServers()) {
     }, 120_000)
 
     test('hangs, and at most 256 questions wait', async () => {
-      const accounts = await ready(rig.hurried)
+      await ready()
+      const accounts = open({ ...rig, connection: rig.hurried?.(1) ?? '' })
       await server.freeze()
       try {
         const asked = await Promise.all(Array.from({ length: 300 }, () => failure(accounts.findUser('u'))))
