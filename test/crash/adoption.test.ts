@@ -6,7 +6,7 @@ import { ADOPTED_ROOT, REPOSITORIES_ROOT } from '../../src/storage/distribution-
 import { writeTree } from '../distribution-tree.ts'
 import { cleanEnvironment, must } from '../programs.ts'
 import { BERTH, startBerth } from '../start-berth.ts'
-import { createRandom, seedOf } from './random.ts'
+import { createRandom, type Random, seedOf } from './random.ts'
 
 const ENV = { REGISTRY_AUTH: 'none', REGISTRY_LOG_ACCESSLOG_DISABLED: 'true' }
 const SIZE = { repositories: 60, images: 5, layers: 3, tags: 10 }
@@ -15,31 +15,20 @@ const FIRST_LIFE = 100
 const LONGER = 1.15
 const FINE = 20
 const MUCH_LONGER = 1.6
+const LEAST_KILLS = 3
+/** On a busy machine the kill may come when the run is over: then another tree is adopted, up to so many. */
+const TURNS = 10
 
 test('an adoption that is killed again and again goes on, and ends with everything', async () => {
   const random = createRandom(seedOf('adoption'))
   const folder = mkdtempSync(join(tmpdir(), 'berth-adoption-kill-'))
-  const directory = join(folder, 'data')
-  const isTree = () => statSync(join(directory, REPOSITORIES_ROOT), { throwIfNoEntry: false })?.isDirectory() === true
-  const isAside = () => statSync(join(directory, ADOPTED_ROOT), { throwIfNoEntry: false })?.isDirectory() === true
   try {
-    const expected = writeTree(directory, SIZE)
-    let kills = 0
-    for (let life = FIRST_LIFE; isTree(); life *= kills < FINE ? LONGER : MUCH_LONGER) {
-      const child = Bun.spawn([BERTH, 'adopt', directory], {
-        env: cleanEnvironment(),
-        stdin: 'ignore',
-        stdout: 'ignore',
-        stderr: 'ignore',
-      })
-      const timer = setTimeout(() => child.kill('SIGKILL'), life * (0.5 + random.below(1000) / 1000))
-      await child.exited
-      clearTimeout(timer)
-      if (child.signalCode === 'SIGKILL') kills++
-      // At every moment the tree is where it was, or aside.
-      expect(isTree() !== isAside()).toBe(true)
+    let made = await adoptWithKills(join(folder, 'data'), random)
+    for (let turn = 1; turn < TURNS && made.kills < LEAST_KILLS; turn++) {
+      made = await adoptWithKills(join(folder, `data-${turn}`), random)
     }
-    expect(kills).toBeGreaterThan(2)
+    const { directory, expected, kills } = made
+    expect(kills).toBeGreaterThanOrEqual(LEAST_KILLS)
 
     const berth = await startBerth({ dataDirectory: directory, env: ENV })
     try {
@@ -60,6 +49,29 @@ test('an adoption that is killed again and again goes on, and ends with everythi
     rmSync(folder, { recursive: true, force: true })
   }
 }, 300_000)
+
+/** Makes a tree in the folder, and adopts it in as many runs as that takes. */
+async function adoptWithKills(directory: string, random: Random) {
+  const isTree = () => statSync(join(directory, REPOSITORIES_ROOT), { throwIfNoEntry: false })?.isDirectory() === true
+  const isAside = () => statSync(join(directory, ADOPTED_ROOT), { throwIfNoEntry: false })?.isDirectory() === true
+  const expected = writeTree(directory, SIZE)
+  let kills = 0
+  for (let life = FIRST_LIFE; isTree(); life *= kills < FINE ? LONGER : MUCH_LONGER) {
+    const child = Bun.spawn([BERTH, 'adopt', directory], {
+      env: cleanEnvironment(),
+      stdin: 'ignore',
+      stdout: 'ignore',
+      stderr: 'ignore',
+    })
+    const timer = setTimeout(() => child.kill('SIGKILL'), life * (0.5 + random.below(1000) / 1000))
+    await child.exited
+    clearTimeout(timer)
+    if (child.signalCode === 'SIGKILL') kills++
+    // At every moment the tree is where it was, or aside.
+    expect(isTree() !== isAside()).toBe(true)
+  }
+  return { directory, expected, kills }
+}
 
 async function expectImage(url: string, repository: string, tag: string, digest: string): Promise<void> {
   const answer = await fetch(`${url}/v2/${repository}/manifests/${tag}`, { headers: { Accept: '*/*' } })

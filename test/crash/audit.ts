@@ -5,7 +5,7 @@ import { type Digest, digestOf } from '../../src/oci/digest.ts'
 import type { BlobEntry, Ledger, ManifestEntry, TagEntry } from './ledger.ts'
 
 /** Bounds a request, so that a registry that hangs is found out. Milliseconds. */
-const REQUEST_TIMEOUT = 20_000
+const REQUEST_TIMEOUT = 90_000
 /** Requests at a time. */
 const PARALLEL = 8
 

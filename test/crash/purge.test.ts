@@ -14,7 +14,7 @@ import { type Berth, startBerth } from '../start-berth.ts'
 const REPOSITORY = 'crash/purged'
 const CHILDREN = 24
 /** Purges that may end before the kill comes. */
-const TRIES = 10
+const TRIES = 40
 const AT_ONCE = 24
 const TIMEOUT = 300_000
 const ENV = { REGISTRY_AUTH: 'none', REGISTRY_LOG_ACCESSLOG_DISABLED: 'true' }

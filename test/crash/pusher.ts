@@ -14,7 +14,8 @@ export interface PusherOptions {
 
 /** Images of which several pushers push the same bytes to different repositories. */
 const SHARED_IMAGES = 6
-const REQUEST_TIMEOUT = 20_000
+/** Milliseconds; only to end a request that hangs. */
+const REQUEST_TIMEOUT = 90_000
 /** How often to begin a blob, or send a manifest, before it counts as impossible. */
 const ATTEMPTS = 200
 
