@@ -1,3 +1,4 @@
+import { Resolver } from 'node:dns/promises'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
@@ -18,7 +19,8 @@ export interface Pebble {
   start(): Promise<void>
 }
 
-const READY_TIMEOUT_MS = 20_000
+/** Only to end one that hangs. */
+const READY_TIMEOUT_MS = 90_000
 
 /**
  * @param options.httpPort where it asks for challenges, in place of 80
@@ -70,7 +72,7 @@ export async function startPebble(
       PEBBLE_WFE_NONCEREJECT: String(rejectedNonces),
       PEBBLE_AUTHZREUSE: '0',
     })
-    await Promise.all([listening(port), listening(management)])
+    await Promise.all([listening(port), listening(management), answering(dns)])
   }
   const stopIt = async () => {
     child?.kill('SIGKILL')
@@ -93,6 +95,19 @@ export async function startPebble(
       await names.exited
     },
   }
+}
+
+/** It asks for the names of hosts as soon as it is asked for a certificate. */
+async function answering(dnsPort: number): Promise<void> {
+  const resolver = new Resolver({ timeout: 500, tries: 1 })
+  resolver.setServers([`127.0.0.1:${dnsPort}`])
+  const deadline = performance.now() + READY_TIMEOUT_MS
+  while (performance.now() < deadline) {
+    const addresses = await resolver.resolve4('ready.example').catch(() => [])
+    if (addresses.length > 0) return
+    await Bun.sleep(20)
+  }
+  throw new Error(`nobody answers for names on port ${dnsPort}`)
 }
 
 async function listening(port: number): Promise<void> {

@@ -32,24 +32,64 @@ export interface BodyTarget {
 export async function probeBodies(target: BodyTarget, timeoutMs: number): Promise<BodyFacts | undefined> {
   const began = performance.now()
   if ((await statusFor(target, 0, timeoutMs)) === undefined) return undefined
-  const patience = Math.min(timeoutMs, Math.max(2500, 10 * (performance.now() - began)))
-  const largest = await statusFor(target, LARGEST, patience)
+  const patience = Math.min(timeoutMs, Math.max(1250, 5 * (performance.now() - began)))
+  const largest = await statusMeanwhile(target, LARGEST, patience, timeoutMs)
   if (largest !== 413) return { limit: undefined, isBuffered: largest === undefined }
   let refused = LARGEST
   for (const size of SMALLER) {
-    const status = await statusFor(target, size, patience)
+    const status = await statusMeanwhile(target, size, patience, timeoutMs)
     if (status !== 413) return { limit: { refused, taken: size }, isBuffered: status === undefined }
     refused = size
   }
   return { limit: { refused, taken: 0 }, isBuffered: false }
 }
 
-/** Status of the answer to the head of a request; undefined: none came. */
-function statusFor(
-  { isTls, host, port, authority, path }: BodyTarget,
+/**
+ * Status of the answer to the head of a request; undefined: none came, though one without a body was answered meanwhile. Who stands still for a
+ * moment does so for both.
+ */
+async function statusMeanwhile(
+  target: BodyTarget,
   size: number,
+  patience: number,
   timeoutMs: number,
 ): Promise<number | undefined> {
+  const request = begin(target, size)
+  let status: number | undefined
+  const seen = request.status.then((come) => {
+    status = come
+  })
+  try {
+    await atMost(patience, seen)
+    if (status !== undefined) return status
+    await statusFor(target, 0, timeoutMs)
+    await atMost(patience, seen)
+    return status
+  } finally {
+    request.end()
+  }
+}
+
+async function statusFor(target: BodyTarget, size: number, timeoutMs: number): Promise<number | undefined> {
+  const request = begin(target, size)
+  await atMost(timeoutMs, request.status)
+  request.end()
+  return await request.status
+}
+
+/** Resolves when the work does, or after so long. */
+async function atMost(ms: number, work: Promise<unknown>): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  const timer = setTimeout(resolve, ms)
+  await Promise.race([work, promise])
+  clearTimeout(timer)
+}
+
+/** Sends the head of a request. `status` of its answer; undefined where the connection ends, or is ended, without one. */
+function begin(
+  { isTls, host, port, authority, path }: BodyTarget,
+  size: number,
+): { status: Promise<number | undefined>; end(): void } {
   const { promise, resolve } = Promise.withResolvers<number | undefined>()
   const head = [
     `PATCH /v2/${path} HTTP/1.1`,
@@ -66,11 +106,9 @@ function statusFor(
     : connectPlain({ host, port })
   let text = ''
   const end = (status: number | undefined) => {
-    clearTimeout(timer)
     socket.destroy()
     resolve(status)
   }
-  const timer = setTimeout(() => end(undefined), timeoutMs)
   socket.once(isTls ? 'secureConnect' : 'connect', () => socket.write(`${head.join('\r\n')}\r\n\r\n`))
   socket.on('data', (bytes: Buffer) => {
     text += bytes.toString('latin1')
@@ -79,5 +117,5 @@ function statusFor(
   })
   socket.once('error', () => end(undefined))
   socket.once('close', () => end(undefined))
-  return promise
+  return { status: promise, end: () => end(undefined) }
 }

@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { freePort } from '../free-port.ts'
 import { cleanEnvironment, type Ended, program, run } from '../programs.ts'
 
-const READY_TIMEOUT_MS = 15_000
+/** Only to end one that hangs. */
+const READY_TIMEOUT_MS = 90_000
 const POLL_MS = 25
 
 /** `auth.token` of a registry. */

@@ -24,8 +24,8 @@ describeWith(['docker-registry', 'openssl'], 'berth doctor at a registry and its
   afterEach(() => clinic.clear())
   afterAll(() => clinic.dispose())
 
-  /** A token server of somebody else's, which makes its tokens so; its clock is `ahead` by so many seconds. */
-  function serveTokens(parts: TokenParts, ahead = 0): string {
+  /** A token server of somebody else's, which makes its tokens so when they are asked for; its clock is `ahead` by so many seconds. */
+  function serveTokens(parts: () => TokenParts, ahead = 0): string {
     const server = Bun.serve({
       port: 0,
       hostname: '127.0.0.1',
@@ -35,14 +35,14 @@ describeWith(['docker-registry', 'openssl'], 'berth doctor at a registry and its
           return { type, name, actions: actions.split(',') }
         })
         const date = new Date(Date.now() + ahead * 1000).toUTCString()
-        return Response.json({ token: tokenOf(issuer, access, parts) }, { headers: { Date: date } })
+        return Response.json({ token: tokenOf(issuer, access, parts()) }, { headers: { Date: date } })
       },
     })
     clinic.own({ dispose: async () => await server.stop(true) })
     return `http://localhost:${server.port}/auth`
   }
   const trustingIssuer = { issuer: 'Acme auth server', rootcertbundle: '' }
-  const startWith = async (parts: TokenParts, ahead = 0) => {
+  const startWith = async (parts: () => TokenParts, ahead = 0) => {
     const token = { ...trustingIssuer, rootcertbundle: join(clinic.folder, 'issuer.pem') }
     const plan = await clinic.plan({ realm: serveTokens(parts, ahead), token })
     const { log } = await clinic.startRegistry(plan)
@@ -83,7 +83,7 @@ describeWith(['docker-registry', 'openssl'], 'berth doctor at a registry and its
   })
 
   test('tokens that are made out to another service', async () => {
-    const site = await startWith({ claims: { aud: 'registry.example' } })
+    const site = await startWith(() => ({ claims: { aud: 'registry.example' } }))
     const examined = await clinic.doctor([site.registry, '--config', site.configFile])
     const says = /calls itself "Docker registry", and the token server makes tokens out to "registry\.example"/
     const fix = expectFound(examined, { severity: 'fault', id: 'audience-mismatch', says })
@@ -221,8 +221,10 @@ describeWith(['docker-registry', 'openssl'], 'berth doctor at a registry and its
   })
 
   test('the clock of a token server that is ten minutes ahead, and one that is behind', async () => {
-    const now = Math.floor(Date.now() / 1000)
-    const ahead = await startWith({ claims: { iat: now + 600, nbf: now + 590, exp: now + 1500 } }, 600)
+    // As it is when a token is asked for.
+    const now = () => Math.floor(Date.now() / 1000)
+    const early = () => ({ claims: { iat: now() + 600, nbf: now() + 590, exp: now() + 1500 } })
+    const ahead = await startWith(early, 600)
     const fix = expectFound(await clinic.doctor([ahead.registry]), {
       severity: 'fault',
       id: 'clock-skew',
@@ -231,7 +233,8 @@ describeWith(['docker-registry', 'openssl'], 'berth doctor at a registry and its
     expect(fix[0]).toEndWith('timedatectl set-ntp true')
     expect(ahead.log()).toContain('token not to be used before')
 
-    const behind = await startWith({ claims: { iat: now - 1200, nbf: now - 1210, exp: now - 300 } }, -1200)
+    const late = () => ({ claims: { iat: now() - 1200, nbf: now() - 1210, exp: now() - 300 } })
+    const behind = await startWith(late, -1200)
     expectFound(await clinic.doctor([behind.registry]), {
       severity: 'fault',
       id: 'clock-skew',

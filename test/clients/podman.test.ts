@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { makeImage, noise, writeLayout } from '../image.ts'
 import { describeWith, program, type RunOptions, run } from '../programs.ts'
 import { type Berth, startBerth } from '../start-berth.ts'
+import { podmanEnvironment } from './podman-environment.ts'
 
 const PASSWORD = 'a-password-for-admin'
 const SIZES = [1_000, 600_000, 20_000_000]
@@ -36,7 +37,11 @@ describeWith(['podman'], 'podman against berth serve without a configuration', (
         ...['--root', join(folder, 'root'), '--runroot', join(folder, 'runroot'), '--tmpdir', join(folder, 'tmp')],
         ...['--storage-driver', 'vfs', '--log-level', 'error', ...args],
       ],
-      { ...options, cwd: folder, env: { REGISTRY_AUTH_FILE: join(folder, 'auth.json'), XDG_RUNTIME_DIR: folder } },
+      {
+        ...options,
+        cwd: folder,
+        env: { ...podmanEnvironment(folder), REGISTRY_AUTH_FILE: join(folder, 'auth.json'), XDG_RUNTIME_DIR: folder },
+      },
     )
   const login = (password: string) =>
     podman(['login', '--tls-verify=false', '-u', 'admin', '--password-stdin', host], { stdin: password })
