@@ -1,8 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
-import { readdirSync } from 'node:fs'
+import { readdirSync, statSync } from 'node:fs'
 import { connect } from 'node:net'
+import { join } from 'node:path'
 import { loadConfig } from '../../src/config/load.ts'
 import { digestOf } from '../../src/oci/digest.ts'
+import { BATCH_BYTES } from '../../src/storage/batch.ts'
 import { startRegistry, type TestRegistry } from '../start-registry.ts'
 import { imageManifest, pushBlob, putManifest } from './content.ts'
 import { type Answer, ask } from './exchange.ts'
@@ -155,7 +157,7 @@ test('of ten pushes at once, three have room, and three succeed, with nothing le
 describe('uploads under way below a prefix', () => {
   const MOST = 600 * MIB + 1024 * MIB
 
-  /** A request that tells the length of its body, and sends nothing of it. Resolves to the status, or stays open. */
+  /** A request that tells the length of its body, and sends the beginning of it. It stays open, or has a status. */
   async function announcing(bytes: number, repository = 'wide/app') {
     const path = pathOf(await start(repository))
     const socket = connect(port, '127.0.0.1')
@@ -165,8 +167,12 @@ describe('uploads under way below a prefix', () => {
     socket.write(
       `PATCH ${path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/octet-stream\r\nContent-Length: ${bytes}\r\n\r\n`,
     )
+    socket.write(Buffer.alloc(BATCH_BYTES))
+    const file = join(registry.directory, 'berth-uploads', path.slice(-36))
     return {
       path,
+      /** Whether it has its room, for its bytes are written. */
+      taken: () => statSync(file).size >= BATCH_BYTES,
       status: () => (answer === '' ? undefined : Number(answer.split(' ')[1])),
       end: () => socket.destroy(),
     }
@@ -176,6 +182,7 @@ describe('uploads under way below a prefix', () => {
     await administer('PUT', '/quotas', { prefix: 'wide', bytes: 600 * MIB })
     const sizes = [600 * MIB, 600 * MIB, 422 * MIB]
     const clients = await Promise.all(sizes.map((size) => announcing(size)))
+    for (const client of clients) await within('the beginning of a body', client.taken, (isTaken) => isTaken)
     const late = await announcing(3 * MIB, 'wide/other')
     await within('the refusal', late.status, (status) => status === 403)
     expect(clients.map(({ status }) => status())).toEqual([undefined, undefined, undefined])

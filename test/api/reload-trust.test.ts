@@ -139,7 +139,12 @@ test('the address cannot change while the server runs, which is warned of; the r
     await within('the start', header, (seen) => seen === 'one')
     writeFileSync(file, configOf(port + 1, 'two'))
     await within('another header', header, (seen) => seen === 'two')
-    expect(log).toContain('level=warning msg="a change of http.addr needs a restart"')
+    const warning = 'level=warning msg="a change of http.addr needs a restart"'
+    await within(
+      'the warning',
+      () => log,
+      (text) => text.includes(warning),
+    )
   } finally {
     child.kill('SIGTERM')
     await child.exited

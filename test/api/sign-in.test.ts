@@ -8,6 +8,7 @@ import { loadConfig } from '../../src/config/load.ts'
 import { type Listener, listen } from '../../src/http/listen.ts'
 import { createBrowser } from '../../src/http/sign-in/browser.fixture.ts'
 import { createLog } from '../../src/telemetry/log.ts'
+import { freePort } from '../free-port.ts'
 
 /** A registry whose people sign in with a real OpenID provider. */
 
@@ -25,9 +26,7 @@ let port: number
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'berth-sign-in-'))
   // The provider wants to know where it may lead back to before there is a server.
-  const probe = Bun.serve({ port: 0, hostname: '127.0.0.1', fetch: () => new Response() })
-  port = probe.port ?? 0
-  await probe.stop(true)
+  port = await freePort()
   const redirectUri = `http://127.0.0.1:${port}/oidc_auth`
   provider = await startOidcProvider({
     clientId: 'berth',

@@ -1,9 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
-import { createConnection } from 'node:net'
+import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { digestOf } from '../../src/oci/digest.ts'
+import { BATCH_BYTES } from '../../src/storage/batch.ts'
+import { connect } from '../crash/raw-connection.ts'
 import { startRegistry, type TestRegistry } from '../start-registry.ts'
 import { bytesOf, codesOf, must, placeOf } from './content.ts'
 import { ask, requestOf } from './exchange.ts'
@@ -90,16 +91,17 @@ describe('a session', () => {
   })
 
   test('keeps what had come when its client went away in the middle', async () => {
-    const bytes = 'x'.repeat(100_000)
+    const bytes = 'x'.repeat(BATCH_BYTES + 100_000)
     const place = await start()
-    const request = requestOf(port, 'PATCH', place, { body: bytes, contentLength: 200_000 })
-    const gone = createConnection({ port, host: '127.0.0.1' })
-    gone.write(request)
-    // The client sees what has arrived, and goes when everything that it sent is there.
-    const arrived = async () => Number((await ask(port, 'GET', place)).headers.range?.slice(2)) + 1
-    await Bun.sleep(300)
+    const gone = await connect(port)
+    await gone.send(requestOf(port, 'PATCH', place, { body: bytes, contentLength: 2 * bytes.length }))
+    // It goes when the first of it is on the disk, and all of it has been read.
+    const file = join(registry.directory, 'berth-uploads', place.slice(-36))
+    while (statSync(file).size < BATCH_BYTES) await Bun.sleep(10)
+    await gone.taken()
     gone.destroy()
-    for (let tries = 0; (await arrived()) < bytes.length && tries < 100; tries++) await Bun.sleep(50)
+    const arrived = async () => Number((await ask(port, 'GET', place)).headers.range?.slice(2)) + 1
+    for (let tries = 0; (await arrived()) < bytes.length && tries < 1000; tries++) await Bun.sleep(50)
     expect(await arrived()).toBe(bytes.length)
     const digest = digestOf(bytesOf(`${bytes}!`))
     const range = { 'Content-Range': `${bytes.length}-${bytes.length}` }
@@ -109,10 +111,11 @@ describe('a session', () => {
 
   test('is taken over by a new request while an old one hangs', async () => {
     const place = await start()
-    const old = createConnection({ port, host: '127.0.0.1' })
-    old.on('error', () => {})
-    old.write(requestOf(port, 'PATCH', place, { body: 'hello', contentLength: 100 }))
-    await Bun.sleep(300)
+    const old = await connect(port)
+    await old.send(requestOf(port, 'PATCH', place, { body: 'hello', contentLength: 100 }))
+    await old.taken()
+    // What came later is stored: so what came before is read.
+    await must(202, ask(port, 'PATCH', await start(), { body: 'later' }))
     try {
       const answer = await ask(port, 'PATCH', place, { body: ' world', headers: { 'Content-Range': '5-10' } })
       expectProgress(answer, 202, place, '0-10')
