@@ -24,6 +24,7 @@ async function open(set: (prefix: string) => QuotaRow | 'configured' = () => row
   const quotas: QuotaBook = {
     admit: () => undefined,
     uploaded() {},
+    idle: () => [],
     list: async () => rows,
     show: async (prefix) => {
       if (prefix !== 'team') return undefined

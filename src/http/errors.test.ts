@@ -77,6 +77,8 @@ describe('an error becomes an answer', () => {
       expect(answer.status).toBe(503)
       expect(Object.fromEntries(answer.headers)).toMatchObject({ 'retry-after': '5', 'x-more': 'x' })
     }
+    const tooMany = errorResponse(new RegistryError('TOOMANYREQUESTS'))
+    expect([tooMany.status, tooMany.headers.get('retry-after')]).toEqual([429, '60'])
     expect(errorResponse(new RegistryError('DENIED')).headers.has('retry-after')).toBe(false)
   })
 

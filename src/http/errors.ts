@@ -44,6 +44,8 @@ export const INTERRUPTED = 408
 
 /** Seconds after which a client may try again what was unavailable. */
 const RETRY_AFTER = '5'
+/** The same of what there was too much of. */
+const RETRY_LATER = '60'
 
 interface Answer {
   status: number
@@ -86,6 +88,7 @@ export function errorResponse(error: unknown, headers: Record<string, string> = 
     ...headers,
   }
   if (status === 503) more['Retry-After'] ??= RETRY_AFTER
+  if (status === 429) more['Retry-After'] ??= RETRY_LATER
   if (error instanceof ThrottledError) more['Retry-After'] = String(error.seconds)
   return new Response(body, { status, headers: more })
 }

@@ -199,6 +199,8 @@ export interface Uploads {
     after: string | undefined,
     limit: number,
   ): Promise<Pick<UploadRow, 'id' | 'repository' | 'size' | 'updatedAt'>[]>
+  /** How many there are; `limit`, where there are more. */
+  count(limit: number): Promise<number>
   /** Uploads that were last touched before `before`, oldest first. */
   stale(before: number, limit: number): Promise<UploadRow[]>
 }

@@ -90,6 +90,7 @@ export async function openSqlite({
       remove: method('durable', 'uploads', 'remove'),
       of: method('read', 'uploads', 'of'),
       underWay: method('read', 'uploads', 'underWay'),
+      count: method('read', 'uploads', 'count'),
       stale: long.uploads,
     },
     manifests: {

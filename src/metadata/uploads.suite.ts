@@ -90,6 +90,16 @@ export function uploadsSuite(opened: () => Opened): void {
       expect(await metadata.uploads.underWay('b', 2)).toEqual([told('c', 30)])
     })
 
+    test('they are counted up to a limit', async () => {
+      expect(await metadata.uploads.count(2)).toBe(0)
+      for (const id of ['a', 'b', 'c']) await metadata.uploads.start(upload({ id }))
+      expect([
+        await metadata.uploads.count(2),
+        await metadata.uploads.count(3),
+        await metadata.uploads.count(9),
+      ]).toEqual([2, 3, 3])
+    })
+
     test('stale ones come oldest first, a page at most, and none that was touched at the time itself', async () => {
       for (const [id, updatedAt] of [
         ['c', 30],

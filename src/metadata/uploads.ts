@@ -89,6 +89,15 @@ export function uploads(database: Database): Uploads {
       return rows
     },
 
+    async count(limit) {
+      const some = database.read.selectFrom('uploads').select('updated_at').limit(limit).as('some')
+      const { count } = await database.read
+        .selectFrom(some)
+        .select(({ fn }) => fn.countAll().as('count'))
+        .executeTakeFirstOrThrow()
+      return Number(count)
+    },
+
     async stale(before, limit) {
       const rows = await database.read
         .selectFrom('uploads')

@@ -12,22 +12,24 @@ export interface OpenUploads {
   of(id: string): number
   /** An upload has so many bytes, or has room for them; with 0 it has ended, or has none. */
   set(repository: string, id: string, bytes: number): void
+  /** Those below a prefix that were told of last before `before`. */
+  idle(prefix: string, before: number): { id: string; repository: string }[]
 }
 
 const PAGE = 1000
 
-export function createOpenUploads(uploads: Pick<Metadata['uploads'], 'underWay'>): OpenUploads {
+export function createOpenUploads(uploads: Pick<Metadata['uploads'], 'underWay'>, now: () => number): OpenUploads {
   let prefixes: ReadonlySet<string> = new Set()
-  const open = new Map<string, { repository: string; bytes: number }>()
+  const open = new Map<string, { repository: string; bytes: number; at: number }>()
   const sums = new Map<string, number>()
   /** Told of while rows are read, which may be older. */
   let told: Set<string> | undefined
 
-  function put(repository: string, id: string, bytes: number): void {
+  function put(repository: string, id: string, bytes: number, at: number): void {
     const before = open.get(id)?.bytes ?? 0
     const by = bytes - before
     if (bytes === 0) open.delete(id)
-    else open.set(id, { repository, bytes })
+    else open.set(id, { repository, bytes, at })
     if (by === 0) return
     for (const prefix of prefixes) {
       if (isBelow(repository, prefix)) sums.set(prefix, (sums.get(prefix) ?? 0) + by)
@@ -44,7 +46,7 @@ export function createOpenUploads(uploads: Pick<Metadata['uploads'], 'underWay'>
       for (let after: string | undefined; prefixes.size > 0 && told === mine; ) {
         const rows = await uploads.underWay(after, PAGE)
         if (told !== mine) return
-        for (const { id, repository, size } of rows) if (!mine.has(id)) put(repository, id, size)
+        for (const { id, repository, size, updatedAt } of rows) if (!mine.has(id)) put(repository, id, size, updatedAt)
         after = rows.at(-1)?.id
         if (rows.length < PAGE) break
       }
@@ -57,8 +59,13 @@ export function createOpenUploads(uploads: Pick<Metadata['uploads'], 'underWay'>
     set(repository, id, bytes) {
       if (prefixes.size === 0) return
       told?.add(id)
-      if (bytes > 0 || open.has(id)) put(repository, id, bytes)
+      if (bytes > 0 || open.has(id)) put(repository, id, bytes, now())
     },
+
+    idle: (prefix, before) =>
+      [...open].flatMap(([id, { repository, at }]) =>
+        at < before && isBelow(repository, prefix) ? [{ id, repository }] : [],
+      ),
   }
 }
 

@@ -18,6 +18,8 @@ export interface QuotaAdmission {
   admit(repository: string, upload: string, size: number, digest?: Digest): Promise<UploadRoom | undefined> | undefined
   /** So many bytes of an upload are there, and none of its requests is under way; 0: it has ended. */
   uploaded(repository: string, upload: string, size: number): void
+  /** Uploads below a prefix that have bytes, and that nobody has gone on with since `before`. */
+  idle(prefix: string, before: number): { id: string; repository: string }[]
 }
 
 /** What an upload may have. */
@@ -37,7 +39,7 @@ export class NoRoomForUploads extends RegistryError {
 }
 
 /** Takes everything. */
-export const NO_QUOTAS: QuotaAdmission = { admit: () => undefined, uploaded() {} }
+export const NO_QUOTAS: QuotaAdmission = { admit: () => undefined, uploaded() {}, idle: () => [] }
 
 /** What parts of the registry may hold: by the configuration, and by administrators. */
 export interface QuotaBook extends QuotaAdmission {
@@ -89,7 +91,7 @@ export function createQuotas(deps: {
 }): QuotaBook {
   const { metadata, now, onFailure, clock = () => performance.now() } = deps
   const { quotas } = metadata
-  const open = createOpenUploads(metadata.uploads)
+  const open = createOpenUploads(metadata.uploads, now)
   let prefixes: Promise<ReadonlySet<string>> | undefined
   let known: ReadonlySet<string> | undefined
   let stopping = false
@@ -227,6 +229,7 @@ export function createQuotas(deps: {
     },
 
     uploaded: open.set,
+    idle: open.idle,
 
     list: () => quotas.list(),
 

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import type { Metadata } from '../metadata/metadata.ts'
 import { openQuickly } from '../metadata/sqlite.fixture.ts'
 import { digestOf } from '../oci/digest.ts'
+import type { RegistryError } from '../oci/error.ts'
 import { openMemory } from '../storage/memory.ts'
 import type { Storage } from '../storage/storage.ts'
 import { createTurns } from './turns.ts'
@@ -40,8 +41,9 @@ describe('an upload whose client sends', () => {
   let ids: number
 
   /** One process: sessions and turns are its own. */
-  function open(over: Partial<Storage> = {}): Uploads {
+  function open(over: Partial<Storage> = {}, most?: number): Uploads {
     return createUploads({
+      ...(most !== undefined && { most }),
       ...{
         metadata,
         storage: { ...storage, ...over },
@@ -127,6 +129,54 @@ describe('an upload whose client sends', () => {
     const lost = () => storage.abort({ id, size: 0, state: '' })
     const finished = open({ seal: after(lost, storage.seal) }).finish('app', id, digestOf(BYTES))
     expect(await finished.catch((thrown: unknown) => thrown)).toMatchObject({ name: 'StorageError' })
+  })
+
+  describe('where three may be under way', () => {
+    const told = async (starting: Promise<unknown>) =>
+      await starting.then(
+        () => 'begun',
+        (error: RegistryError) => `${error.code}: ${error.message.slice(0, 24)}`,
+      )
+    const FULL = 'TOOMANYREQUESTS: 3 uploads are under way,'
+    const rows = () => metadata.uploads.count(10)
+
+    test('is refused where there are as many, and begins once one has ended', async () => {
+      const bounded = open({}, 3)
+      const { id } = await bounded.start('app')
+      const others = await Promise.all([bounded.start('app'), bounded.start('other')])
+      expect(others.length).toBe(2)
+      expect([await told(bounded.start('app')), await told(bounded.start('new')), await rows()]).toEqual([
+        FULL,
+        FULL,
+        3,
+      ])
+      await bounded.cancel('app', id)
+      // A refusal stands for a moment, lest each one counts them all.
+      expect(await told(bounded.start('app'))).toBe(FULL)
+      time += 5000
+      expect([await told(bounded.start('app')), await told(bounded.start('app')), await rows()]).toEqual([
+        'begun',
+        FULL,
+        3,
+      ])
+    })
+
+    test('is refused by a process that was just started, too', async () => {
+      for (let begun = 0; begun < 3; begun++) await open().start('app')
+      expect([await told(open({}, 3).start('app')), await rows()]).toEqual([FULL, 3])
+    })
+
+    test('ends those first that nobody touched for an hour', async () => {
+      const bounded = open({}, 3)
+      const old = [await bounded.start('app'), await bounded.start('app')]
+      await bounded.append('app', old[0]?.id ?? '', whole())
+      time += 1
+      const young = await bounded.start('app')
+      time += 3_600_000
+      expect(await told(bounded.start('other'))).toBe('begun')
+      const left = await Promise.all([...old, young].map(({ id }) => metadata.uploads.exists(id)))
+      expect([left, await rows()]).toEqual([[false, false, true], 2])
+    })
   })
 
   test('ends like the others once its client is gone', async () => {

@@ -6,11 +6,11 @@ import { type Storage, StorageError, type StoredUpload } from '../storage/storag
 import { createCommit } from './commit.ts'
 import type { EventCause, Events } from './events.ts'
 import { withFaults } from './faults.ts'
-import { isBelow } from './open-uploads.ts'
 import { NO_QUOTAS, NoRoomForUploads, type QuotaAdmission, type UploadRoom } from './quotas.ts'
 import { createSessions, type Turn } from './sessions.ts'
 import { ENDLESS_SPACE, type Space } from './space.ts'
 import type { Turns } from './turns.ts'
+import { createUploadBound } from './upload-bound.ts'
 
 /** An upload as its client sees it: `size` is the number of bytes that the registry has. */
 export interface Upload {
@@ -34,7 +34,7 @@ export interface Chunk {
  * A new request for a session ends the one that still runs: its client has gone, or would not ask again.
  */
 export interface Uploads {
-  /** @throws RegistryError DENIED when the disk has no room for pushes. */
+  /** @throws RegistryError DENIED when the disk has no room for pushes; TOOMANYREQUESTS when too many uploads are under way. */
   start(repository: string): Promise<Upload>
   status(repository: string, id: string): Promise<Upload>
   /**
@@ -76,12 +76,18 @@ export interface UploadsDeps {
   /** Room for what is pushed. */
   space?: Space
   quotas?: QuotaAdmission
+  /** Uploads that may be under way. */
+  most?: number
 }
 
 export function createUploads(deps: UploadsDeps): Uploads {
   const { metadata, storage, now, newId, bootId, space = ENDLESS_SPACE, quotas = NO_QUOTAS } = deps
   const sessions = createSessions()
   const commit = createCommit(deps)
+  const admitStart = createUploadBound({
+    ...{ count: metadata.uploads.count, now, most: deps.most },
+    endIdle: () => endStale(now() - IDLE, EXPIRED_AT_ONCE),
+  })
 
   async function load(repository: string, id: string): Promise<UploadRow> {
     const row = await metadata.uploads.find(repository, id)
@@ -160,13 +166,23 @@ export function createUploads(deps: UploadsDeps): Uploads {
   async function endIdle(prefix: string): Promise<number> {
     const before = now() - IDLE
     let ended = 0
-    for (let after: string | undefined; ; ) {
-      const rows = await metadata.uploads.underWay(after, EXPIRED_AT_ONCE)
-      for (const { id, repository, updatedAt } of rows) {
-        if (updatedAt < before && isBelow(repository, prefix) && (await expireOne(repository, id, before))) ended++
+    for (const { id, repository } of quotas.idle(prefix, before)) if (await expireOne(repository, id, before)) ended++
+    return ended
+  }
+
+  /** Ends those that nobody touched since `before`, the oldest first, until so many have ended. Resolves to how many. */
+  async function endStale(before: number, most = Number.POSITIVE_INFINITY): Promise<number> {
+    for (let ended = 0; ; ) {
+      const rows = await metadata.uploads.stale(before, EXPIRED_AT_ONCE)
+      let left = 0
+      for (const row of rows) {
+        if (ended >= most) return ended
+        const ending = expireOne(row.repository, row.id, before)
+        // Its client is back.
+        if (ending === undefined) left++
+        else if (await ending) ended++
       }
-      after = rows.at(-1)?.id
-      if (rows.length < EXPIRED_AT_ONCE) return ended
+      if (rows.length < EXPIRED_AT_ONCE || left === rows.length) return ended
     }
   }
 
@@ -233,6 +249,8 @@ export function createUploads(deps: UploadsDeps): Uploads {
     start: (repository) =>
       withFaults(async () => {
         space.admit()
+        const asked = admitStart()
+        if (asked !== undefined) await asked
         const id = newId()
         const upload = await storage.begin(id)
         const time = now()
@@ -290,20 +308,7 @@ export function createUploads(deps: UploadsDeps): Uploads {
         }),
       ),
 
-    async expire(before) {
-      let ended = 0
-      for (;;) {
-        const rows = await metadata.uploads.stale(before, EXPIRED_AT_ONCE)
-        let left = 0
-        for (const row of rows) {
-          const ending = expireOne(row.repository, row.id, before)
-          // Its client is back.
-          if (ending === undefined) left++
-          else if (await ending) ended++
-        }
-        if (rows.length < EXPIRED_AT_ONCE || left === rows.length) return ended
-      }
-    },
+    expire: (before) => endStale(before),
 
     endAll: (repository, startedBy) =>
       withFaults(async () => {
@@ -345,7 +350,7 @@ export function createUploads(deps: UploadsDeps): Uploads {
 }
 
 const EXPIRED_AT_ONCE = 100
-/** Milliseconds after which an upload is ended where a quota has no room for another one. */
+/** Milliseconds after which an upload is ended where there is no room for another one. */
 const IDLE = 3_600_000
 
 /** The client went away, or was too slow, in the middle of a body. Not a fault of the registry's. */

@@ -47,7 +47,7 @@ curl -s http://127.0.0.1:5000/api/v1/openapi.json
 
 const SECTIONS: Readonly<Record<string, string>> = {
   registry: `Refusals are \`{"errors": [{"code", "message", "detail"}]}\`, as the OCI Distribution Specification has them (OCI: end-3 is its name of an endpoint). Every route may also answer 401 \`UNAUTHORIZED\` (with \`WWW-Authenticate\`: a token with which scope
-is wanted), 429 \`TOOMANYREQUESTS\` (too many wrong passwords; with \`Retry-After\`) and 503 \`UNAVAILABLE\` (disk, database or a source of users; with \`Retry-After\`); they are left out below. Every answer has \`Docker-Distribution-Api-Version: registry/2.0\`, every
+is wanted), 429 \`TOOMANYREQUESTS\` (too many wrong passwords, or uploads under way; with \`Retry-After\`) and 503 \`UNAVAILABLE\` (disk, database or a source of users; with \`Retry-After\`); they are left out below. Every answer has \`Docker-Distribution-Api-Version: registry/2.0\`, every
 refusal but 401 an \`X-Request-Id\`, which the log has, too. A method that a path does not have is 405 with \`Allow\`; OPTIONS is answered without a login.`,
   'token server': `Refusals are a line of text in docker_auth's words; those that docker shows to its user are JSON. What is asked for and not granted is no refusal: the token holds less.`,
   server: 'Without a login.',
