@@ -35,6 +35,7 @@ export type FindingKind =
   | 'orphan-blob'
   | 'orphan-upload'
   | 'stranger'
+  | 'folder-unreadable'
   | 'quota-wrong'
 
 /** Manifests and tags that a finding names. */

@@ -11,8 +11,8 @@ export interface BlobChecks {
     rows: readonly StoredBlob[],
     options: { repair: boolean; onBytes?: OnBytes | undefined; onBlob?: (row: StoredBlob) => void },
   ): AsyncIterable<Finding>
-  /** Bytes of a digest whose row is lost: it gets a row again, if they are whole. */
-  recover(digest: Digest): Promise<boolean>
+  /** Bytes of a digest whose row is lost: it gets a row again, if they are whole. `forbidden`: its folder cannot be read. */
+  recover(digest: Digest): Promise<boolean | 'forbidden'>
   affected(digest: Digest): Promise<Affected[]>
 }
 
@@ -128,6 +128,9 @@ export function createBlobChecks(deps: {
       }
       const advice = pushAgain(affected, '; or put a good copy into the quarantine folder and repair again')
       if (!repairs) return { ...finding, outcome: 'healing', done: undefined, advice }
+      if ((await storage.examine([key]))[0]?.isReadable === false) {
+        return { ...finding, outcome: 'healing', done: 'the system does not let berth read what is there now', advice }
+      }
       if (await revive(digest, undefined))
         return { ...finding, outcome: 'mended', done: 'its bytes are back', advice: undefined }
       if ((await storage.examine([key]))[0] !== undefined) await quarantine(digest, key)
@@ -161,7 +164,13 @@ export function createBlobChecks(deps: {
       }
     },
 
-    recover: (digest) => blobs.collecting(digest, () => revive(digest, undefined)),
+    recover: (digest) =>
+      blobs.collecting(digest, () =>
+        revive(digest, undefined).catch((error: unknown) => {
+          if (error instanceof StorageError && error.fault === 'forbidden') return 'forbidden' as const
+          throw error
+        }),
+      ),
     affected: (digest) => verification.affected(digest, AFFECTED),
   }
 

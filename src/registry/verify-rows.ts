@@ -53,6 +53,15 @@ async function rowFinding(deps: Deps, fault: RowFault, repair: boolean): Promise
     fault.kind === 'link-without-blob'
       ? await checks.recover(fault.digest)
       : await metadata.verification.mend(fault, now())
+  if (isMended === 'forbidden') {
+    const done = 'the system does not let berth read the folder of its bytes'
+    return {
+      ...finding,
+      outcome: 'found',
+      done,
+      advice: 'give the folder back to the user that berth runs as, and repair again',
+    }
+  }
   if (isMended) {
     manifests.forgetAll()
     return { ...finding, outcome: 'mended', done: 'set right', advice: undefined }

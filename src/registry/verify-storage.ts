@@ -1,7 +1,7 @@
 import type { Metadata, UploadRow } from '../metadata/metadata.ts'
 import type { Digest } from '../oci/digest.ts'
 import { RegistryError } from '../oci/error.ts'
-import type { Storage, Stranger } from '../storage/storage.ts'
+import type { Storage, Stranger, UnreadableFolder } from '../storage/storage.ts'
 import type { Blobs } from './blobs.ts'
 import type { Finding } from './finding.ts'
 import type { Uploads } from './uploads.ts'
@@ -34,6 +34,10 @@ export async function* checkStorage(deps: Deps, options: Options): AsyncIterable
   const { before, onFiles } = options
   let found: { key: string; digest: Digest; size: number }[] = []
   for await (const each of storage.survey()) {
+    if (each.kind === 'unreadable') {
+      yield unreadableFinding(each)
+      continue
+    }
     if (each.kind === 'stranger') {
       const finding = await strangerFinding(deps, each, options)
       if (finding !== undefined) yield finding
@@ -108,6 +112,11 @@ async function strangerFinding(
     ...({ kind: 'stranger', severity: 'note', what: `${what} ${path}`, affected: [] } as const),
     detail: 'Berth did not put it there',
   }
+  if (modified === undefined) {
+    const advice = 'remove it, or give it a name that is UTF-8: ls -b shows it'
+    const detail = 'its name is no UTF-8: Berth did not put it there, and cannot look at it'
+    return { ...finding, what: path, detail, outcome: 'found', done: undefined, advice }
+  }
   // A link in the place of a blob is looked at with the blob, and works.
   if (what === 'symbolic link' && (await isServed(storage, path))) return undefined
   if (!repair || modified.getTime() > before) {
@@ -118,6 +127,21 @@ async function strangerFinding(
   const name = await storage.quarantine.put(path, undefined, stampOf(now()))
   if (name === undefined) return undefined
   return { ...finding, outcome: 'mended', done: `moved to ${storage.quarantine.place(name)}`, advice: undefined }
+}
+
+/** What is in it is no orphan, and none of its blobs is missing, as far as anybody knows. */
+function unreadableFinding({ path, fault, message }: UnreadableFolder): Finding {
+  const isOurs = fault === 'forbidden'
+  return {
+    ...({ kind: 'folder-unreadable', severity: 'fault', what: `folder ${path}`, affected: [] } as const),
+    detail: isOurs
+      ? 'the system does not let berth read it; nothing in it was looked at'
+      : `the disk does not give it: ${message}`,
+    ...({ outcome: 'found', done: undefined } as const),
+    advice: isOurs
+      ? `give it back to the user that berth runs as, with mode 0755: ${path}`
+      : 'look at the disk: its log, and fsck',
+  }
 }
 
 async function isServed(storage: Storage, path: string): Promise<boolean> {

@@ -55,6 +55,27 @@ describe('what else may lie in a data directory', () => {
     expect(await Array.fromAsync(storage.list())).toEqual([])
   })
 
+  test('what has a name that is no UTF-8 is a stranger wherever it lies, and what is beside it is found', async () => {
+    const name = Buffer.from([0x61, 0xff, 0x20, 0x5c])
+    const places = [BLOBS, `${BLOBS}/sha256`, `${BLOBS}/sha256/zz`, dirname(key), 'berth-uploads']
+    folder(`${BLOBS}/sha256/zz`)
+    put(key)
+    for (const place of places) {
+      const path = Buffer.concat([Buffer.from(`${join(directory, place)}/`), name])
+      if (place === BLOBS) mkdirSync(path)
+      else writeFileSync(path, bytes)
+    }
+    // The sign that stands for other bytes may be a name by itself.
+    put(`${BLOBS}/sha256/zz/\ufffd`)
+    const survey = await Array.fromAsync(storage.survey())
+    const strangers = survey.filter((each) => each.kind === 'stranger')
+    expect(strangers.map(({ path, modified }) => `${path} ${modified === undefined}`).sort()).toEqual(
+      [...places.map((place) => `${place}/a\\377\\040\\134 true`), `${BLOBS}/sha256/zz/\ufffd false`].sort(),
+    )
+    expect(survey.filter((each) => each.kind === 'object')).toMatchObject([{ key, size: 6 }])
+    expect(await Array.fromAsync(storage.list())).toMatchObject([{ key }])
+  })
+
   test('a link is examined as what it leads to, and is told from a file', async () => {
     put('elsewhere')
     link(key, join(directory, 'elsewhere'))

@@ -89,7 +89,16 @@ export interface ListedObject {
 /** Bytes of a portion that was read. */
 export type OnBytes = (count: number) => Promise<void>
 
-export type Surveyed = ({ kind: 'object' } & ListedObject) | Stranger
+export type Surveyed = ({ kind: 'object' } & ListedObject) | Stranger | UnreadableFolder
+
+/** A folder of objects that the system does not let us read, or the disk does not give. Nobody knows what is in it. */
+export interface UnreadableFolder {
+  kind: 'unreadable'
+  /** Below the storage's root. */
+  path: string
+  fault: 'forbidden' | 'io'
+  message: string
+}
 
 /** Something that is no object and no upload, where those are. */
 export interface Stranger {
@@ -98,7 +107,8 @@ export interface Stranger {
   path: string
   what: 'file' | 'folder' | 'symbolic link' | 'other'
   size: number
-  modified: Date
+  /** Undefined: its name is no UTF-8, so that it can be looked at by nobody, and `path` shows other bytes as `ls -b` does. */
+  modified: Date | undefined
 }
 
 export interface Examined {

@@ -1,7 +1,18 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test'
-import { chmodSync, closeSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeSync } from 'node:fs'
+import {
+  chmodSync,
+  closeSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { hexOf } from '../../src/oci/digest.ts'
 import { makeImage, writeLayout } from '../image.ts'
 import { describeWith, must, program, run } from '../programs.ts'
@@ -79,19 +90,38 @@ describeWith(['skopeo'], 'a damaged blob', () => {
   test('that may not be read is told, and left where it is, by a command that owns the stopped registry', async () => {
     await berth.stop()
     const path = file()
-    chmodSync(path, 0)
     // An administrator reads everything, unless that right is taken away.
     const rights = '-dac_override,-dac_read_search'
     const strip =
       process.getuid?.() === 0
         ? [program('setpriv', 'util-linux'), `--bounding-set=${rights}`, `--inh-caps=${rights}`]
         : []
-    const looked = await run([...strip, BERTH, 'verify', '--repair', '--format', 'json', '--data', berth.dataDirectory])
-    expect(looked.code).toBe(1)
-    expect(JSON.parse(looked.stdout).findings).toMatchObject([
-      { kind: 'blob-forbidden', severity: 'fault', outcome: 'found', affected: [{ tag: '1' }] },
-    ])
+    const look = async () => {
+      const args = ['verify', '--repair', '--format', 'json', '--data', berth.dataDirectory]
+      const { code, stdout, stderr } = await run([...strip, BERTH, ...args])
+      return { code, stderr, findings: JSON.parse(stdout).findings }
+    }
+    const forbidden = { kind: 'blob-forbidden', severity: 'fault', outcome: 'found', affected: [{ tag: '1' }] }
+    chmodSync(path, 0)
+    expect(await look()).toMatchObject({ code: 1, stderr: '', findings: [forbidden] })
     chmodSync(path, 0o644)
+    // What is in it is not missing, and the rest is looked at.
+    const folder = dirname(path)
+    const other = join(berth.dataDirectory, 'docker/registry/v2/blobs/notes.txt')
+    for (const mode of [0, 0o444, 0o111]) {
+      writeFileSync(other, 'x')
+      utimesSync(other, 0, 0)
+      chmodSync(folder, mode)
+      const found = await look()
+      chmodSync(folder, 0o755)
+      expect(found.code).toBe(1)
+      const kinds = found.findings.map(({ kind, outcome }: { kind: string; outcome: string }) => `${kind} ${outcome}`)
+      expect(kinds.sort()).toEqual([
+        ...(mode === 0o111 ? [] : ['blob-forbidden found']),
+        'folder-unreadable found',
+        'stranger mended',
+      ])
+    }
     expect(await verify('--deep')).toMatchObject({ code: 0 })
   })
 
