@@ -38,14 +38,20 @@ type Turn = Pace['turn']
 
 export interface Planner {
   /** Every tag, and every manifest without one that a rule could speak of: what is to become of it, and why. */
-  plan(repository: string, rules: RuleSet, turn: Turn): AsyncGenerator<PlanItem | PlanEnd>
+  plan(repository: string, rules: RuleSet, turn: Turn, order?: PlanOrder): AsyncGenerator<PlanItem | PlanEnd>
 }
+
+/**
+ * `newest last`: the newest deletion comes at the end, so that whatever changes meanwhile it is what stays. `by name`: tags, then
+ * manifests without one, each in the order of bytes, for people to read; what stays is found out beforehand.
+ */
+export type PlanOrder = 'newest last' | 'by name'
 
 /**
  * Decides about one repository page by page, in memory that does not grow with it: rules that count see all of it first. Nothing is changed here.
  *
- * The newest deletion of each kind waits until the end, where it is known whether anything stays: a rule leaves a repository its newest
- * tag (or, where it has none, its newest manifest) unless it says that it may empty it.
+ * The newest deletion of each kind waits until it is known whether anything stays: a rule leaves a repository its newest tag (or,
+ * where it has none, its newest manifest) unless it says that it may empty it.
  */
 export function createPlanner(deps: {
   metadata: Pick<Metadata, 'retention' | 'pulls'>
@@ -112,7 +118,7 @@ export function createPlanner(deps: {
   }
 
   return {
-    async *plan(repository, ruleSet, turn) {
+    async *plan(repository, ruleSet, turn, order = 'newest last') {
       const rules = ruleSet.of(repository)
       if (rules === undefined) return
       if (rules.needsRanks) {
@@ -125,6 +131,23 @@ export function createPlanner(deps: {
       const [losing, staying] = [createIdSet(), createIdSet()]
       const counts = { tag: { seen: 0, kept: 0 }, manifest: { seen: 0, kept: 0 } }
       const held: Partial<Record<Item['kind'], PlanItem>> = {}
+      const decide = (item: Item) => guarded(item, rules.decide(item, at), ruleOf)
+      /** What stays because it is the last, found out beforehand: as a rule the first page tells that something stays anyhow. */
+      const findLast = async (): Promise<Pick<Item, 'kind' | 'name'>> => {
+        for (const pages of [tagsOf, untaggedOf]) {
+          let newest: Item | undefined
+          for await (const page of pages(repository, rules, turn)) {
+            for (const item of page) {
+              const { action, mayEmpty } = decide(item)
+              if (action === 'keep') return NOTHING
+              if (!mayEmpty && (newest === undefined || isNewer(item, newest))) newest = item
+            }
+          }
+          if (newest !== undefined) return newest
+        }
+        return NOTHING
+      }
+      const last = order === 'by name' ? await findLast() : undefined
       const settle = (item: PlanItem): PlanItem => {
         if (item.action === 'keep') counts[item.kind].kept++
         const set = item.action === 'keep' ? staying : losing
@@ -136,10 +159,15 @@ export function createPlanner(deps: {
         for await (const page of pages(repository, rules, turn)) {
           for (const item of page) {
             counts[item.kind].seen++
-            const verdict = guarded(item, rules.decide(item, at), ruleOf)
+            const verdict = decide(item)
             const { expiresAt: _, ...planned } = { repository, ...item, ...verdict }
             if (verdict.action === 'keep' || verdict.mayEmpty) {
               yield settle(planned)
+              continue
+            }
+            if (last !== undefined) {
+              const isLast = item.kind === last.kind && item.name === last.name
+              yield settle(isLast ? spared(planned) : planned)
               continue
             }
             const before = held[item.kind]
@@ -168,6 +196,8 @@ export function createPlanner(deps: {
 }
 
 type Item = RetentionItem & { manifestId: number }
+
+const NOTHING = { kind: 'tag', name: '' } as const
 
 /** The rule of immutable tags that has the tag; as it is asked, in whatever order. */
 export function protectionOf(protections: readonly TagProtection[]): (tag: string) => string | undefined {

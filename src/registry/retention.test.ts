@@ -143,6 +143,9 @@ describe('retention', () => {
           const [tags, manifests] = [await tagsOf(repository), await manifestsOf(repository)]
           const { items, total } = await planOf(retention, repository)
           expect(await planOf(retention, repository)).toEqual({ items, total })
+          // Tags first, each in the order of bytes.
+          const places = items.map(({ kind, name }) => `${kind === 'tag' ? 0 : 1} ${name}`)
+          expect(places).toEqual([...places].sort())
           expect([await tagsOf(repository), await manifestsOf(repository)]).toEqual([tags, manifests])
 
           const going = new Set(items.filter(({ action }) => action === 'delete').map(({ name }) => name))
@@ -174,6 +177,28 @@ describe('retention', () => {
       { numRuns: 40, seed: 20_260_101 },
     )
   }, 240_000)
+
+  test('tells of repositories in the order of their names, however they are asked for', async () => {
+    const names = ['team/order-b', 'team/order-a', 'team/order-c']
+    for (const repository of names) {
+      // The newest comes first by its name, and none stays by itself.
+      for (const [tag, age] of [
+        ['x', 3],
+        ['w', 2],
+        ['y', 4],
+      ] as const) {
+        await putManifest(metadata, `${repository} ${tag}`, { repository, tags: [tag], now: NOW - age * DAY })
+      }
+    }
+    const { rule } = readRetentionRule({ name: 'old', olderthan: '1d', action: 'delete' })
+    const lines: string[] = []
+    for await (const line of retentionOf([rule]).plan({ repositories: [...names, 'team/order-a'], rule: undefined })) {
+      if (line.kind === 'item') lines.push(`${line.item.action} ${line.item.repository}:${line.item.name}`)
+    }
+    expect(lines).toEqual(
+      [...names].sort().flatMap((name) => [`keep ${name}:w`, `delete ${name}:x`, `delete ${name}:y`]),
+    )
+  })
 
   test('leaves what was pushed since the plan was made', async () => {
     const repository = 'team/moving'
@@ -245,7 +270,8 @@ describe('retention', () => {
 
     test('a plan rests, too', async () => {
       expect((await planOf(retention, repository)).total).toMatchObject({ kept: 251 })
-      expect(rests).toEqual([3, 3])
+      // The first page is looked at twice: something on it stays.
+      expect(rests).toEqual([3, 3, 3])
     })
   })
 })

@@ -38,7 +38,7 @@ export interface Retention {
   settings(): RetentionSettings
   /** The first of these that is not there. */
   unknown(repositories: readonly string[]): Promise<string | undefined>
-  /** What would happen, and why; the total comes last. Nothing is changed. */
+  /** What would happen, and why, repository by repository and tag by tag in the order of their names; the total comes last. Nothing is changed. */
   plan(wish: RetentionWish): AsyncGenerator<RetentionLine>
   /** Does it. Resolves when it has begun. `early`: a scheduled run is not due. */
   start(
@@ -121,7 +121,7 @@ export function createRetention(deps: {
 
   async function* repositoriesOf({ repositories }: RetentionWish): AsyncGenerator<string> {
     if (repositories !== undefined) {
-      yield* new Set(repositories)
+      yield* [...new Set(repositories)].sort()
       return
     }
     for (let last: string | undefined; ; ) {
@@ -235,7 +235,7 @@ export function createRetention(deps: {
       const total: RetentionTotals = { repositories: 0, tags: 0, kept: 0, manifests: 0, bytes: 0, exact: true }
       for await (const repository of repositoriesOf(wish)) {
         total.repositories++
-        for await (const line of planner.plan(repository, ruleSet, pace.turn)) {
+        for await (const line of planner.plan(repository, ruleSet, pace.turn, 'by name')) {
           if (line.kind !== 'end') {
             yield { kind: 'item', item: line }
             continue

@@ -106,8 +106,8 @@ describe('retention', () => {
       '= team/alone:only  the newest tag stays, or the repository would be empty, in spite of old',
       '- team/app:old  old: pushed 90d ago (more than 60d)',
       '- team/app:pr-1  old-prs: pushed 40d ago (more than 30d)',
-      '= team/app:v1  releases: kept by the rule, in spite of old',
       '- team/app:pr-2  old-prs: pushed 35d ago (more than 30d)',
+      '= team/app:v1  releases: kept by the rule, in spite of old',
       '2 repositories: 3 tags would go, 4 would stay; 3 manifests with 1.2 KiB would go to the trash',
     ])
     expect(await tagsOf()).toEqual(before)
@@ -196,8 +196,8 @@ describe('retention', () => {
     const plan = await prune('team/app', '--keep', '2')
     expect(lines(plan)).toEqual([
       '- team/app:a  prune: not among the 2 newest',
-      '= team/app:v1  releases: kept by the rule, in spite of prune',
       '- team/app:b  prune: not among the 2 newest',
+      '= team/app:v1  releases: kept by the rule, in spite of prune',
       expect.stringMatching(/^1 repository: 2 tags would go, 3 would stay/),
       'Nothing is deleted yet: --yes does it.',
     ])
