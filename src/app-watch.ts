@@ -1,5 +1,12 @@
 import type { HealthConfig } from './config/config.ts'
-import { addressAnswers, fileIsAbsent, type PeriodicCheck, startChecks, urlAnswers } from './jobs/check-health.ts'
+import {
+  addressAnswers,
+  fileIsAbsent,
+  goodFor,
+  type PeriodicCheck,
+  startChecks,
+  urlAnswers,
+} from './jobs/check-health.ts'
 import type { Metadata } from './metadata/metadata.ts'
 import type { Storage } from './storage/storage.ts'
 import { createHealth, type Health } from './telemetry/health.ts'
@@ -41,8 +48,9 @@ export function createWatch({
   return { metrics, metered, health, lifecycle: createLifecycle(), tracer }
 }
 
-/** Checks of Berth's own. The database is looked at more rarely, for each time it is written. */
-const DATABASE_EVERY_MS = 30_000
+/** Checks of Berth's own. What is known of the database is looked at often; while it is well it is written more rarely, to see whether it can be. */
+const DATABASE_EVERY_MS = 2000
+const WRITTEN_EVERY_MS = 30_000
 const DISK_EVERY_MS = 30_000
 const TIMEOUT_MS = 10_000
 
@@ -98,6 +106,7 @@ export function startOwnChecks(
   { health }: Watch,
   { metadata, room, damaged }: { metadata: Metadata; room: Finder; damaged: Finder },
 ): { stop(): void } {
+  const write = goodFor(WRITTEN_EVERY_MS, () => metadata.status.write())
   return startChecks(
     [
       {
@@ -108,7 +117,7 @@ export function startOwnChecks(
         timeoutMs: TIMEOUT_MS,
         async look() {
           refuse(damaged.finding())
-          await metadata.status.write()
+          await write()
         },
       },
       {

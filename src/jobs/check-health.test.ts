@@ -4,7 +4,7 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createHealth, type Finding } from '../telemetry/health.ts'
-import { addressAnswers, fileIsAbsent, startChecks, urlAnswers } from './check-health.ts'
+import { addressAnswers, fileIsAbsent, goodFor, startChecks, urlAnswers } from './check-health.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'berth-health-'))
 afterAll(() => rmSync(folder, { recursive: true }))
@@ -19,6 +19,41 @@ async function findingOf(look: Promise<void>): Promise<string> {
 }
 
 const forever = new AbortController().signal
+
+test('a look that costs something is good for a time while all is well, and made each time once it has failed', async () => {
+  let time = 0
+  let looks = 0
+  let fault: string | undefined
+  const look = goodFor(
+    100,
+    async () => {
+      looks++
+      if (fault !== undefined) throw new Error(fault)
+    },
+    () => time,
+  )
+  const seen: string[] = []
+  const at = async (moment: number, next?: string) => {
+    time = moment
+    fault = next
+    seen.push(`${moment}: ${await findingOf(look())}, ${looks}`)
+  }
+  await at(0)
+  await at(99, 'no space')
+  await at(100, 'no space')
+  await at(101, 'no space')
+  await at(102)
+  await at(201, 'no space')
+  await at(202)
+  expect(seen).toEqual([
+    ...['0: well, 1', '99: well, 1', '100: no space, 2', '101: no space, 3', '102: well, 4', '201: well, 4'],
+    '202: well, 5',
+  ])
+  // Whoever looks meanwhile waits for the same one.
+  time = 1000
+  await Promise.all([look(), look()])
+  expect(looks).toBe(6)
+})
 
 test('a file that is there is a failure, in the words of distribution', async () => {
   const path = join(folder, 'down')

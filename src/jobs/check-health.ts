@@ -62,6 +62,27 @@ async function findingOf({ look, timeoutMs }: PeriodicCheck, stopped: AbortSigna
   }
 }
 
+/**
+ * A look that costs something: while it finds nothing it is good for so many milliseconds; what it found is looked at again each time.
+ * One at a time, however long it takes. `elapsed`: milliseconds of a clock that is never set back.
+ */
+export function goodFor(
+  ms: number,
+  look: () => Promise<void>,
+  elapsed: () => number = () => performance.now(),
+): () => Promise<void> {
+  let wellAt = Number.NEGATIVE_INFINITY
+  let looking: Promise<void> | undefined
+  return async () => {
+    if (elapsed() - wellAt < ms) return
+    looking ??= look().finally(() => {
+      looking = undefined
+    })
+    await looking
+    wellAt = elapsed()
+  }
+}
+
 /** distribution's `health.file`: somebody makes the file to take the registry out of service. */
 export async function fileIsAbsent(path: string): Promise<void> {
   try {
