@@ -78,7 +78,8 @@ export function createUpkeep(deps: {
     newId,
   } = deps
   let stopping = false
-  const clock = () => createClockGuard({ now, lastUse, memory: deps.clockMemory, log })
+  const promised = () => config().gc.delayMs
+  const clock = () => createClockGuard({ now, lastUse, memory: deps.clockMemory, promised, log })
   const collector = createCollector({
     ...{ metadata, storage, blobs, manifests, now, isHeld, traffic },
     terms: () => termsOf(config()),

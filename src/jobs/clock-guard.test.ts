@@ -144,6 +144,27 @@ test.each(rows)('%s', (_, lastUse, questions, expected) => {
   expect(said).toEqual(expected)
 })
 
+test.each([
+  ['an hour, where less was promised', HOUR / 2, HOUR],
+  ['as long as was promised', 5 * HOUR, 5 * HOUR],
+  ['a day at most', 30 * DAY, DAY],
+])('what was pushed while the clock was back has %s once it is set right', (_, promised, held) => {
+  const log = { info() {}, warn() {}, error() {} } as unknown as Log
+  let time = { passed: 0, shown: START }
+  const guard = createClockGuard({
+    ...{ now: () => time.shown, elapsed: () => time.passed, lastUse: START, promised: () => promised, log },
+  })
+  const at = (passed: number, shown: number) => {
+    time = { passed, shown }
+    return guard.isSteady()
+  }
+  expect([at(0, START), at(HOUR, START - 3650 * DAY)]).toEqual([true, false])
+  const right = 2 * HOUR
+  expect(at(right, START + right)).toBe(false)
+  expect(at(right + held - 1, START + right + held - 1)).toBe(false)
+  expect(at(right + held, START + right + held)).toBe(true)
+})
+
 describe('a hold outlives the program', () => {
   const WRONG = START + 3650 * DAY
   const quiet: Log = { error() {}, warn() {}, info() {}, debug() {}, with: () => quiet }

@@ -52,11 +52,16 @@ export interface ClockGuardOptions {
   /** When the data was used last, in milliseconds since the epoch; undefined: it is new. */
   lastUse: number | undefined
   memory?: ClockMemory | undefined
+  /**
+   * Milliseconds that what is going on was promised: what came while the clock was back has that time once it is set right, an hour at
+   * least and a day at most.
+   */
+  promised?: () => number
   log: Log
 }
 
 export function createClockGuard(options: ClockGuardOptions): ClockGuard {
-  const { now, elapsed = elapsedOfMachine, lastUse, memory, log } = options
+  const { now, elapsed = elapsedOfMachine, lastUse, memory, promised = () => 0, log } = options
   let seen: { at: number; elapsed: number } | undefined
   /** By how much the clock shows more than it would, had it only gone on; 0 again once that has been taken for right. */
   let ahead = 0
@@ -110,7 +115,7 @@ export function createClockGuard(options: ClockGuardOptions): ClockGuard {
       if (Math.abs(jump) > TOLERANCE) {
         ahead += jump
         // Set right after it was back, it makes whatever was pushed meanwhile old: pushes under way get the time to end.
-        const long = isFirst || ahead <= TOLERANCE ? START_HOLD : HOLD
+        const long = isFirst || ahead <= TOLERANCE ? Math.min(Math.max(promised(), START_HOLD), HOLD) : HOLD
         const hold = Math.min(Math.max(ahead, jump, 0), long)
         // A long rest on top of a hold does not make that shorter.
         heldUntil = isFirst && jump > 0 ? Math.max(passed + hold, heldUntil ?? 0) : passed + hold
