@@ -7,7 +7,7 @@ import { buryPulls, type PullsOfManifest, pullsOf } from './pulls.ts'
 import { countBurial, countTags } from './quota-counts.ts'
 import { updateListed } from './repositories.ts'
 import { freeLinks, reviewManifests } from './reviews.ts'
-import { recordMoves } from './tag-history.ts'
+import { recordRemovals } from './tag-history.ts'
 
 /** How a manifest lies in the trash. */
 export interface Grave {
@@ -57,18 +57,12 @@ export async function buryAll(trx: Handle, manifests: readonly Row[], burial: Bu
   const { repositoryId, change, grave } = burial
   const ids = manifests.map(({ id }) => id)
   const pulls = grave === undefined ? [] : await pullsOf(trx, ids)
+  await recordRemovals(trx, ids, change)
   const tags = await trx.deleteFrom('tags').where('manifest_id', 'in', ids).returning(['name', 'manifest_id']).execute()
   const namesOf = new Map<number, string[]>(ids.map((id) => [id, []]))
   for (const { name, manifest_id } of tags) namesOf.get(manifest_id)?.push(name)
   // A tag is ASCII (OCI Distribution Specification 1.1, "Pulling manifests"): this is the order of bytes.
   for (const names of namesOf.values()) names.sort()
-  await recordMoves(
-    trx,
-    manifests.flatMap(({ id, digest }) =>
-      (namesOf.get(id) ?? []).map((name) => ({ repositoryId, name, from: digest, to: undefined })),
-    ),
-    change,
-  )
   if (grave !== undefined) await inter(trx, { manifests, namesOf, grave, change, pulls })
   const { children, referrers } = await dependantsOf(trx, repositoryId, manifests)
   const freed = await freeLinks(trx, ids, change.now, burial.since)

@@ -388,6 +388,29 @@ export function collectionSuite(opened: () => Opened): void {
         expect(await takeLinks(waited(1000))).toEqual([])
       })
 
+      test('tags that are more than a statement takes all go, and come back unless another image has them', async () => {
+        const tags = Array.from({ length: 1100 }, (_, index) => `t${String(index).padStart(4, '0')}`)
+        await putManifest(metadata, 'image', { tags })
+        expect((await metadata.manifests.delete(REPOSITORY, digest('image'), by(10)))?.tags).toEqual(tags)
+        await putManifest(metadata, 'image', { tags: ['t0001', 'own'], now: 11 })
+        await putManifest(metadata, 'other', { tags: ['t0000', 't0700'], now: 11 })
+        const isTaken = (tag: string) => ['t0000', 't0001', 't0700'].includes(tag)
+        const restored = await metadata.trash.restore(REPOSITORY, digest('image'), by(20))
+        expect(restored).toMatchObject({
+          tags: tags.filter((tag) => !isTaken(tag)),
+          taken: tags.filter(isTaken),
+        })
+        expect(await metadata.tags.list(REPOSITORY, { limit: 2000 })).toEqual(['own', ...tags])
+        const moves = (await metadata.tags.history(REPOSITORY, undefined, { limit: 5000 })).toReversed()
+        const at = (time: number) => moves.filter((move) => move.at === time)
+        const move = { actor: 'ann', from: digest('image'), to: undefined }
+        expect(at(10).map(({ id: _, ...row }) => row)).toEqual(tags.map((tag) => ({ ...move, tag, at: 10 })))
+        const back = { ...move, from: undefined, to: digest('image') }
+        expect(at(20).map(({ id: _, ...row }) => row)).toEqual(
+          tags.filter((tag) => !isTaken(tag)).map((tag) => ({ ...back, tag, at: 20 })),
+        )
+      })
+
       test('leaves tags alone that went to another manifest meanwhile', async () => {
         await image()
         await metadata.manifests.delete(REPOSITORY, digest('image'), by(10))

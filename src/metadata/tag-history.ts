@@ -3,6 +3,7 @@ import { type Handle, inChunks } from './database.ts'
 import type { Change, TagMove } from './metadata.ts'
 import { countTags } from './quota-counts.ts'
 import { reviewManifests, settleManifests } from './reviews.ts'
+import { statement } from './statement.ts'
 
 /** Every move of a tag leaves a row here, in its own transaction. The caller holds the repository's lock. */
 
@@ -17,7 +18,40 @@ export async function recordMove(trx: Handle, move: Move, change: Change): Promi
   await recordMoves(trx, [move], change)
 }
 
-export async function recordMoves(trx: Handle, moves: readonly Move[], { actor, now }: Change): Promise<void> {
+/**
+ * That the manifests lose all tags that they have. One statement, however many these are: an image that was built again and
+ * again may have a hundred thousand, and its deletion is one transaction.
+ */
+export async function recordRemovals(trx: Handle, manifestIds: readonly number[], change: Change): Promise<void> {
+  await recordAll(trx, manifestIds, 'from_digest', change)
+}
+
+async function recordAll(
+  trx: Handle,
+  manifestIds: readonly number[],
+  side: 'from_digest' | 'to_digest',
+  { actor, now }: Change,
+): Promise<void> {
+  await trx
+    .insertInto('tag_history')
+    .columns(['repository_id', 'name', side, 'actor', 'at'])
+    .expression((from) =>
+      from
+        .selectFrom('tags')
+        .innerJoin('manifests', 'manifests.id', 'tags.manifest_id')
+        .select(({ val, cast }) => [
+          ...(['tags.repository_id', 'tags.name', 'manifests.digest'] as const),
+          cast<string>(val(actor), 'text').as('actor'),
+          cast<number>(val(now), 'bigint').as('at'),
+        ])
+        .where('tags.manifest_id', 'in', manifestIds)
+        .orderBy('tags.manifest_id')
+        .orderBy('tags.name'),
+    )
+    .execute()
+}
+
+async function recordMoves(trx: Handle, moves: readonly Move[], { actor, now }: Change): Promise<void> {
   await inChunks(moves, (chunk) =>
     trx
       .insertInto('tag_history')
@@ -82,6 +116,63 @@ export async function moveTag(
   if (before !== undefined) await reviewManifests(trx, [before.id], 'overwritten', now)
   return before?.digest
 }
+
+/**
+ * Gives the manifest those of the names that no other one has, as `moveTag` would one by one, not bound by quotas. Resolves to
+ * them, in their order.
+ */
+export async function addTags(
+  trx: Handle,
+  names: readonly string[],
+  to: Change & { repositoryId: number; manifestId: number; digest: Digest },
+): Promise<string[]> {
+  const { repositoryId, manifestId, digest, now } = to
+  const before = await trx.selectFrom('tags').select('name').where('manifest_id', '=', manifestId).limit(1).execute()
+  const row = { repositoryId, manifestId, now }
+  const fresh = new Set<string>()
+  for (let start = 0; start < names.length; start += ROWS) {
+    const chunk = names.slice(start, start + ROWS)
+    const made =
+      chunk.length === ROWS
+        ? (await insertRows(trx, { ...row, ...Object.fromEntries(chunk.entries()) })).rows
+        : await freeTags(trx, chunk, row).execute()
+    for (const { name } of made) fresh.add(name)
+  }
+  const added = names.filter((name) => fresh.has(name))
+  if (added.length === 0) return []
+  await settleManifests(trx, [manifestId])
+  await countTags(trx, repositoryId, added, 1, false)
+  if (before.length === 0) await recordAll(trx, [manifestId], 'to_digest', to)
+  else
+    await recordMoves(
+      trx,
+      added.map((name) => ({ repositoryId, name, from: undefined, to: digest })),
+      to,
+    )
+  return added
+}
+
+/** Rows of one statement. */
+const ROWS = 500
+
+type NewTags = { repositoryId: number; manifestId: number; now: number }
+
+function freeTags(trx: Handle, names: readonly string[], { repositoryId, manifestId, now }: NewTags) {
+  return trx
+    .insertInto('tags')
+    .values(names.map((name) => ({ repository_id: repositoryId, name, manifest_id: manifestId, updated_at: now })))
+    .onConflict((conflict) => conflict.columns(['repository_id', 'name']).doNothing())
+    .returning('name')
+}
+
+/** `ROWS` names, by their number: built once, for a hundred thousand would be two hundred times the same statement. */
+const insertRows = statement<NewTags & Record<number, string>, { name: string }>((trx, values) =>
+  freeTags(
+    trx,
+    Array.from({ length: ROWS }, (_, index) => values[index] as string),
+    values,
+  ),
+)
 
 /** Takes the tag away. Resolves to the digest that it had. */
 export async function removeTag(

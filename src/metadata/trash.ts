@@ -4,7 +4,7 @@ import { type Exhumed, exhume } from './exhumation.ts'
 import type { Change, Restored, Trash, TrashRow } from './metadata.ts'
 import { restoreTagPulls } from './pulls.ts'
 import { lockRepository } from './repositories.ts'
-import { moveTag } from './tag-history.ts'
+import { addTags } from './tag-history.ts'
 
 /** Manifests of a batch that one transaction brings back. */
 const PORTION = 50
@@ -83,21 +83,11 @@ async function withTags(
 ): Promise<Restored> {
   const restored: Restored = { digests, tags: [], taken: [] }
   for (const { id, digest, tags, pulls } of tagged) {
-    for (const name of tags) {
-      const holder = await trx
-        .selectFrom('tags')
-        .select('name')
-        .where('repository_id', '=', repositoryId)
-        .where('name', '=', name)
-        .executeTakeFirst()
-      if (holder !== undefined) {
-        restored.taken.push(name)
-        continue
-      }
-      await moveTag(trx, { repositoryId, name, manifestId: id, digest, ...change, bound: false })
-      restored.tags.push(name)
-    }
-    await restoreTagPulls(trx, repositoryId, restored.tags, pulls)
+    const added = await addTags(trx, tags, { repositoryId, manifestId: id, digest, ...change })
+    const here = new Set(added)
+    restored.tags.push(...added)
+    restored.taken.push(...tags.filter((name) => !here.has(name)))
+    await restoreTagPulls(trx, repositoryId, added, pulls)
   }
   await surviveDeletion(trx, repositoryId, { manifests: [], tags: restored.tags })
   return restored
