@@ -1,5 +1,14 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
-import { appendFileSync, existsSync, mkdirSync, readdirSync, rmSync, statSync, truncateSync } from 'node:fs'
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  truncateSync,
+} from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -331,8 +340,7 @@ function run(...command: string[]): void {
 
 /** Containers often have a root user who may not mount. */
 function canMount(): boolean {
-  const directory = join(tmpdir(), `berth-mount-${process.pid}`)
-  mkdirSync(directory)
+  const directory = mkdtempSync(join(tmpdir(), 'berth-mount-'))
   try {
     run('mount', '-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', directory)
     run('umount', directory)
