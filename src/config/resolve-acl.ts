@@ -4,7 +4,7 @@ import type { DockerAuth } from './docker-auth.ts'
 import { isNull, nodeAt, type Path } from './node.ts'
 import { isIpPattern, regexpFault, regexpOf } from './pattern.ts'
 import type { Places } from './places.ts'
-import { warnOfUnmatchable } from './resolve-limits.ts'
+import { warnOfUnmatchable } from './unmatchable.ts'
 
 type RawEntry = NonNullable<DockerAuth['acl']>[number]
 type RawMatch = NonNullable<RawEntry['match']>

@@ -1,11 +1,11 @@
 import { quotaPrefix } from '../oci/quota-prefix.ts'
 import { selectorProblem } from '../oci/selector.ts'
 import { parseSize } from '../oci/size.ts'
-import { unmatchable } from '../oci/unmatchable.ts'
 import type { ImmutableConfig, QuotaConfig } from './config.ts'
 import type { Distribution } from './distribution.ts'
 import type { Path } from './node.ts'
 import type { Places } from './places.ts'
+import { warnOfUnmatchable } from './unmatchable.ts'
 
 /** As the API takes it. */
 const NAME = /^[\w.-]{1,64}$/
@@ -69,10 +69,4 @@ function checkPatterns(patterns: readonly string[], kind: 'repository' | 'tag', 
     if (problem !== undefined) places.problem([...path, index], problem)
     else warnOfUnmatchable(pattern, kind, [...path, index], places)
   }
-}
-
-/** A pattern that is well-formed, and of names that there cannot be: the rule does not do what it looks like. */
-export function warnOfUnmatchable(pattern: string, kind: 'repository' | 'tag', path: Path, places: Places): void {
-  const why = unmatchable(pattern, kind)
-  if (why !== undefined) places.warn(path, `${JSON.stringify(pattern)} ${why}`)
 }

@@ -3,7 +3,7 @@ import type { RetentionConfig } from './config.ts'
 import type { Distribution } from './distribution.ts'
 import type { Path } from './node.ts'
 import type { Places } from './places.ts'
-import { warnOfUnmatchable } from './resolve-limits.ts'
+import { warnOfUnmatchable } from './unmatchable.ts'
 
 /** Least time between two runs, milliseconds: each looks at every tag. */
 const LEAST_INTERVAL = 60_000

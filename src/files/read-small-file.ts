@@ -6,7 +6,7 @@ import { readUpTo } from './read-up-to.ts'
 const INHERITED = /^\/(dev\/(stdin|fd\/\d+)|proc\/(self|\d+)\/fd\/\d+)$/
 
 /** Such a pipe gives its bytes once, and a program may ask for them at several places. */
-const read = new Map<string, Buffer>()
+const piped = new Map<string, Buffer>()
 
 /**
  * A file that somebody names, at once: of credentials, certificates, keys.
@@ -14,7 +14,7 @@ const read = new Map<string, Buffer>()
  * whether there will ever be a byte (to wait for it, here, is to be deaf to signals), or more than `limit` bytes
  */
 export function readSmallFile(path: string, limit: number): Buffer {
-  const kept = read.get(path)
+  const kept = piped.get(path)
   if (kept !== undefined) return kept
   const isPipe = statSync(path).isFIFO()
   if (isPipe && !INHERITED.test(path)) throw new Error('it is a named pipe, and no file')
@@ -22,6 +22,6 @@ export function readSmallFile(path: string, limit: number): Buffer {
     if (fstatSync(fd).isCharacterDevice() && isatty(fd)) throw new Error('it is a terminal, and no file')
   })
   if (bytes.byteLength > limit) throw new Error(`it has more than ${limit} bytes`)
-  if (isPipe) read.set(path, bytes)
+  if (isPipe) piped.set(path, bytes)
   return bytes
 }

@@ -59,6 +59,12 @@ describe('what a list is of, and its order', () => {
     expect((await outOf('ls', `${host}/app`, ...args)).trim().split('\n').sort()).toEqual(expected.split(' ').sort())
   })
 
+  test('of tags, one of which says that it is for no platform that there can be', async () => {
+    const odd = makeIndex([{ ...ARM, platform: { os: 'a/b/c/d', architecture: '' } }, AMD])
+    await pushImage(registry.url, 'odd', odd, { tag: 'v1' })
+    expect(await shell().run('ls', `${host}/odd`, '-p', 'linux/amd64')).toEqual({ out: 'v1\n', error: '', code: 0 })
+  })
+
   test('of tags for a platform that none has', async () => {
     const shown = { out: '', error: 'No tag fits what was asked for.\n', code: 0 }
     expect(await shell().run('ls', `${host}/app`, '-p', 'linux/s390x')).toEqual(shown)
@@ -224,7 +230,9 @@ describe('how a registry is reached', () => {
     })
     await guarded.stop(true)
     expect(new Set(seen)).toEqual(new Set(['reader:one', 'writer:two']))
-    expect(await shell().run('cp', '--src-creds', 'nobody', `${at}/a`, `${at}/b`)).toMatchObject({ out: '', code: 64 })
+    const refused = await shell().run('cp', '--src-creds', ':s3cret', `${at}/a`, `${at}/b`)
+    expect(refused).toMatchObject({ out: '', code: 64 })
+    expect(refused.error).not.toContain('s3cret')
   })
 })
 

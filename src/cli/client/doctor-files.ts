@@ -1,4 +1,4 @@
-import { statSync } from 'node:fs'
+import { type Stats, statSync } from 'node:fs'
 import { toldKind } from '../../config/file-kind.ts'
 import { UpstreamError } from '../../upstream/error.ts'
 import { shellWord } from '../table.ts'
@@ -33,12 +33,21 @@ export function mustBeInPlace({ config, authConfig }: ServerFlags): void {
 
 /** Undefined: it is no file that may be read twice, or does not say; whoever reads it says what is wrong. */
 function kindOf(path: string): 'registry' | 'token server' | undefined {
-  return statSync(path, { throwIfNoEntry: false })?.isFile() === true ? toldKind(path) : undefined
+  return statOf(path)?.isFile() === true ? toldKind(path) : undefined
 }
 
 function isSame(one: string, other: string): boolean {
-  const [a, b] = [one, other].map((path) => statSync(path, { throwIfNoEntry: false }))
+  const [a, b] = [statOf(one), statOf(other)]
   return a?.isFile() === true && a.ino === b?.ino && a.dev === b.dev
+}
+
+/** What cannot be looked at is a finding of its own. */
+function statOf(path: string): Stats | undefined {
+  try {
+    return statSync(path)
+  } catch {
+    return undefined
+  }
 }
 
 function usage(message: string, hint: string): UpstreamError {

@@ -1,4 +1,5 @@
 import { Command, Option } from 'commander'
+import type { Platform } from '../../oci/descriptor.ts'
 import { fitsPlatform } from '../../oci/platform.ts'
 import { inParallel } from '../../transfer/parallel.ts'
 import { UpstreamError } from '../../upstream/error.ts'
@@ -63,7 +64,7 @@ export function lsCommand(context: ClientContext): Command {
         ? (await inParallel(tags, READERS, tagReader(upstream, repository))).filter((row) => row !== undefined)
         : tags.map((tag) => ({ tag }))
       const fits = ({ platforms = [] }: Row) =>
-        platform === undefined || platforms.some((name) => fitsPlatform(parsePlatform(name), platform))
+        platform === undefined || platforms.some((name) => fitsPlatform(partsOf(name), platform))
       const found: Row[] = details.map((row) => ({ ...usageOf(usage?.get(row.tag)), ...row }))
       const fitting = found.filter((row) => fits(row) || (flags.long && row.problem !== undefined))
       const sorted = flags.sort === undefined ? fitting : sortTags(fitting, flags.sort)
@@ -73,6 +74,12 @@ export function lsCommand(context: ClientContext): Command {
       const unread = found.flatMap(({ tag, problem }) => (problem === undefined ? [] : [{ name: tag, problem }]))
       mustBeWhole(context, unread, found.length, ['tag'])
     })
+}
+
+/** What an index says, which may be anything. */
+function partsOf(name: string): Platform {
+  const [os = '', architecture = '', variant] = name.split('/')
+  return { os, architecture, ...(variant === undefined ? {} : { variant }) }
 }
 
 async function listed(

@@ -1,4 +1,5 @@
-import { type Command, InvalidArgumentError, Option } from 'commander'
+import { type Command, Option } from 'commander'
+import { UpstreamError } from '../../upstream/error.ts'
 import { CONNECTION_HEADING } from '../help-style.ts'
 import type { ConnectionFlags } from './connection.ts'
 
@@ -34,32 +35,27 @@ export function sideOptions(command: Command): Command {
       ['creds <name:password>', `who asks the ${name}; others on this machine may see it there`],
     ]
     for (const [flag, text] of texts) {
-      for (const word of [side, other]) {
-        const option = new Option(`--${word}-${flag}`, text).helpGroup(CONNECTION_HEADING).hideHelp(word === other)
-        if (flag.startsWith('creds')) option.argParser(parseCreds)
-        command.addOption(option)
-        // One place for both names.
-        if (word === other)
-          command.on(`option:${word}-${flag.split(' ', 1)[0]}`, () => moveTo(command, side, word, flag))
-      }
+      const option = new Option(`--${side}-${flag}`, text).helpGroup(CONNECTION_HEADING)
+      const alias = new Option(`--${other}-${flag}`, text).hideHelp()
+      if (flag.startsWith('creds')) for (const one of [option, alias]) one.argParser(parseCreds)
+      command.addOption(option).addOption(alias)
+      // One place for both names.
+      command.on(`option:${alias.name()}`, () =>
+        command.setOptionValue(option.attributeName(), command.getOptionValue(alias.attributeName())),
+      )
     }
   }
   return command
 }
 
-function moveTo(command: Command, side: string, word: string, flag: string): void {
-  const tail = flag
-    .split(' ', 1)[0]
-    ?.split('-')
-    .map((part) => part[0]?.toUpperCase() + part.slice(1))
-    .join('')
-  command.setOptionValue(`${side}${tail}`, command.getOptionValue(`${word}${tail}`))
-}
-
-/** @throws InvalidArgumentError */
+/** @throws UpstreamError `usage`, which does not show what may be a password */
 function parseCreds(text: string): Creds {
   const colon = text.indexOf(':')
-  if (colon < 1 || colon === text.length - 1) throw new InvalidArgumentError('Write NAME:PASSWORD.')
+  if (colon < 1 || colon === text.length - 1) {
+    throw new UpstreamError('usage', 'what lets somebody in at one side is no NAME:PASSWORD', {
+      hint: '--src-creds NAME:PASSWORD, --dest-creds NAME:PASSWORD',
+    })
+  }
   return { username: text.slice(0, colon), password: text.slice(colon + 1) }
 }
 
