@@ -38,7 +38,7 @@ describe('the default files of the originals start unchanged, with warnings alon
         for (const words of named) expect(log).toContain(words)
       })
     },
-    60_000,
+    180_000,
   )
 })
 

@@ -3,8 +3,9 @@ import { basename, join } from 'node:path'
 import { cleanEnvironment, type Ended, must, program, type RunOptions, run } from './programs.ts'
 import { scratchFolder } from './scratch.ts'
 
-const READY_TIMEOUT_MS = 60_000
-const STOP_TIMEOUT_MS = 30_000
+/** Milliseconds; both only end what hangs. */
+const READY_TIMEOUT_MS = 120_000
+const STOP_TIMEOUT_MS = 90_000
 
 /** Without a login of any host docker takes the credential helper that the machine has, which nobody set up here. */
 export const NO_HELPER = '{"auths":{"nobody.invalid":{}}}'

@@ -50,7 +50,7 @@ export async function openVerifyRig(
     damage(sql) {
       using database = new Database(join(directory, 'berth.db'))
       database.run('PRAGMA foreign_keys = OFF')
-      database.run('PRAGMA busy_timeout = 5000')
+      database.run('PRAGMA busy_timeout = 60000')
       database.run(sql)
     },
     async verify(mode) {

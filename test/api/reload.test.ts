@@ -134,7 +134,7 @@ describe('a changed config.yml is in force', () => {
         await within(title, headerNow, (seen) => seen === header)
       })
     },
-    30_000,
+    180_000,
   )
 })
 
@@ -368,5 +368,5 @@ test.each([
       )
     })
   },
-  30_000,
+  180_000,
 )

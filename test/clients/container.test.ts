@@ -12,6 +12,8 @@ import { MAKE_CERTIFICATE, prepareSite, type Site, USERS } from './first-documen
 
 const HOME = join(import.meta.dir, '../..')
 const IMAGE = 'berth-test/berth:latest'
+/** Only to end a build that hangs. */
+const BUILD_MS = 600_000
 
 interface Status {
   uid: string
@@ -34,14 +36,15 @@ describeWith(['docker', 'dockerd', 'docker-compose', 'buildah', 'openssl', 'curl
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), 'berth-container-'))
     site = await prepareSite()
-    const executable = must([join(HOME, 'bin/run-bun'), 'build/executable.ts', 'linux-x64'], { cwd: HOME })
+    const options = { cwd: HOME, timeoutMs: BUILD_MS }
+    const executable = must([join(HOME, 'bin/run-bun'), 'build/executable.ts', 'linux-x64'], options)
     dockerd = await startDockerd()
     docker = dockerd.client()
     await importDebianBase(docker)
     await executable
     const build = ['build', '--network', 'host', '--build-arg', `BASE=${DEBIAN_BASE}`, '-t', IMAGE, '.']
-    await docker.must(build, { cwd: HOME })
-  }, 180_000)
+    await docker.must(build, options)
+  }, BUILD_MS)
 
   afterAll(async () => {
     const left = (await docker?.run(['ps', '--all', '--quiet']))?.stdout.split('\n').filter(Boolean) ?? []
@@ -71,7 +74,7 @@ describeWith(['docker', 'dockerd', 'docker-compose', 'buildah', 'openssl', 'curl
     (await docker.must(['inspect', '--format', format, name])).trim()
 
   const isHealthy = async (name: string): Promise<void> => {
-    for (let attempt = 0; attempt < 100; attempt++) {
+    for (let attempt = 0; attempt < 600; attempt++) {
       const state = await inspect(name, '{{.State.Status}} {{if .State.Health}}{{.State.Health.Status}}{{end}}')
       if (state === 'running healthy') return
       if (state.startsWith('exited')) break
@@ -97,7 +100,7 @@ describeWith(['docker', 'dockerd', 'docker-compose', 'buildah', 'openssl', 'curl
   const statusAt = async (url: string, ...options: string[]): Promise<string> =>
     (await run(['curl', '-sk', '-o', '/dev/null', '-w', '%{http_code}', ...options, url])).stdout.trim()
   const stop = async (name: string): Promise<string> => {
-    await docker.must(['stop', '-t', '30', name])
+    await docker.must(['stop', '-t', '120', name])
     const code = await inspect(name, '{{.State.ExitCode}}')
     await docker.must(['rm', '--volumes', name])
     return code
@@ -111,7 +114,7 @@ describeWith(['docker', 'dockerd', 'docker-compose', 'buildah', 'openssl', 'curl
   ): Promise<void> => {
     const address = `REGISTRY_HTTP_ADDR=127.0.0.1:${site.registryPort}`
     await docker.must(['run', '-d', '--name', name, '--network', 'host', '-e', address, ...options, IMAGE, ...words])
-    for (let attempt = 0; attempt < 200; attempt++) {
+    for (let attempt = 0; attempt < 900; attempt++) {
       if ((await statusAt(url)) === '200') return
       if ((await inspect(name, '{{.State.Status}}')) === 'exited') break
       await Bun.sleep(50)
@@ -201,7 +204,7 @@ describeWith(['docker', 'dockerd', 'docker-compose', 'buildah', 'openssl', 'curl
 
   test('they end with 0, and start again without rights once the key is theirs', async () => {
     for (const name of ['registry01', 'docker_auth01']) {
-      await docker.must(['stop', '-t', '30', name])
+      await docker.must(['stop', '-t', '120', name])
       expect(await inspect(name, '{{.State.ExitCode}}')).toBe('0')
     }
     chownSync(join(site.folder, 'ssl/server.key'), 65532, 65532)

@@ -6,6 +6,7 @@ import { type Docker, type Dockerd, NO_HELPER, startDockerd } from '../dockerd.t
 import { makeImage, writeLayout } from '../image.ts'
 import { describeWith, type Ended, must, program, run } from '../programs.ts'
 import { BERTH, type Berth, startBerth } from '../start-berth.ts'
+import { podmanEnvironment } from './podman-environment.ts'
 
 const PASSWORD = 'a-password-for-admin'
 const image = makeImage({ layers: [1_000, 20_000], seed: 'logins' })
@@ -91,7 +92,8 @@ describeWith(['docker', 'dockerd', 'skopeo', 'podman'], 'a login of one program 
   })
 
   test('after podman login, berth ls lists', async () => {
-    const { env, berth: verb } = homeOf(folder, 'podman-first')
+    const { env: own, home, berth: verb } = homeOf(folder, 'podman-first')
+    const env = { ...own, ...podmanEnvironment(home) }
     const login = ['login', '--tls-verify=false', '-u', 'admin', '--password-stdin', host]
     expect(await run([program('podman'), ...login], { env, stdin: PASSWORD })).toMatchObject({ code: 0 })
     expect(await verb('ls', `${host}/team/app`)).toEqual(listed)

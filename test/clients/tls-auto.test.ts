@@ -9,6 +9,7 @@ import { freePort } from '../free-port.ts'
 import { buildImage, expectedSums, importBase, makeImage, writeLayout } from '../image.ts'
 import { describeWith, must, program, run } from '../programs.ts'
 import { BERTH, type Berth, startBerth } from '../start-berth.ts'
+import { podmanEnvironment } from './podman-environment.ts'
 
 const PASSWORD = 'a-password-for-admin'
 
@@ -179,7 +180,7 @@ describeWith(['curl', 'openssl'], 'berth serve --tls auto', () => {
             ...['--root', join(folder, 'p'), '--runroot', join(folder, 'pr'), '--tmpdir', join(folder, 'pt')],
             ...['--storage-driver', 'vfs', '--log-level', 'error', ...args],
           ],
-          { env: { ...env, XDG_RUNTIME_DIR: folder } },
+          { env: { ...env, ...podmanEnvironment(folder), XDG_RUNTIME_DIR: folder } },
         )
       expect((await podman('pull', `${host}/a:1`)).stderr).toContain('certificate signed by unknown authority')
       expect(await podman('pull', '--cert-dir', trusted, `${host}/a:1`)).toMatchObject({ code: 0 })

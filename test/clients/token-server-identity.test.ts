@@ -7,6 +7,7 @@ import { describeWith, type Ended, run } from '../programs.ts'
 import type { Berth } from '../start-berth.ts'
 import { startDebianRegistry } from './debian-registry.ts'
 import { administer, type DockerSite, type DockerUser, listTokens, openDockerSite } from './docker-site.ts'
+import { podmanEnvironment } from './podman-environment.ts'
 
 /** What docker keeps in place of the password when the token server gives it a refresh token: an identity token. */
 const SERVICE = 'Docker registry'
@@ -67,7 +68,7 @@ acl: [{match: {account: "ann"}, actions: ["*"]}]
       await write(password)
       process.kill(berth.pid, 'SIGHUP')
       for (let tries = 0; !berth.log().includes('read again and is in force'); tries++) {
-        if (tries === 200) throw new Error(`no reload:\n${berth.log()}`)
+        if (tries === 1800) throw new Error(`no reload:\n${berth.log()}`)
         await Bun.sleep(50)
       }
     },
@@ -105,7 +106,7 @@ describeWith(
     const podman = (...args: string[]): Promise<Ended> => {
       const storage = ['root', 'runroot', 'tmpdir'].flatMap((name) => [`--${name}`, join(site.folder, 'podman', name)])
       return run(['podman', ...storage, '--storage-driver', 'vfs', '--log-level', 'error', ...args], {
-        env: { XDG_RUNTIME_DIR: site.folder },
+        env: { ...podmanEnvironment(join(site.folder, 'podman')), XDG_RUNTIME_DIR: site.folder },
       })
     }
 
