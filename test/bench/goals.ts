@@ -12,6 +12,11 @@ export const GOALS = {
   /** A page out of many costs what one out of a hundred does; a quarter is left to noise. */
   flat: { of: 'berth', atMost: 1.25 },
   /**
+   * MiB that memory may grow by while caches fill, which is what their bounds come to: pages of SQLite (8 and 8 and 4, and 4 for looks at
+   * everything: `sqlite-connection.ts`), manifests (32: `manifests.ts`), rows of blobs (20,000 of 300 bytes: `blobs.ts`).
+   */
+  caches: { of: 'berth', atMost: 62 },
+  /**
    * Pages of the database that an operation reads more than among few: a leaf of each index that it touches, for they do not fit into
    * memory any more, and a level of the deeper ones.
    */

@@ -15,9 +15,10 @@ const GARBAGE = 2000
 
 /**
  * How a cost may grow: not at all; with what there is (it is told, and has no goal); or, of pages that are read, by so many, which is
- * what deeper indexes and leaves that no memory holds come to.
+ * what deeper indexes and leaves that no memory holds come to. `filling`: caches that have a bound are empty among few things and full
+ * among many, so that it grows by no more than they are large, and not any more once they are full.
  */
-type Growth = 'flat' | 'linear' | Goal
+type Growth = 'flat' | 'linear' | 'filling' | Goal
 
 interface Size {
   name: string
@@ -46,6 +47,7 @@ export async function scale(bench: Bench): Promise<void> {
   const medium = bench.workplace.media.includes('memory') ? 'memory' : 'disk'
   for (let round = 1; round <= bench.rounds; round++) {
     let base: Costs | undefined
+    let before: { name: string; costs: Costs } | undefined
     for (const { name, rows } of sizes) {
       bench.progress(`round ${round} of ${bench.rounds}: making ${name}`)
       const folder = bench.workplace.folder(medium, 'scale')
@@ -62,12 +64,14 @@ export async function scale(bench: Bench): Promise<void> {
         const costs = await measure(bench, server)
         costs.set('making the rows', { unit: 's', value: made / 1000, growth: 'linear' })
         costs.set('start', { unit: 'ms', value: server.startedAfterMs, growth: 'flat' })
-        costs.set('peak memory', { unit: 'MiB', value: server.peakMebibytes(), growth: 'flat' })
+        costs.set('peak memory', { unit: 'MiB', value: server.peakMebibytes(), growth: 'filling' })
         for (const [what, { unit, value }] of costs) {
           bench.figures.add({ part: PART, name: `${what}: ${name}`, unit }, 'berth', value)
         }
         if (base === undefined) base = costs
         else compare(bench, few.name, base, name, costs)
+        if (before !== undefined && before.costs !== base) compareFilled(bench, before, name, costs)
+        before = { name, costs }
       })
     }
   }
@@ -81,8 +85,18 @@ function compare(bench: Bench, few: string, base: Costs, many: string, costs: Co
     const figure =
       growth === 'flat'
         ? { name: `${name} / ${few}`, unit: '×', goal: GOALS.flat }
-        : { name: `${name}, more than ${few}`, unit, goal: growth }
+        : { name: `${name}, more than ${few}`, unit, goal: growth === 'filling' ? GOALS.caches : growth }
     bench.figures.add({ part: PART, ...figure }, 'berth', growth === 'flat' ? value / before : value - before)
+  }
+}
+
+/** Among both, what fills is full. */
+function compareFilled(bench: Bench, before: { name: string; costs: Costs }, many: string, costs: Costs): void {
+  for (const [what, { value, growth }] of costs) {
+    const earlier = before.costs.get(what)?.value
+    if (growth !== 'filling' || earlier === undefined) continue
+    const name = `${what}: ${many} / ${before.name}`
+    bench.figures.add({ part: PART, name, unit: '×', goal: GOALS.flat }, 'berth', value / earlier)
   }
 }
 
