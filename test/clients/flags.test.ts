@@ -3,11 +3,22 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { digestOf } from '../../src/oci/digest.ts'
+import { MEDIA_TYPES } from '../../src/oci/media-type.ts'
 import { makePair } from '../certificates.ts'
-import { makeArtifact, makeImage, makeIndex, pushImage, writeLayout } from '../image.ts'
+import {
+  type Content,
+  descriptorOf,
+  makeArtifact,
+  makeImage,
+  makeIndex,
+  pushBlob,
+  pushImage,
+  writeLayout,
+} from '../image.ts'
 import { startRegistry, type TestRegistry } from '../start-registry.ts'
 import { openVerbShell } from './verb-shell.ts'
 
+const { ociIndex } = MEDIA_TYPES
 const ARM = makeImage({ layers: [10], seed: 'arm', platform: { os: 'linux', architecture: 'arm64', variant: 'v8' } })
 const AMD = makeImage({ layers: [90_000], seed: 'amd' })
 const INDEX = makeIndex([AMD, ARM])
@@ -63,6 +74,22 @@ describe('what a list is of, and its order', () => {
     const odd = makeIndex([{ ...ARM, platform: { os: 'a/b/c/d', architecture: '' } }, AMD])
     await pushImage(registry.url, 'odd', odd, { tag: 'v1' })
     expect(await shell().run('ls', `${host}/odd`, '-p', 'linux/amd64')).toEqual({ out: 'v1\n', error: '', code: 0 })
+  })
+
+  test('of a tag and of a tree whose index names blobs, as the caches of BuildKit do', async () => {
+    const blob = AMD.layers[0] as Content
+    await pushBlob(registry.url, 'cache', blob)
+    const body = JSON.stringify({ schemaVersion: 2, mediaType: ociIndex, manifests: [descriptorOf(blob)] })
+    const init = { method: 'PUT', headers: { 'content-type': ociIndex }, body }
+    expect((await fetch(`${registry.url}/v2/cache/manifests/v1`, init)).status).toBe(201)
+    const size = body.length + blob.bytes.byteLength
+    expect(await shell().run('ls', '-l', `${host}/cache`, '-f', '{{.Tag}} {{.Size}}')).toEqual({
+      ...{ out: `v1 ${size}\n`, error: '', code: 0 },
+    })
+    const tree = await shell().run('tree', `${host}/cache:v1`)
+    expect(tree).toMatchObject({ error: '', code: 0 })
+    expect(tree.out.trim().split('\n')).toEqual([expect.any(String), expect.stringContaining('layer')])
+    await fetch(`${registry.url}/v2/cache/manifests/v1`, { method: 'DELETE' })
   })
 
   test('of tags for a platform that none has', async () => {

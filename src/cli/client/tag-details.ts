@@ -1,6 +1,7 @@
+import type { Descriptor } from '../../oci/descriptor.ts'
 import type { Digest } from '../../oci/digest.ts'
 import type { Manifest } from '../../oci/manifest.ts'
-import { isImageConfig } from '../../oci/media-type.ts'
+import { isImageConfig, isManifestMediaType } from '../../oci/media-type.ts'
 import { formatPlatform } from '../../oci/platform.ts'
 import { guardManifests, type ManifestGuard, readManifest } from '../../transfer/tree.ts'
 import { UpstreamError } from '../../upstream/error.ts'
@@ -59,9 +60,13 @@ export function tagReader(upstream: Upstream, repository: RepositoryReference) {
     depth: number,
     guard: ManifestGuard,
   ): Promise<Content> {
-    const parts = new Map<Digest, number>([...layers, ...(config ? [config] : [])].map((one) => [one.digest, one.size]))
+    // What an index names that is no manifest is a blob (a build cache).
+    const isManifest = ({ mediaType }: Descriptor) => isManifestMediaType(mediaType)
+    const blobs = [...layers, ...(config ? [config] : []), ...manifests.filter((one) => !isManifest(one))]
+    const parts = new Map<Digest, number>(blobs.map((one) => [one.digest, one.size]))
     const children: Content[] = []
-    if (depth > 0) for (const { digest } of manifests) children.push(await remembered(digest, depth - 1, guard))
+    if (depth > 0)
+      for (const { digest } of manifests.filter(isManifest)) children.push(await remembered(digest, depth - 1, guard))
     for (const child of children) for (const [digest, size] of child.parts) parts.set(digest, size)
     const own = config && isImageConfig(config.mediaType) ? config : undefined
     const json = own && (await readConfig(upstream, repository, own)).json

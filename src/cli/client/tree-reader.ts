@@ -1,7 +1,7 @@
 import type { Descriptor } from '../../oci/descriptor.ts'
 import type { Digest } from '../../oci/digest.ts'
 import type { Manifest } from '../../oci/manifest.ts'
-import { isImageConfig, isIndexMediaType } from '../../oci/media-type.ts'
+import { isImageConfig, isIndexMediaType, isManifestMediaType } from '../../oci/media-type.ts'
 import { formatPlatform } from '../../oci/platform.ts'
 import { readManifest } from '../../transfer/tree.ts'
 import { UpstreamError } from '../../upstream/error.ts'
@@ -69,9 +69,13 @@ export function createTreeReader(
   ): Promise<TreeNode> {
     const { digest, mediaType, bytes } = fetched
     seen.add(digest)
-    count(manifest.layers.length + 1)
+    count(manifest.layers.length + manifest.manifests.filter((one) => !isManifestMediaType(one.mediaType)).length + 1)
     const children: TreeNode[] = []
-    for (const child of manifest.manifests) children.push(await readChild(child, depth + 1))
+    for (const child of manifest.manifests) {
+      // A blob: what BuildKit makes of a cache.
+      const isManifest = isManifestMediaType(child.mediaType)
+      children.push(isManifest ? await readChild(child, depth + 1) : leafOf('layer', child))
+    }
     if (manifest.config !== undefined) children.push(leafOf('config', manifest.config))
     children.push(...manifest.layers.map((layer) => leafOf('layer', layer)))
     const { referrers, problem } =
