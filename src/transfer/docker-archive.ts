@@ -55,13 +55,13 @@ function isTexts(value: unknown): value is string[] {
 }
 
 /**
- * An image of an archive, as docker would push it: layers that are plain are compressed into files below `temporary`. Its config
- * says what they must be. @throws UpstreamError
+ * An image of an archive, as docker would push it: layers that are plain are compressed into files below `temporary`, whose names begin
+ * with `prefix`. Its config says what they must be. @throws UpstreamError
  */
 export async function archiveSource(
   folder: Folder,
   image: ArchivedImage,
-  temporary: string,
+  { temporary, prefix }: { temporary: string; prefix: string },
   signal?: AbortSignal | undefined,
 ): Promise<{ source: ImageSource; root: FetchedManifest }> {
   const config = await readSmall(folder, image.config, MAX_BODY)
@@ -75,7 +75,7 @@ export async function archiveSource(
   const places = new Map<Digest, Reader>()
   const layers: { descriptor: Descriptor; compression: Compression }[] = []
   for (const [index, path] of image.layers.entries()) {
-    const file = join(temporary, String(index))
+    const file = join(temporary, `${prefix}${index}`)
     signal?.throwIfAborted()
     layers.push(await prepare(folder, path, diffIds[index] ?? '', file, places))
   }

@@ -34,9 +34,12 @@ export interface LocalOptions {
 export interface LocalImages {
   /**
    * One of them: by its name or digest, or the only one, or the one that is called `preferred`.
+   * `otherwise`: what else may be said where it is not clear which.
    * @throws UpstreamError `usage` where it is not clear which
    */
-  choose(name: string | undefined, preferred: string | undefined): Promise<LocalImage>
+  choose(name: string | undefined, preferred: string | undefined, otherwise?: string): Promise<LocalImage>
+  /** Each once, in their order. @throws UpstreamError `not-found` where there is none */
+  all(): Promise<LocalImage[]>
 }
 
 export interface LocalImage {
@@ -70,8 +73,16 @@ export async function openLocal(options: LocalOptions): Promise<LocalImages> {
   const isSaved = hasArchive && (layout === undefined || (format === 'auto' && (await isPlain(layout))))
   const candidates = layout === undefined || isSaved ? await archived(folder, temporary, signal) : laidOut(layout)
   return {
-    async choose(name, preferred) {
-      return await chosen(folder.name, candidates, name, preferred).open()
+    async choose(name, preferred, otherwise = '') {
+      return await chosen(folder.name, candidates, name, preferred, otherwise).open()
+    },
+    async all() {
+      const found = new Map<string, Candidate>()
+      for (const one of candidates) if (!found.has(one.id)) found.set(one.id, one)
+      if (found.size === 0) throw none(folder.name)
+      const images: LocalImage[] = []
+      for (const one of found.values()) images.push(await one.open())
+      return images
     },
   }
 }
@@ -140,10 +151,10 @@ function laidOut({ source, entries }: Layout): Candidate[] {
 }
 
 async function archived(folder: Folder, temporary: string, signal: AbortSignal | undefined): Promise<Candidate[]> {
-  return (await readArchive(folder)).map((image) => ({
+  return (await readArchive(folder)).map((image, number) => ({
     names: image.names,
     id: image.config,
-    open: () => archiveSource(folder, image, temporary, signal),
+    open: () => archiveSource(folder, image, { temporary, prefix: `${number}-` }, signal),
   }))
 }
 
@@ -152,6 +163,7 @@ function chosen(
   candidates: readonly Candidate[],
   name: string | undefined,
   preferred: string | undefined,
+  otherwise: string,
 ): Candidate {
   const called = (wanted: string) =>
     candidates.find(({ names, id }) => id === wanted || names.some((one) => isCalled(one, wanted)))
@@ -164,11 +176,17 @@ function chosen(
     })
   }
   const [first] = candidates
-  if (first === undefined) throw new UpstreamError('not-found', `${where} has no image`)
+  if (first === undefined) throw none(where)
   const isOne = candidates.every(({ id }) => id === first.id)
   const found = isOne ? first : preferred === undefined ? undefined : called(preferred)
   if (found !== undefined) return found
-  throw new UpstreamError('usage', `${where} has several images`, { hint: `say which one: --image ${names}` })
+  throw new UpstreamError('usage', `${where} has several images`, {
+    hint: `say which one: --image ${names}${otherwise}`,
+  })
+}
+
+function none(where: string): UpstreamError {
+  return new UpstreamError('not-found', `${where} has no image`)
 }
 
 /** `v1` is also what `host/app:v1` is called, where nothing else is. */

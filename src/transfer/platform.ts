@@ -1,7 +1,7 @@
 import type { Descriptor, Platform } from '../oci/descriptor.ts'
 import { jsonObject } from '../oci/json-object.ts'
 import { isIndexMediaType } from '../oci/media-type.ts'
-import { fitsPlatform, formatPlatform } from '../oci/platform.ts'
+import { fitsPlatform, formatPlatform, platformIn } from '../oci/platform.ts'
 import { UpstreamError } from '../upstream/error.ts'
 import type { FetchedManifest } from '../upstream/registry.ts'
 import type { ImageSource } from './transfer.ts'
@@ -35,9 +35,8 @@ export async function manifestFor(
   if (isIndexMediaType(root.mediaType)) {
     return await source.manifest(chooseChild(source.name, manifests, platform).digest)
   }
-  const { os, architecture, variant } = (config && (await jsonOf(source, config))) ?? {}
-  if (typeof os !== 'string' || typeof architecture !== 'string') return root
-  const own = { os, architecture, ...(typeof variant === 'string' ? { variant } : {}) }
+  const own = config && platformIn(await jsonOf(source, config))
+  if (own === undefined) return root
   if (fitsPlatform(own, platform)) return root
   throw notForPlatform(source.name, [own], platform)
 }
@@ -46,7 +45,7 @@ export async function manifestFor(
 const MAX_CONFIG = 16 * 1024 * 1024
 
 /** Undefined where it is none, or too long for one. */
-async function jsonOf({ open }: Pick<ImageSource, 'open'>, config: Descriptor) {
+export async function jsonOf({ open }: Pick<ImageSource, 'open'>, config: Descriptor) {
   const chunks: Uint8Array[] = []
   let size = 0
   for await (const chunk of open(config, 0)) {

@@ -1,7 +1,7 @@
 import type { Descriptor, Platform } from '../../oci/descriptor.ts'
 import { digestOf } from '../../oci/digest.ts'
 import { isIndexMediaType, MEDIA_TYPES } from '../../oci/media-type.ts'
-import { fitsPlatform, formatPlatform } from '../../oci/platform.ts'
+import { fitsPlatform, formatPlatform, isSamePlatform, platformIn } from '../../oci/platform.ts'
 import { createCopier } from '../../transfer/copy.ts'
 import { registrySource } from '../../transfer/registry-source.ts'
 import { registryTarget } from '../../transfer/registry-target.ts'
@@ -106,11 +106,6 @@ function mustDiffer(entries: readonly Entry[]): void {
   }
 }
 
-export function isSamePlatform(one: Platform | undefined, other: Platform | undefined): boolean {
-  if (one === undefined || other === undefined || one.os === 'unknown') return false
-  return formatPlatform(one) === formatPlatform(other) && one['os.version'] === other['os.version']
-}
-
 async function imagesOf(
   upstream: Upstream,
   image: ImageReference,
@@ -125,7 +120,8 @@ async function imagesOf(
   const manifest = readManifest(what, fetched)
   if (!isIndexMediaType(fetched.mediaType)) {
     const { digest, mediaType, bytes } = fetched
-    const platform = manifest.config === undefined ? undefined : await platformOf(upstream, image, manifest.config)
+    const platform =
+      manifest.config === undefined ? undefined : platformIn((await readConfig(upstream, image, manifest.config)).json)
     const { artifactType } = manifest
     const descriptor: Descriptor = {
       ...{ mediaType, digest, size: bytes.byteLength },
@@ -140,22 +136,6 @@ async function imagesOf(
   }
   if (found.length === 0) throw none()
   return found
-}
-
-async function platformOf(
-  upstream: Upstream,
-  image: ImageReference,
-  config: Descriptor,
-): Promise<Platform | undefined> {
-  const { json = {} } = await readConfig(upstream, image, config)
-  const { os, architecture, variant } = json
-  if (typeof os !== 'string' || typeof architecture !== 'string') return undefined
-  const version = json['os.version']
-  return {
-    ...{ architecture, os },
-    ...(typeof variant === 'string' && variant !== '' ? { variant } : {}),
-    ...(typeof version === 'string' ? { 'os.version': version } : {}),
-  }
 }
 
 /** Stores the index under the tag, and says its name; of a dry run it shows the index. */

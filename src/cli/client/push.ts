@@ -1,5 +1,6 @@
 import { Command, Option } from 'commander'
 import { createCopier } from '../../transfer/copy.ts'
+import { joinImages } from '../../transfer/join-images.ts'
 import { type LocalFormat, openLocal } from '../../transfer/local.ts'
 import { manifestFor } from '../../transfer/platform.ts'
 import { registryTarget } from '../../transfer/registry-target.ts'
@@ -17,6 +18,7 @@ import { createMeter, tellsInWords } from './transfer-meter.ts'
 interface PushFlags extends MoverFlags, TableFlags {
   format: LocalFormat
   image?: string
+  index?: true
   platform?: string
   referrers?: true
   digestfile?: string
@@ -35,6 +37,9 @@ export function pushCommand(context: ClientContext): Command {
         .default('auto'),
     )
     .option('--image <name>', 'which one, where there are several: its name there, or its digest')
+    .addOption(
+      new Option('--index', 'all of them as one index, each for its platform').conflicts(['image', 'platform']),
+    )
     .option('-p, --platform <os/arch>', 'of an index the image for this platform alone')
     .option('-r, --referrers', 'with what refers to it in the layout')
     .option('--digestfile <file>', 'write the digest to a file')
@@ -51,7 +56,9 @@ export function pushCommand(context: ClientContext): Command {
           ...(path === '-' ? { path: 'standard input', input: context.input() } : { path }),
           ...{ format: flags.format, temporary: temporary.path, signal: context.signal },
         })
-        const { source, root, named } = await local.choose(flags.image, image.tag)
+        const { source, root, named } = flags.index
+          ? await joinImages(await local.all())
+          : await local.choose(flags.image, image.tag, '; or all of them as one: --index')
         if (named !== undefined) mustHaveSize(`${source.name}@${named.digest}`, root, named)
         const wanted = platform === undefined ? root : await manifestFor(source, root, platform)
         const target = registryTarget(connectMover(context, flags), image)
