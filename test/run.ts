@@ -21,7 +21,7 @@ const TEST_TIMEOUT_MS = 180_000
  */
 const WORKERS = process.env.BERTH_TEST_PROGRAM === undefined ? 3 : 2
 /** The whole run; a hanging test ends long before. */
-const RUN_TIMEOUT_MS = 40 * 60_000
+const RUN_TIMEOUT_MS = 75 * 60_000
 
 interface Report {
   passed: number
