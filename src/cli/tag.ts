@@ -13,7 +13,10 @@ export function tagCommand(context: AdminContext = ofProcess): Command {
   const command = new Command('tag')
     .description('give an image further tags, see where tags pointed, point them there again')
     .usage('IMAGE TAG...\n       berth tag [options] [command]')
-    .addHelpText('after', '\nberth tag IMAGE TAG... gives an image of any registry further tags.')
+    .addHelpText(
+      'after',
+      '\nberth tag IMAGE TAG... gives an image of any registry further tags (--force: also immutable ones of Berth).',
+    )
 
   listOptions(
     command

@@ -4,13 +4,13 @@ import { inParallel } from '../../transfer/parallel.ts'
 import { UpstreamError } from '../../upstream/error.ts'
 import { formatImage, formatRepository, type ImageReference, parseImage } from '../../upstream/reference.ts'
 import type { Upstream } from '../../upstream/upstream.ts'
-import { ruleHint } from '../immutable-hint.ts'
 import { mustAgree } from './agree.ts'
 import { type ConnectionFlags, connect, connectionOptions } from './connection.ts'
 import type { ClientContext } from './context.ts'
 import { type PurgeResult, purge, purgeTrashed, refusePurge } from './delete-purge.ts'
 import { referrersBelow } from './delete-referrers.ts'
 import { deleteTag } from './delete-tag.ts'
+import { withRule } from './immutable-refusal.ts'
 import { missingHint } from './missing-image.ts'
 import { lines } from './output.ts'
 import { tagsByDigest, tagsOf } from './siblings.ts'
@@ -91,10 +91,7 @@ export function untagCommand(context: ClientContext): Command {
 
 /** @throws the error, with what an administrator can do about a rule of immutable tags */
 function explained(error: unknown): never {
-  if (!(error instanceof UpstreamError) || error.immutable === undefined) throw error
-  const { fault, message, status, code, immutable } = error
-  const hint = error.hint ?? ruleHint(immutable, { forceable: false })
-  throw new UpstreamError(fault, message, { status, code, hint, immutable, cause: error })
+  throw withRule(error, { forceable: false })
 }
 
 /** A name without a tag would mean `latest` to docker: too easily said for what cannot be taken back. */

@@ -5,20 +5,27 @@ import { formatImage, formatRepository, type ImageReference, parseImage } from '
 import { type ConnectionFlags, connect, connectionOptions } from './connection.ts'
 import type { ClientContext } from './context.ts'
 import { fetchManifest } from './image.ts'
+import { withRule } from './immutable-refusal.ts'
 import { lines } from './output.ts'
+import { moverByForce } from './tag-force.ts'
 
 export function tagCommand(context: ClientContext): Command {
   return connectionOptions(
     new Command('tag')
       .argument('<image>', 'REPOSITORY[:TAG][@DIGEST]')
-      .argument('<tag...>', 'names in its repository; with the repository before them, too'),
-  ).action(async (name: string, names: string[], flags: ConnectionFlags) => {
+      .argument('<tag...>', 'names in its repository; with the repository before them, too')
+      .option('--force', "also tags that are immutable, with an administrator's password (Berth)"),
+  ).action(async (name: string, names: string[], flags: ConnectionFlags & { force?: true }) => {
     const image = parseImage(name)
     const tags = names.map((text) => tagOf(image, text))
     const upstream = connect(context, flags)
     const manifest = await fetchManifest(upstream, image)
+    const force = flags.force ? moverByForce(context, upstream, image) : undefined
     for (const tag of tags) {
-      await upstream.putManifest(image, tag, manifest)
+      await upstream.putManifest(image, tag, manifest).catch(async (error: unknown) => {
+        if (force === undefined) throw withRule(error, { forceable: true })
+        await force({ tag, digest: manifest.digest }, error)
+      })
       context.out(lines([formatImage({ ...image, tag, digest: manifest.digest })]))
     }
   })
