@@ -57,7 +57,7 @@ export function layoutTarget(store: LayoutStore): LayoutTarget {
     hasBlob: isWhole,
 
     async take(blob, source, onProgress) {
-      await put(blob.digest, blob.size, checked(source.name, blob, source.open(blob, 0), onProgress))
+      await put(blob.digest, blob.size, checkedBlob(source.name, blob, source.open(blob, 0), onProgress))
       return 'copied'
     },
 
@@ -82,11 +82,11 @@ async function* once(bytes: Uint8Array): AsyncIterable<Uint8Array> {
 }
 
 /** @throws UpstreamError `invalid` at the end of other bytes than the descriptor says */
-function checked(
+export function checkedBlob(
   name: string,
   blob: Descriptor,
   chunks: AsyncIterable<Uint8Array>,
-  onProgress: (bytes: number) => void,
+  onProgress?: (bytes: number) => void,
 ): AsyncIterable<Uint8Array> {
   const wrong = ({ found }: Mismatch) =>
     new UpstreamError('invalid', `blob ${blob.digest} of ${name}: ${found}`, {

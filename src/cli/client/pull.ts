@@ -1,5 +1,6 @@
 import { Command, Option } from 'commander'
 import type { Digest } from '../../oci/digest.ts'
+import { openBlobCache } from '../../transfer/blob-cache.ts'
 import { createCopier, type Step } from '../../transfer/copy.ts'
 import { archiveStore, directoryStore, type LayoutStore, streamStore } from '../../transfer/layout-store.ts'
 import { layoutTarget } from '../../transfer/layout-target.ts'
@@ -18,6 +19,7 @@ interface PullFlags extends MoverFlags {
   format: 'tarball' | 'oci'
   platform?: string
   referrers?: true
+  cache?: string
 }
 
 export function pullCommand(context: ClientContext): Command {
@@ -35,6 +37,7 @@ export function pullCommand(context: ClientContext): Command {
     )
     .option('-p, --platform <os/arch>', 'of an index the image for this platform alone')
     .option('-r, --referrers', 'with signatures, SBOMs and whatever else refers to it (--format oci)')
+    .option('-c, --cache <dir>', 'keep layers in this folder by their digests, and take them from there')
   return moverOptions(connectionOptions(command)).action(async (first: string, others: string[], flags: PullFlags) => {
     const path = others.at(-1) ?? ''
     const images = [first, ...others.slice(0, -1)].map(parseImage)
@@ -51,6 +54,7 @@ export function pullCommand(context: ClientContext): Command {
         await (isIndex ? fetchImage(upstream, image, platform) : fetchSingle(upstream, image, platform, context.env)),
       )
     }
+    const cache = flags.cache === undefined ? undefined : openBlobCache(flags.cache, context.now, context.signal)
     const store = storeFor(context, path, flags.format)
     const target = layoutTarget(store)
     const meter = createMeter(context, flags)
@@ -60,8 +64,13 @@ export function pullCommand(context: ClientContext): Command {
       for (const [index, image] of images.entries()) {
         const root = roots[index]
         if (root === undefined) continue
-        const options = { source: registrySource(upstream, image), target, jobs: flags.jobs, meter }
-        const copier = createCopier({ ...options, referrers: flags.referrers === true })
+        const source = registrySource(upstream, image)
+        const options = { target, jobs: flags.jobs, meter }
+        const copier = createCopier({
+          ...options,
+          source: cache?.before(source) ?? source,
+          referrers: flags.referrers === true,
+        })
         const done = await copier.copy(root, root.digest)
         steps.push(...done)
         target.add(root, nameOf(image))
@@ -80,14 +89,24 @@ export function pullCommand(context: ClientContext): Command {
     } finally {
       meter.clear()
       store.abandon()
-      for (const [digest, { isReplaced }] of target.damaged) {
-        const state = isReplaced ? 'was damaged, and has been replaced' : 'is damaged'
-        context.error(`warning: ${digest} in ${printable(path)} ${state}\n`)
-      }
+      tellDamaged(context, path, target.damaged)
+      if (cache !== undefined) tellDamaged(context, flags.cache ?? '', cache.damaged)
     }
-    if (tellsInWords(flags)) context.error(`${summaryOf(steps)}\n`)
+    const cached = cache === undefined ? '' : `, ${cache.used()} of them from ${printable(flags.cache ?? '')}`
+    if (tellsInWords(flags)) context.error(`${summaryOf(steps)}${cached}\n`)
     if (path !== '-') context.out(lines(names))
   })
+}
+
+function tellDamaged(
+  context: ClientContext,
+  where: string,
+  damaged: ReadonlyMap<Digest, { isReplaced: boolean }>,
+): void {
+  for (const [digest, { isReplaced }] of damaged) {
+    const state = isReplaced ? 'was damaged, and has been replaced' : 'is damaged'
+    context.error(`warning: ${digest} in ${printable(where)} ${state}\n`)
+  }
 }
 
 /** @throws UpstreamError */
