@@ -12,6 +12,7 @@ import {
   withApi,
 } from './control.ts'
 import type { Listing } from './listing.ts'
+import { placeFlags } from './place.ts'
 import { printable, shellWord, timeCell } from './table.ts'
 
 export function groupCommand(context: AdminContext = ofProcess): Command {
@@ -85,7 +86,9 @@ function showMembers(context: AdminContext, flags: ListFlags, answer: Answer<Mem
   show(context, flags, answer, ({ members }) => members.map((name) => [name]))
   tellOfMore(context, answer)
   if (flags.format !== 'json' && answer.json.members.length === 0) {
-    context.error(`${printable(group)} has no members: berth group join ${shellWord(printable(group))} USER\n`)
+    context.error(
+      `${printable(group)} has no members: berth group join ${shellWord(printable(group))} USER${placeFlags(flags)}\n`,
+    )
   }
 }
 

@@ -38,15 +38,20 @@ test('a deletion says what went, and how to have it back', async () => {
       'team/app is deleted: 3 manifests with 2 tags, and 1 upload under way was ended. ' +
       'To have it back: berth trash restore team/app --batch B\n',
   })
+  expect((await run('delete', 'team/app', '--yes', '--data', 'data')).error).toEndWith(
+    'berth trash restore team/app --batch B --data data\n',
+  )
   expect(await run('rm', 'none', '-y', '--force')).toMatchObject({
     code: 1,
     error: 'berth: there is no repository none\n',
   })
   expect(asked).toEqual([
     ['delete', 'team/app', '@operator', false],
+    ['delete', 'team/app', '@operator', false],
     ['delete', 'none', '@operator', true],
   ])
   expect(recorded).toEqual([
+    '@operator repository team/app: done: deleted',
     '@operator repository team/app: done: deleted',
     '@operator repository none: failed: deleted, by force: there is no repository none',
   ])
@@ -63,6 +68,7 @@ test.each<[string, string[]]>([
       'berth: fixed:v1 is immutable by the rule releases: it cannot be deleted, nor its repository renamed\n' +
       'Hint: --force does it all the same; berth immutable rm releases takes the rule away (one of the configuration is taken away there)\n',
   })
+  expect((await run(...args, '--data', 'data')).error).toContain('; berth immutable rm releases --data data takes the')
   expect(await run(...args, '--force')).toMatchObject({ code: 0 })
 })
 

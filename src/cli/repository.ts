@@ -13,6 +13,7 @@ import {
 import { CommandError, withHintOf } from './error.ts'
 import { ruleHint } from './immutable-hint.ts'
 import type { Listing } from './listing.ts'
+import { placeFlags } from './place.ts'
 import { bytesText, counted } from './progress.ts'
 import { timeCell } from './table.ts'
 
@@ -73,7 +74,7 @@ export function repositoryCommand(context: AdminContext = ofProcess): Command {
       await withApi(context, flags, async (ask) => {
         const query = { purge: flags.purge && 'true', force: flags.force && 'true' }
         const answer = await ask<RepositoryDeletedView>('DELETE', `/repositories/${segment(name)}`, { query }).catch(
-          explained,
+          explained(flags),
         )
         tell(context, flags, answer, deletedText(name, answer.json, flags))
       })
@@ -91,16 +92,18 @@ export function repositoryCommand(context: AdminContext = ofProcess): Command {
     .action(async (name: string, to: string, flags: AdminFlags & { force?: true }) => {
       await withApi(context, flags, async (ask) => {
         const body = { to, force: flags.force }
-        const answer = await ask('POST', `/repositories/${segment(name)}/rename`, { body }).catch(explained)
+        const answer = await ask('POST', `/repositories/${segment(name)}/rename`, { body }).catch(explained(flags))
         tell(context, flags, answer, `${name} is ${to} now; pulls and pushes by the old name do not find it.`)
       })
     })
   return command
 }
 
-/** @throws the error, with what an administrator can do about a rule of immutable tags */
-function explained(error: unknown): never {
-  throw withHintOf(error, ({ immutable }) => ruleHint(immutable, { forceable: true }))
+/** Throws the error, with what an administrator can do about a rule of immutable tags. */
+function explained(flags: AdminFlags): (error: unknown) => never {
+  return (error) => {
+    throw withHintOf(error, ({ immutable }) => ruleHint(immutable, { forceable: true, place: placeFlags(flags) }))
+  }
 }
 
 function pageOptions(command: Command, most: string): Command {
@@ -150,12 +153,12 @@ async function confirm(context: AdminContext, name: string, { purge }: DeleteFla
 function deletedText(
   name: string,
   { batch, manifests, tags, uploads, purged }: RepositoryDeletedView,
-  { purge }: DeleteFlags,
+  flags: DeleteFlags,
 ): string {
   const ended =
     uploads === 0 ? '' : `, and ${counted(uploads, 'upload')} under way ${uploads === 1 ? 'was' : 'were'} ended`
   const went = `${name} is deleted: ${counted(manifests, 'manifest')} with ${counted(tags, 'tag')}${ended}.`
-  if (purge) return `${went} Gone for good: ${counted(purged, 'manifest')}.`
+  if (flags.purge) return `${went} Gone for good: ${counted(purged, 'manifest')}.`
   if (manifests === 0) return went
-  return `${went} To have it back: berth trash restore ${name} --batch ${batch}`
+  return `${went} To have it back: berth trash restore ${name} --batch ${batch}${placeFlags(flags)}`
 }

@@ -22,6 +22,7 @@ import { warnOfDeadPatterns } from './dead-pattern.ts'
 import { CommandError } from './error.ts'
 import { spanText } from './gc.ts'
 import type { Listing } from './listing.ts'
+import { placeFlags } from './place.ts'
 import { bytesText, counted } from './progress.ts'
 import { type PlanFormat, showPlan } from './retention-plan.ts'
 import { printableJson, timeCell } from './table.ts'
@@ -105,7 +106,12 @@ export function retentionCommand(context: AdminContext = ofProcess): Command {
       warnOfDeadPatterns(context, 'tag', flags.tag)
       await withApi(context, flags, async (ask) => {
         const answer = await ask<RetentionChangedView>('PUT', `/retention/rules/${segment(name)}`, { body })
-        tell(context, flags, answer, `The rule ${name} is set; berth retention run --dry-run shows what it does.`)
+        tell(
+          context,
+          flags,
+          answer,
+          `The rule ${name} is set; berth retention run --dry-run${placeFlags(flags)} shows what it does.`,
+        )
       })
     })
 

@@ -5,6 +5,7 @@ import { type AdminContext, type AdminFlags, adminOptions, listOptions, ofProces
 import { CommandError, withHintOf } from './error.ts'
 import { ruleHint } from './immutable-hint.ts'
 import type { Listing } from './listing.ts'
+import { placeFlags } from './place.ts'
 import { parseReference } from './reference.ts'
 import { wholeDigest } from './short-digest.ts'
 import { timeCell } from './table.ts'
@@ -53,7 +54,7 @@ export function tagCommand(context: AdminContext = ofProcess): Command {
         const to = flags.to === undefined ? undefined : await wholeDigest(flags.to, page, digestsOf)
         const body = { repository, tag, digest: to, force: flags.force }
         const answer = await ask<TagRestoredView>('POST', '/tags/restore', { body }).catch((error: unknown) => {
-          throw withHintOf(error, ({ immutable }) => ruleHint(immutable, { forceable: true }))
+          throw withHintOf(error, ({ immutable }) => ruleHint(immutable, { forceable: true, place: placeFlags(flags) }))
         })
         const { digest, from } = answer.json
         tell(context, flags, answer, `${reference} points to ${digest}${from === null ? '' : ` (before: ${from})`}.`)

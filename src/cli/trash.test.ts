@@ -71,6 +71,11 @@ describe('trash list', () => {
       ['--repository', 'team/app'],
       'Nothing fits what was asked for.\nHint: a tag that went alone is not here: berth tag history team/app, berth tag restore team/app:TAG\n',
     ],
+    [
+      'of a server that was named',
+      ['--data', 'data'],
+      'The trash is empty.\nHint: a tag that went alone is not here: berth tag history REPOSITORY --data data, berth tag restore REPOSITORY:TAG --data data\n',
+    ],
     ['of a page', ['--before', '3'], 'Nothing fits what was asked for.\n'],
   ])('that is empty leads to the tags that went alone: %s', async (_, args, error) => {
     const { run } = await open({ rows: [] })

@@ -12,6 +12,7 @@ import {
 } from './control.ts'
 import { CommandError } from './error.ts'
 import type { Listing } from './listing.ts'
+import { placeFlags } from './place.ts'
 import { bytesText, counted } from './progress.ts'
 import { printable, timeCell } from './table.ts'
 import { askedFor, isTrashId, restorationOf } from './trash-restoration.ts'
@@ -29,9 +30,9 @@ export function trashCommand(context: AdminContext = ofProcess): Command {
         const answer = await ask<TrashView>('GET', '/trash', { query: { repository, limit, before } })
         showList(context, flags, answer, (json) => trashListing(json, [repository, before]))
         if (answer.json.manifests.length > 0 || before !== undefined || flags.format === 'json') return
-        const name = repository ?? 'REPOSITORY'
+        const [name, place] = [repository ?? 'REPOSITORY', placeFlags(flags)]
         context.error(
-          `Hint: a tag that went alone is not here: berth tag history ${printable(name)}, berth tag restore ${printable(name)}:TAG\n`,
+          `Hint: a tag that went alone is not here: berth tag history ${printable(name)}${place}, berth tag restore ${printable(name)}:TAG${place}\n`,
         )
       })
     })

@@ -49,6 +49,13 @@ To change that: berth group join GROUP lea, and a rule for that group:
     expect((await run(userCommand, 'add', 'max', '--group', 'dev')).error).toContain(
       'To change that: a rule for its group:\n  berth acl add --label groups=dev ',
     )
+    expect(
+      (await run(userCommand, 'add', 'eva', '--data', 'my data')).error,
+    ).toBe(`New password for eva: \nThe user eva is made.
+What it may do: berth acl test eva repository:NAME:pull,push --data 'my data'
+To change that: berth group join GROUP eva --data 'my data', and a rule for that group:
+  berth acl add --label groups=GROUP --name 'NAME/**' --actions pull,push,delete --data 'my data'
+`)
     // Programs read the answer.
     expect((await run(userCommand, 'add', 'ann', '--format', 'json')).error).toEndWith('The user ann is made.\n')
     expect(await run(userCommand, 'add', 'lea')).toMatchObject({

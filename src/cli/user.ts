@@ -13,6 +13,7 @@ import {
 } from './control.ts'
 import { CommandError, withHint } from './error.ts'
 import type { Listing } from './listing.ts'
+import { placeFlags } from './place.ts'
 import { labelsCell, printable, shellWord, timeCell } from './table.ts'
 import { collect, parseLabels } from './values.ts'
 
@@ -68,7 +69,7 @@ export function userCommand(context: AdminContext = ofProcess): Command {
           )
         })
         tell(context, flags, answer, `The user ${name} is made.`)
-        if (flags.format !== 'json' && !admin) context.error(rightsText(word, groups ?? []))
+        if (flags.format !== 'json' && !admin) context.error(rightsText(word, groups ?? [], placeFlags(flags)))
       })
       if (flags.generate === true) context.out(`${password}\n`)
     })
@@ -141,13 +142,15 @@ export function userCommand(context: AdminContext = ofProcess): Command {
 }
 
 /** What a new user may do, and how it comes to more: whoever made it will ask that next. */
-function rightsText(name: string, [group]: readonly string[]): string {
+function rightsText(name: string, [group]: readonly string[], place: string): string {
   const which = group === undefined ? 'GROUP' : shellWord(printable(group))
   const join =
-    group === undefined ? `berth group join ${which} ${name}, and a rule for that group:` : `a rule for its group:`
-  return `What it may do: berth acl test ${name} repository:NAME:pull,push
+    group === undefined
+      ? `berth group join ${which} ${name}${place}, and a rule for that group:`
+      : `a rule for its group:`
+  return `What it may do: berth acl test ${name} repository:NAME:pull,push${place}
 To change that: ${join}
-  berth acl add --label groups=${which} --name 'NAME/**' --actions pull,push,delete
+  berth acl add --label groups=${which} --name 'NAME/**' --actions pull,push,delete${place}
 `
 }
 

@@ -274,6 +274,34 @@ export const ERROR_TEXTS: readonly ErrorText[] = [
     finds: ['disk-full'],
   },
   {
+    texts: ['denied: … is immutable by the rule …', 'is immutable by the rule'],
+    seen: 'docker push, podman push; the client and commands of Berth',
+    cause:
+      'A rule of the registry makes that tag immutable: it stays at the image that was pushed first, and cannot be deleted. The same image may be pushed again.',
+    remedy: [
+      'another tag, which is free: `docker push HOST:PORT/REPOSITORY:OTHER`',
+      'berth immutable test REPOSITORY:TAG --data DIR',
+      'for administrators: `berth tag restore REPOSITORY:TAG --to DIGEST --force --data DIR` moves it, or `berth tag --force HOST:PORT/REPOSITORY@DIGEST TAG` from anywhere; `berth immutable rm RULE --data DIR` takes the rule away, unless it is one of config.yml (`immutable`)',
+    ],
+    finds: [],
+  },
+  {
+    texts: [
+      'denied: the quota of … is used up: …',
+      'the quota of … is used up',
+      'the quota of … takes no further uploads at the moment',
+    ],
+    seen: 'docker push, podman push',
+    cause:
+      'What lies below that prefix has the bytes, tags or repositories that its quota allows. What is in the trash does not count; uploads under way and blobs without a manifest have a room of their own, which is free again once they end.',
+    remedy: [
+      'berth quota show PREFIX --data DIR',
+      '`berth delete --manifest HOST:PORT/REPOSITORY:TAG` (a tag that is deleted alone leaves its image, which counts for `gc.untagged`), or rules: `berth retention set`',
+      'for administrators: `berth quota set PREFIX --bytes 100GiB --data DIR`, unless it is one of config.yml (`quotas`)',
+    ],
+    finds: [],
+  },
+  {
     texts: ['no space left on device'],
     seen: 'the registry, in its log; clients see `500 Internal Server Error`',
     cause: 'The disk is full, or out of inodes.',
@@ -286,7 +314,7 @@ export const ERROR_TEXTS: readonly ErrorText[] = [
     cause: 'There is no such tag, or it was deleted or collected.',
     remedy: [
       'berth ls HOST:PORT/REPOSITORY',
-      '`berth trash`, on the server: what was deleted can be restored for a week',
+      '`berth trash list --data DIR`, on the server: what was deleted can be restored for a week',
     ],
     finds: ['image-missing'],
   },

@@ -55,6 +55,18 @@ describe('a text as people meet it', () => {
       'x509: certificate relies on legacy Common Name field, use SANs instead',
     ],
     ['http: server gave HTTP response to\n HTTPS client', 'http: server gave HTTP response to HTTPS client'],
+    [
+      'denied: team/app:v1 is immutable by the rule releases: it stays at sha256:5f0c; push another tag',
+      'denied: … is immutable by the rule …',
+    ],
+    [
+      'berth: host/team/app:v2: DENIED: the quota of team is used up: 7 of 7 tags are there, and this makes 1 more',
+      'denied: the quota of … is used up: …',
+    ],
+    [
+      'the quota of team takes no further uploads at the moment: those under way',
+      'denied: the quota of … is used up: …',
+    ],
     ['token from untrusted issuer: \\"Auth Service\\"', 'token from untrusted issuer: …'],
     ['dial tcp 127.0.0.1:5001: connect: connection refused', 'dial tcp …:5001: connect: connection refused'],
   ])('%s', (text, expected) => {

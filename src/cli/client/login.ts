@@ -1,6 +1,7 @@
 import { Command } from 'commander'
 import { UpstreamError } from '../../upstream/error.ts'
 import { parseRegistry } from '../../upstream/reference.ts'
+import { printable, shellWord } from '../table.ts'
 import { type ConnectionFlags, connect, connectionOptions } from './connection.ts'
 import type { ClientContext } from './context.ts'
 
@@ -103,14 +104,17 @@ async function credentialsOf(context: ClientContext, registry: string, flags: Lo
     context.error('warning: --password shows the password to others on this machine; use --password-stdin\n')
   }
   const name = username ?? (await asked(context, 'Username: ', registry))
-  return given(name, password ?? (await asked(context, 'Password: ', registry)))
+  return given(name, password ?? (await asked(context, 'Password: ', registry, name)))
 }
 
-async function asked(context: ClientContext, question: 'Username: ' | 'Password: ', registry: string) {
+/** `name`: whose password is asked for, where it is known. */
+async function asked(context: ClientContext, question: 'Username: ' | 'Password: ', registry: string, name?: string) {
   if (!context.canAsk) {
+    const what = name === undefined ? 'a name and a password' : `the password of ${printable(name)}`
+    const username = name === undefined ? 'NAME' : shellWord(printable(name))
     throw usage(
-      'there is no terminal to ask for a name and a password',
-      `printf %s "$PASSWORD" | berth login ${registry} --username NAME --password-stdin`,
+      `there is no terminal to ask for ${what}`,
+      `printf %s "$PASSWORD" | berth login ${registry} --username ${username} --password-stdin`,
     )
   }
   return question === 'Username: ' ? (await context.ask(question)).trim() : await context.askPassword(question)
