@@ -11,6 +11,10 @@ export function authCommand(): Command {
     .option('--addr <host:port>', "address to listen on, in place of the configuration's server.addr")
     .option('--data <dir>', 'directory for accounts, refresh tokens and the audit log (default: only where needed)')
     .addOption(new Option('--compat <mode>', 'refuse unknown keys instead of warning').choices(['strict']))
+    .addHelpText(
+      'after',
+      '\nberth auth get and berth auth token print what lets one into a registry: see their --help.',
+    )
     .action(async (file: string, flags: ConfigFlags) => {
       const { dataGiven, ...config } = tokenConfigOf(file, flags)
       const adminPassword = takePassword()

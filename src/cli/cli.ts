@@ -19,7 +19,8 @@ export async function run(args: readonly string[]): Promise<number> {
   const phrase = phraseOf(args)
   if (phrase !== undefined) return await run(phrase)
   const [first = '', second] = args
-  const verb = verbOf(first, second) ?? (first === 'help' ? verbOf(second ?? '') : undefined)
+  const isFile = first === 'auth' && second !== undefined && existsSync(second)
+  const verb = (isFile ? undefined : verbOf(first, second)) ?? (first === 'help' ? verbOf(second ?? '') : undefined)
   if (verb !== undefined) {
     const { runClient } = await import('./client/client.ts')
     return await runClient(verb, first === 'help' ? ['--help'] : args.slice(1))

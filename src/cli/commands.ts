@@ -71,7 +71,7 @@ export function berthCommand(): Command {
   // For the list of commands alone: `run` has called them before.
   for (const [name, { summary }] of Object.entries(VERBS)) {
     if (name === 'tag') berth.addCommand(tagCommand())
-    else berth.command(name).description(summary)
+    else if (name !== 'auth') berth.command(name).description(summary)
   }
   berth
     .commandsGroup('Other:')

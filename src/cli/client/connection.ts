@@ -28,7 +28,8 @@ export interface ConnectionFlags {
   creds?: { username: string; password: string }
 }
 
-export function connectionOptions(command: Command): Command {
+/** `without`: flags that mean something else of this verb. */
+export function connectionOptions(command: Command, { without = [] }: { without?: readonly string[] } = {}): Command {
   const options = [
     new Option('--insecure', 'take any certificate, and plain HTTP where there is no TLS'),
     new Option('--plain-http', 'speak HTTP without TLS'),
@@ -50,7 +51,8 @@ export function connectionOptions(command: Command): Command {
     new Option('--debug', 'show each request on standard error'),
     new Option('-v, --verbose', 'the same as --debug'),
   ]
-  for (const option of options) command.addOption(option.helpGroup(CONNECTION_HEADING))
+  const wanted = options.filter(({ long }) => !without.includes(long ?? ''))
+  for (const option of wanted) command.addOption(option.helpGroup(CONNECTION_HEADING))
   return command
 }
 

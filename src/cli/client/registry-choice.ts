@@ -6,7 +6,11 @@ import type { Upstream } from '../../upstream/upstream.ts'
 export const REGISTRY_ARGUMENT = 'HOST or HOST:PORT; the one that you are logged in to, unless told'
 
 /** The registry that was named, else the one that somebody is logged in to. `usage`: how it is named. @throws UpstreamError `usage` unless there is just one */
-export function chosenRegistry(upstream: Upstream, named: string | undefined, usage: string): string {
+export function chosenRegistry(
+  upstream: Pick<Upstream, 'credentials'>,
+  named: string | undefined,
+  usage: string,
+): string {
   if (named !== undefined) return parseRegistry(named)
   const [only, ...others] = [...new Set(upstream.credentials.registries())]
   if (only !== undefined && others.length === 0) return parseRegistry(only)

@@ -28,6 +28,11 @@ export const VERBS: Readonly<Record<string, Verb>> = {
     summary: 'say who one is to a registry',
     load: async () => (await import('./whoami.ts')).whoamiCommand,
   },
+  auth: {
+    summary: 'print what lets one into a registry, or a token for a repository',
+    examples: ['auth get registry.example:5000', 'auth token registry.example:5000/team/app --push'],
+    load: async () => (await import('./auth.ts')).authCommand,
+  },
   ping: {
     summary: 'ask whether a registry answers, and how it lets people in',
     load: async () => (await import('./ping.ts')).pingCommand,
@@ -187,9 +192,15 @@ const NOUNS: Readonly<Record<string, readonly (string | undefined)[]>> = {
   tag: ['history', 'restore', 'help', '--help', '-h', undefined],
 }
 
+/** Words after a noun of the server's commands with which it is a verb. `berth auth FILE` is the token server. */
+const OF_NOUNS: Readonly<Record<string, readonly (string | undefined)[]>> = {
+  auth: ['get', 'token'],
+}
+
 /** The verb that a word on the command line means, before `next`; undefined: none of these. */
 export function verbOf(word: string, next?: string): string | undefined {
   if (Object.hasOwn(NOUNS, word) && NOUNS[word]?.includes(next)) return undefined
+  if (Object.hasOwn(OF_NOUNS, word) && !OF_NOUNS[word]?.includes(next)) return undefined
   if (Object.hasOwn(VERBS, word)) return word
   return Object.hasOwn(VERB_ALIASES, word) ? VERB_ALIASES[word] : undefined
 }
