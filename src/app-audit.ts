@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { refuseFolder } from './app-data.ts'
 import { type AuditLog, createAuditLog } from './auth/audit.ts'
 import { isOfStranger } from './auth/audit-flood.ts'
 import { createRation } from './auth/ration.ts'
@@ -46,6 +47,7 @@ export async function openAudit(
 ): Promise<AuditTrail> {
   const { metadata, log, now, appended } = deps
   const file = config.file ?? (metadata === undefined ? undefined : join(deps.directory, AUDIT_FILE))
+  if (file !== undefined) refuseFolder(file, 'the audit log')
   const onError = (error: Error) => log.error('the audit file cannot be written', { file, error })
   const options = { maxBytes: MAX_BYTES, keep: KEEP_FILES, onError }
   const lines = file === undefined ? undefined : await openJsonLines(file, options)

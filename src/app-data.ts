@@ -57,8 +57,9 @@ export async function openData(
       }
       closers.push(async () => lock.release())
     }
-    refuseLostDatabase({ directory: resolve(data.directory), metadata: database })
     const path = join(database, 'berth.db')
+    refuseFolder(path, 'the database')
+    refuseLostDatabase({ directory: resolve(data.directory), metadata: database })
     const lastUse = lastWrite(path)
     onOwned?.()
     const metadata = await openSqlite({ path, ...options })
@@ -66,17 +67,32 @@ export async function openData(
     return { metadata, lastUse, closers, close }
   } catch (error) {
     await close()
-    if (!(error instanceof MetadataError) || error.fault !== 'corrupt') throw error
-    throw new Error(`${error.message}. The database is damaged, and left as it is. ${restoreAdvice(database)}`, {
-      cause: error,
-    })
+    const advice = error instanceof MetadataError ? adviceOn(error, database) : undefined
+    throw advice === undefined ? error : new Error(`${(error as Error).message}. ${advice}`, { cause: error })
   }
+}
+
+/** `database` is its folder. */
+function adviceOn({ fault }: MetadataError, database: string): string | undefined {
+  if (fault === 'corrupt') return `The database is damaged, and left as it is. ${restoreAdvice(database)}`
+  // SQLite's own words for it are those of a disk that fails.
+  if (fault === 'no-space') return `The disk of ${database} is full: make room on it, and start again`
+  return undefined
 }
 
 /** What a crash left in the log of SQLite is newer than the file. */
 function lastWrite(path: string): number | undefined {
   const times = [path, `${path}-wal`].flatMap((one) => statSync(one, { throwIfNoEntry: false })?.mtimeMs ?? [])
   return times.length === 0 ? undefined : Math.max(...times)
+}
+
+/**
+ * What made it was most often a mount of a file that was not there, which Docker makes a folder of.
+ * @throws Error where `path`, which is the file of `what`, is a folder
+ */
+export function refuseFolder(path: string, what: string): void {
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory() !== true) return
+  throw new Error(`${path} is a folder, and the file of ${what} belongs there: move it away, and start again`)
 }
 
 function makeDirectory(path: string): void {
