@@ -57,7 +57,7 @@ test('copies of the database are whole, one a day, and what a kill left goes at 
 
     const kept = readdirSync(copies)
     for (const name of ['backup-a1.db', 'daily-2026-01-05T030405.678Z.db.new']) writeFileSync(join(copies, name), '')
-    await openSnapshots(data, { log, now, newId: () => 'b2' }).stop()
+    await openSnapshots(data, { log, now, newId: () => 'b2', background: true }).stop()
     expect(readdirSync(copies)).toEqual(kept)
   } finally {
     await metadata.close()
@@ -135,3 +135,30 @@ function overwrite(path: string, position: number, bytes: Uint8Array): void {
   writeSync(file, bytes, 0, bytes.length, position)
   closeSync(file)
 }
+
+test.each([
+  ['a server logs', true, 1],
+  ['a command without one, which shows it to its user, does not log', false, 0],
+])('why a snapshot could not be written %s', async (_, background, lines) => {
+  const folder = mkdtempSync(join(tmpdir(), 'berth-copies-'))
+  try {
+    const logged: string[] = []
+    const log = createLog({
+      level: 'error',
+      formatter: 'text',
+      fields: {},
+      write: (line) => logged.push(line),
+      now: Date.now,
+    })
+    // There is no database.
+    const data = { directory: folder, metadata: folder }
+    const snapshots = openSnapshots(data, { log, now: Date.now, newId: () => 'a1', background })
+    snapshots.begin()
+    while (snapshots.find('a1')?.state === 'writing') await Bun.sleep(5)
+    expect(snapshots.find('a1')).toMatchObject({ state: 'failed', problem: expect.stringContaining('berth.db') })
+    expect(logged).toHaveLength(lines)
+    await snapshots.stop()
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+})

@@ -16,10 +16,13 @@ import type { Log } from './telemetry/log.ts'
 const HELD = 'backup-'
 const DAILY = /^daily-(\d{4}-\d\d-\d\dT\d{6}\.\d{3}Z)\.db$/
 
-/** Snapshots for backups. Those of a process that was killed go: the caller owns the data directory. */
+/**
+ * Snapshots for backups. Those of a process that was killed go: the caller owns the data directory. A command without a
+ * server (not `background`) is told by the snapshot itself why there is none, and says so: no line of a log besides.
+ */
 export function openSnapshots(
   data: Config['data'],
-  { log, now, newId, damage }: Clock & { log: Log; damage?: Damage },
+  { log, now, newId, damage, background }: Clock & { log: Log; damage?: Damage; background: boolean },
 ): Snapshots {
   const database = resolve(data.metadata)
   const folder = join(database, SNAPSHOTS_FOLDER)
@@ -30,7 +33,8 @@ export function openSnapshots(
       await write(database, path, damage)
     },
     remove: (path) => rm(path, { force: true }),
-    onError: (error) => log.error('a snapshot of the database could not be written or removed', { error }),
+    onError: (error) =>
+      log[background ? 'error' : 'info']('a snapshot of the database could not be written or removed', { error }),
     now,
     newId,
   })

@@ -177,7 +177,7 @@ export async function createApp(
     })
     let isAdopting = hasTree(config)
     const clockMemory = createClockMemory(config.data.directory)
-    const snapshots = openSnapshots(config.data, { log, now, newId, damage })
+    const snapshots = openSnapshots(config.data, { log, now, newId, damage, background: deps.background ?? true })
     owned.closers.push(() => snapshots.stop())
     const copying = startDailyCopies({
       ...{ data: config.data, config: () => settings, background: deps.background ?? true, damage, log, now },
