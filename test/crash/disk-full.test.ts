@@ -2,7 +2,8 @@ import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { makeImage } from '../image.ts'
-import { type Berth, startBerth } from '../start-berth.ts'
+import { run } from '../programs.ts'
+import { BERTH, type Berth, startBerth } from '../start-berth.ts'
 import { audit, auditDirectory } from './audit.ts'
 import { createLedger, type Ledger } from './ledger.ts'
 import { fill, isRoot, mountSmallDisk, push, pushUntilRefused, putManifest, type SmallDisk } from './small-disk.ts'
@@ -92,6 +93,22 @@ describe.skipIf(!isRoot)(`a full disk${isRoot ? '' : ' [needs root, to mount a s
       expect(await completeUpload(server.url, session, layer)).toBe(500_000)
       acknowledge()
       expect(await audit(server.url, ledger)).toEqual([])
+    },
+    TIMEOUT,
+  )
+
+  test(
+    'that has no byte left is what a start names, and not a disk that fails',
+    async () => {
+      const first = await startBerth({ dataDirectory, env: ENV })
+      expect(await first.stop()).toBe(0)
+      await first.dispose()
+      fill(filler('all'))
+      const ended = await run([BERTH, 'serve', '--addr', '127.0.0.1:0', '--data', dataDirectory], { env: ENV })
+      expect([ended.code, ended.stdout]).toEqual([1, ''])
+      expect(ended.stderr).toEndWith(`. The disk of ${dataDirectory} is full: make room on it, and start again\n`)
+      rmSync(filler('all'))
+      berth = await startBerth({ dataDirectory, env: ENV })
     },
     TIMEOUT,
   )
