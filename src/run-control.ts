@@ -25,7 +25,7 @@ export interface Control {
  */
 export async function openControl(config: Config): Promise<Control> {
   const socket = shortSocketPath(controlAddress(config.data.directory).path)
-  if (await isServed(socket.path)) {
+  if (await answers(socket.path)) {
     return {
       isServer: true,
       fetch: (request) => fetch(request, { unix: socket.path }),
@@ -51,14 +51,24 @@ export async function openControl(config: Config): Promise<Control> {
 export async function askServer(directory: string, request: Request): Promise<Response | undefined> {
   const socket = shortSocketPath(controlAddress(directory).path)
   try {
-    return (await isServed(socket.path)) ? await fetch(request, { unix: socket.path }) : undefined
+    return (await answers(socket.path)) ? await fetch(request, { unix: socket.path }) : undefined
+  } finally {
+    socket.close()
+  }
+}
+
+/** Whether a server that owns the data directory answers. */
+export async function isServed(directory: string): Promise<boolean> {
+  const socket = shortSocketPath(controlAddress(directory).path)
+  try {
+    return await answers(socket.path)
   } finally {
     socket.close()
   }
 }
 
 /** Whether somebody answers there. */
-async function isServed(path: string): Promise<boolean> {
+async function answers(path: string): Promise<boolean> {
   try {
     await fetch('http://berth/api/v1/openapi.json', { unix: path, method: 'HEAD' })
     return true

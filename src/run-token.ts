@@ -1,11 +1,12 @@
 import { join, resolve } from 'node:path'
 import { systemClock } from './app.ts'
+import { untilFree } from './app-owner.ts'
 import { createTokenApp } from './app-token.ts'
 import type { Config, LogConfig, TokenServerConfig } from './config/config.ts'
 import { type Listener, listen } from './http/listen.ts'
 import { withRenewal } from './http/renewal.ts'
 import type { FileWatch } from './jobs/watch-files.ts'
-import { controlAddress } from './run-control.ts'
+import { controlAddress, isServed } from './run-control.ts'
 import { existing, firstAdmin, forgetPassword, openLog, PASSWORD_FILE } from './run-files.ts'
 import { type ConfigSource, renewCertificate, type Secured, startReloading } from './run-reload.ts'
 import { createCertificateKeeper } from './run-tls.ts'
@@ -30,6 +31,7 @@ export async function startTokenServer(
   const { log } = opened
   const passwordFile = join(resolve(config.data.directory), PASSWORD_FILE)
   const onPassword = async (name: string) => forgetPassword(passwordFile, name)
+  if (options.dataGiven) await untilFree(config.data, { log, isServed })
   const app = await createTokenApp({ ...config, dataGiven: options.dataGiven }, { ...systemClock, log, onPassword })
   const listeners: Listener[] = []
   const keeper = createCertificateKeeper({ log, now: systemClock.now })

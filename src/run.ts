@@ -1,5 +1,6 @@
 import { join, resolve } from 'node:path'
 import { createApp, systemClock } from './app.ts'
+import { untilFree } from './app-owner.ts'
 import type { Config } from './config/config.ts'
 import { createAccessLog } from './http/access-log.ts'
 import { withAuthority } from './http/authority.ts'
@@ -7,7 +8,7 @@ import { type Listener, listen } from './http/listen.ts'
 import { withRenewal } from './http/renewal.ts'
 import type { FileWatch } from './jobs/watch-files.ts'
 import { type AdoptionProgress, adoptAtStart } from './run-adopt.ts'
-import { controlAddress } from './run-control.ts'
+import { controlAddress, isServed } from './run-control.ts'
 import { existing, firstAdmin, forgetPassword, openLog, PASSWORD_FILE } from './run-files.ts'
 import { type ConfigSource, renewCertificate, type Secured, startReloading } from './run-reload.ts'
 import { createCertificateKeeper, type SecureListen } from './run-tls.ts'
@@ -74,6 +75,7 @@ export async function startApp(
       forgetPassword(passwordFile, name)
       log.info('password changed', { user: name })
     }
+    await untilFree(config.data, { log, isServed, signal: options.signal })
     const app = await createApp(config, { ...systemClock, log, onPassword, watch })
     closeApp = app.close
 
