@@ -1,4 +1,6 @@
 import { expect, test } from 'bun:test'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { configCommand } from './config.ts'
 import { CommandError } from './error.ts'
@@ -124,6 +126,23 @@ test('schema prints a JSON Schema, of either file, or every key as a document', 
   expect(Object.keys(JSON.parse(config.out).properties)).toContain('storage')
   expect(Object.keys(JSON.parse(auth.out).properties)).toContain('acl')
   expect(document.out).toStartWith('# Configuration\n')
+})
+
+test.each(['check', 'print'])("%s leads the token server's file to its flag", async (verb) => {
+  const folder = mkdtempSync(join(tmpdir(), 'berth-config-'))
+  try {
+    const named = join(folder, 'auth config.yml')
+    writeFileSync(named, 'server: {addr: ":5001"}\ntoken: {issuer: here, expiration: 900}\n')
+    expect(await run([verb, named]).catch((error: unknown) => error)).toEqual(
+      new CommandError(`${named} is the token server's configuration (docker_auth's format), not the registry's`, 2, {
+        hint: `berth config ${verb} --auth-config '${named}'`,
+      }),
+    )
+    // What cannot be looked at is told by its reader.
+    expect((await run([verb, join(named, 'below')])).code).toBe(1)
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
 })
 
 test('an image has a configuration, too, which another verb prints', async () => {

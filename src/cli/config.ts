@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs'
 import { Command, Option } from 'commander'
+import { kindOfNamed } from '../config/file-kind.ts'
 import { missingFiles } from '../config/files.ts'
 import { type LoadInput, type LoadResult, loadConfig } from '../config/load.ts'
 import { effectiveValues, printEffective } from '../config/print.ts'
@@ -51,6 +52,7 @@ export function configCommand(context: ConfigCommandContext = ofProcess): Comman
 
   configOptions(command.command('check').description('report everything that is wrong, with its line')).action(
     (file: string | undefined, options: ConfigOptions) => {
+      mustBeRegistrys('check', file)
       const result = withFiles(load(file, options, context.env))
       if (isJson(options)) {
         const { problems, warnings } = result
@@ -87,6 +89,7 @@ export function configCommand(context: ConfigCommandContext = ofProcess): Comman
   configOptions(
     command.command('print').description('show each value and where it came from; secrets are masked'),
   ).action((file: string | undefined, options: ConfigOptions) => {
+    mustBeRegistrys('print', file)
     const result = load(file, options, context.env)
     context.error(formatProblems(result.problems, result.warnings))
     const { effective } = result
@@ -120,6 +123,15 @@ function load(file: string | undefined, options: ConfigOptions, env: LoadInput['
   // As serve chooses.
   const { path } = choosePath(file, env)
   return loadConfig({ file: path, authFile: authConfig, env, flags: { addr, data }, compat })
+}
+
+/** The token server's file in its place would be a fault for each of its keys. @throws CommandError */
+function mustBeRegistrys(verb: 'check' | 'print', file: string | undefined): void {
+  if (file === undefined || kindOfNamed(file) !== 'token server') return
+  const name = printable(file)
+  throw new CommandError(`${name} is the token server's configuration (docker_auth's format), not the registry's`, 2, {
+    hint: `berth config ${verb} --auth-config ${shellWord(name)}`,
+  })
 }
 
 /** What stands in the configuration may still name a file that is not there. */

@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs'
 import { createFindings } from './problem.ts'
 import { readConfigFile } from './read-file.ts'
 
@@ -23,4 +24,14 @@ export function toldKind(path: string): 'registry' | 'token server' | undefined 
   if (has(['version'])) return 'registry'
   if (has(TOKEN_SERVER_KEYS)) return 'token server'
   return has(REGISTRY_KEYS) ? 'registry' : undefined
+}
+
+/** The same of whatever somebody named; undefined, too: it is no file that may be read twice, or cannot be looked at. */
+export function kindOfNamed(path: string): 'registry' | 'token server' | undefined {
+  try {
+    return statSync(path).isFile() ? toldKind(path) : undefined
+  } catch {
+    // Whoever reads it says what is wrong.
+    return undefined
+  }
 }

@@ -1,5 +1,5 @@
 import { type Stats, statSync } from 'node:fs'
-import { toldKind } from '../../config/file-kind.ts'
+import { kindOfNamed } from '../../config/file-kind.ts'
 import { UpstreamError } from '../../upstream/error.ts'
 import { shellWord } from '../table.ts'
 import type { ServerFlags } from './doctor-server.ts'
@@ -8,13 +8,13 @@ import type { ServerFlags } from './doctor-server.ts'
 export function mustBeInPlace({ config, authConfig }: ServerFlags): void {
   if (config !== undefined && authConfig !== undefined && isSame(config, authConfig)) {
     throw usage(
-      `${config} is named twice: it is ${kindOf(config) === 'token server' ? "the token server's" : "the registry's"} configuration`,
+      `${config} is named twice: it is ${kindOfNamed(config) === 'token server' ? "the token server's" : "the registry's"} configuration`,
       'a token server without a file of its own is described by tokenserver: in that of the registry: leave out --auth-config',
     )
   }
   const wrong = {
-    config: config !== undefined && kindOf(config) === 'token server',
-    authConfig: authConfig !== undefined && kindOf(authConfig) === 'registry',
+    config: config !== undefined && kindOfNamed(config) === 'token server',
+    authConfig: authConfig !== undefined && kindOfNamed(authConfig) === 'registry',
   }
   if (!wrong.config && !wrong.authConfig) return
   const flags = [
@@ -29,11 +29,6 @@ export function mustBeInPlace({ config, authConfig }: ServerFlags): void {
     : ['--auth-config', authConfig, "the registry's configuration, and not the token server's (docker_auth's format)"]
   const both = config !== undefined && authConfig !== undefined
   throw usage(`${flag}: ${file} is ${owner}`, both ? 'name the other file there' : `berth doctor ${flags}`)
-}
-
-/** Undefined: it is no file that may be read twice, or does not say; whoever reads it says what is wrong. */
-function kindOf(path: string): 'registry' | 'token server' | undefined {
-  return statOf(path)?.isFile() === true ? toldKind(path) : undefined
 }
 
 function isSame(one: string, other: string): boolean {
