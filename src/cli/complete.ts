@@ -1,6 +1,6 @@
 import type { Argument, Command, Option } from 'commander'
 import { type ClientContext, contextOfProcess } from './client/context.ts'
-import { VERB_ALIASES, VERBS, verbOf } from './client/verbs.ts'
+import { OF_NOUNS, VERB_ALIASES, VERBS, verbOf } from './client/verbs.ts'
 import { completeImage, completeRegistry } from './complete-image.ts'
 
 /** What may stand in the place of the last word. */
@@ -64,7 +64,13 @@ export async function complete(berth: Command, words: readonly string[], context
       ? await operandOf(await load('tag', context), 0, current, context, true)
       : found
   }
-  return await operandOf(command, operands, current, context, verb !== undefined)
+  const found = await operandOf(command, operands, current, context, verb !== undefined)
+  // What the server's command takes, or a word that makes it the client's.
+  const isEither = verb === undefined && before.length === 1 && Object.hasOwn(OF_NOUNS, first)
+  if (!isEither) return found
+  const own = (await load(first, context))?.commands ?? []
+  const verbs = own.map((child) => [child.name(), child.description()] as const)
+  return { ...found, words: [...only(current, verbs).words, ...found.words] }
 }
 
 async function load(verb: string, context: ClientContext): Promise<Command | undefined> {

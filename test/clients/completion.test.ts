@@ -69,6 +69,8 @@ describe('a word is completed', () => {
     ['berth digest HOST/none:', [], 'nothing'],
     ['berth nothing ', [], 'nothing'],
     ['berth blob ge', ['get'], 'nothing'],
+    ['berth auth to', ['token'], 'files'],
+    ['berth auth token HOST/to', ['HOST/tools/x'], 'nothing'],
   ])('%s', async (line, expected, besides) => {
     expect(await words(line)).toEqual({ words: expected, besides })
   })
@@ -85,7 +87,7 @@ describe('a word is completed', () => {
     }
     for (const name of Object.keys(VERBS)) {
       // A noun's verbs, or the verb itself.
-      const children = ['blob', 'index'].includes(name) ? (await words(`berth ${name} `)).words : ['x']
+      const children = ['blob', 'index', 'auth'].includes(name) ? (await words(`berth ${name} `)).words : ['x']
       expect(children.length).toBeGreaterThan(0)
       for (const child of children.filter((word) => word !== 'help')) {
         expect((await words(`berth ${name} ${child} --`)).words).toEqual(

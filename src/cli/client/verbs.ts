@@ -192,8 +192,8 @@ const NOUNS: Readonly<Record<string, readonly (string | undefined)[]>> = {
   tag: ['history', 'restore', 'help', '--help', '-h', undefined],
 }
 
-/** Words after a noun of the server's commands with which it is a verb. `berth auth FILE` is the token server. */
-const OF_NOUNS: Readonly<Record<string, readonly (string | undefined)[]>> = {
+/** Words after a noun of the server's commands with which it is a verb, whose commands they are. `berth auth FILE` is the token server. */
+export const OF_NOUNS: Readonly<Record<string, readonly (string | undefined)[]>> = {
   auth: ['get', 'token'],
 }
 
