@@ -16,13 +16,13 @@ export interface Clients {
 
 /** What clients do with images. Each writes into the ledger what it was promised. @throws Error when a promise is broken */
 export function clientsOf(scene: Scene): Clients {
-  const { random, pick, images, used, repositories, places, isHurried, schedule, ledger, ran } = scene
+  const { random, below, pick, images, used, repositories, places, habit, isHurried, schedule, ledger, ran } = scene
   const hasOwnMemory = scene.world.keys === 'never'
   const anyPlace = () => (random() < 0.8 ? pick(repositories) : pick(places))
 
   /** Resolves to whether it was sent (an upload, a mount), and so is written down; else it was asked for. */
   async function confirm(use: Program, repository: string, blob: Image['blobs'][number]): Promise<boolean> {
-    if (random() < 0.8) {
+    if (random() < habit.asks) {
       const known = await use.blobs.hold(repository, blob.digest).catch(unlessUnknown)
       if (known !== undefined) return false
     }
@@ -50,6 +50,10 @@ export function clientsOf(scene: Scene): Clients {
       const isSent = await confirm(use, repository, blob)
       const step = hasOwnMemory && !isSent ? begun : confirming.step
       confirmed.push({ ...confirming, step, isKnown: isSent || !hasOwnMemory })
+    }
+    if (habit.rests > 0) {
+      schedule.defer()
+      await rest(use, below(habit.rests))
     }
     const [reference = image.digest, ...others] = tags
     const made = [...tags, image.digest].map((name) => ledger.write(repository, name, image.digest))
@@ -173,7 +177,15 @@ export function clientsOf(scene: Scene): Clients {
   }
 
   return {
-    push: (use) => push(use, anyPlace(), pick(images), pick([[], ['v1'], ['v2'], ['v1', 'v2']])),
+    async push(use) {
+      const [repository, image, tags] = [anyPlace(), pick(images), pick(habit.tags)]
+      if (habit.isRenewing) {
+        for (const tag of tags) await deleteTag(use, repository, tag)
+        // What is sent in a later step than this is sent after it.
+        await rest(use, 1)
+      }
+      await push(use, repository, image, tags)
+    },
     /** One that goes away before it sends the manifest. */
     async abandon(use) {
       const repository = anyPlace()
@@ -193,6 +205,11 @@ export function clientsOf(scene: Scene): Clients {
       if (rows.length > 0) await use.collector.purge(pick(rows).id)
     },
   }
+}
+
+/** Lets others go on, for as many turns. */
+async function rest(use: Program, turns: number): Promise<void> {
+  for (let left = turns; left > 0; left--) await use.step(async () => {})
 }
 
 /** Until the registry has it: "push again", which clients do. */

@@ -73,6 +73,7 @@ export interface Scene {
   hasPurges: boolean
   /** How likely a crash is at each step. */
   crashes: number
+  habit: Habit
   schedule: Schedule
   ledger: Ledger
   ran: Ran
@@ -88,6 +89,23 @@ export interface Scene {
 }
 
 export const TAGS = ['v1', 'v2']
+
+/** How clients push. */
+interface Habit {
+  /** How likely one asks for a blob before it sends it. */
+  asks: number
+  /** How long it waits at most before it sends the manifest, in turns of others: they may begin and end meanwhile. */
+  rests: number
+  /** What it gives an image. */
+  tags: readonly (readonly string[])[]
+  /** It deletes the tag first: what it sends then is there already, and a manifest without a tag needs it. */
+  isRenewing: boolean
+}
+
+const USUAL: Habit = { asks: 0.8, rests: 0, tags: [[], ['v1'], ['v2'], ['v1', 'v2']], isRenewing: false }
+/** Whoever asks has a blob spared for those who do not, too: here nobody does. */
+const SENDING: Habit = { asks: 0, rests: 30, tags: [['v1']], isRenewing: true }
+
 /** What a run does little else than, so that it meets itself. */
 interface Crowd {
   operations: readonly string[]
@@ -97,6 +115,10 @@ interface Crowd {
   images?: readonly string[]
   /** How likely a crash is at each step. */
   crashes?: number
+  /** Without, it is the usual one. */
+  habit?: Habit
+  /** By how much the clock goes on while they are at work; without, it is any. */
+  delays?: readonly number[]
 }
 
 /** Half of all runs are one of these. */
@@ -110,6 +132,10 @@ const CROWDS: readonly Crowd[] = [
   { operations: ['push', 'drop'], hurry: 0, images: ['index', 'third'], crashes: 0.04 },
   { operations: ['push', 'delete', 'untag', 'purge image'], hurry: 0, images: ['third'] },
   { operations: ['push', 'delete', 'purge image'], hurry: 0, images: ['index', 'first'] },
+  {
+    ...{ operations: ['push', 'purge image', 'collect'], hurry: 1, images: ['third'], crashes: 0.002 },
+    ...{ habit: SENDING, delays: [60_000] },
+  },
   { operations: ['push', 'drop', 'restore batch', 'end deletions', 'purge image', 'rename'], hurry: 0, crashes: 0.04 },
   { operations: ['push', 'pull', 'rename', 'untag', 'abandon', 'collect'], hurry: 0.3 },
   { operations: ['push', 'harm', 'verify', 'collect', 'delete'], hurry: 0.6 },
@@ -134,7 +160,7 @@ export function createScene(world: World, seed: number, only?: number): Scene {
     [HOUR, 7 * HOUR, TERMS.untagged],
     [TERMS.untagged, TERMS.window / 2, TERMS.window],
   ])
-  const delays = pick([[60_000], [60_000, HOUR / 4, HOUR / 3], [HOUR / 2, HOUR]])
+  const delays = crowd?.delays ?? pick([[60_000], [60_000, HOUR / 4, HOUR / 3], [HOUR / 2, HOUR]])
   const isHurried = random() < (crowd?.hurry ?? 0.3)
   const hasPurges = crowd === undefined ? random() < 0.4 : crowd.operations.includes('purge image')
   const schedule = createSchedule(random, { byPriority: random() < 0.6, sideBySide: world.keys === 'never' })
@@ -157,6 +183,7 @@ export function createScene(world: World, seed: number, only?: number): Scene {
       isHurried,
       hasPurges,
       crashes: crowd?.crashes ?? 0.01,
+      habit: crowd?.habit ?? USUAL,
       schedule,
       content,
       storage,

@@ -16,6 +16,8 @@ export interface Schedule {
   /** That of a process that starts now. */
   gate(): Gate
   begin(name: string, operation: () => Promise<void>): void
+  /** The operation that calls this goes on after the others that are at work, where a run goes by priorities. */
+  defer(): void
   /** One waiting call happens, or several side by side. @throws what an operation threw */
   happen(): Promise<void>
   /** Until every operation has asked for its next call, or ended. @throws what an operation threw */
@@ -103,6 +105,11 @@ export function createSchedule(random: () => number, options: { byPriority: bool
           running--
           note(`${name} ends`)
         })
+    },
+
+    defer() {
+      const operation = underWay.getStore()
+      if (operation !== undefined) operation.priority = 0
     },
 
     async happen() {

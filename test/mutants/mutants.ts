@@ -508,7 +508,7 @@ export const MUTANTS: readonly Mutant[] = [
     file: REVIEWS,
     from: `(sent_at >= unneededSince ? 'unused' : 'deleted')`,
     to: `(sent_at >= unneededSince ? 'deleted' : 'deleted')`,
-    caughtBy: ['steps', 'contract'],
+    caughtBy: ['model', 'steps', 'contract'],
   },
   {
     name: 'a link goes before who asked for its blob is looked at',
