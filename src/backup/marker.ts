@@ -52,6 +52,35 @@ export function writeMarker(folder: string, marker: Omit<Marker, 'kind' | 'forma
   syncDirectory(folder)
 }
 
+/**
+ * Makes a folder one that a restore fills. What one that was cut short left stays as it is, for without it, be it for a moment, the
+ * half would be taken for a registry.
+ */
+export function markRestore(folder: string): void {
+  const path = join(folder, RESTORE_FILE)
+  if (!existsSync(path)) {
+    const note = 'berth restore fills this folder. Until it has, berth serve refuses it; run berth restore again.'
+    writeWhole(path, Buffer.from(`${JSON.stringify({ note }, undefined, 2)}\n`), true)
+  }
+  syncDirectory(folder)
+}
+
+/** Says in the folder of the blobs that the database in another one is whole, before that is given free. */
+export function markRestored(storage: string, database: string): void {
+  const draft = join(storage, `${RESTORE_FILE}.new`)
+  rmSync(draft, { force: true })
+  const note = 'berth restore is done but for these files; run it again, and berth serve takes the folders.'
+  writeWhole(draft, Buffer.from(`${JSON.stringify({ note, database }, undefined, 2)}\n`), true)
+  renameSync(draft, join(storage, RESTORE_FILE))
+  syncDirectory(storage)
+}
+
+/** Whether a restore that was cut short has given `database` free, and not yet `storage`. */
+export function isRestored(storage: string, database: string): boolean {
+  const found = readJson(join(storage, RESTORE_FILE)) as { database?: unknown } | null | undefined
+  return found?.database === database
+}
+
 /** A registry that began to serve half of its images would take the bytes of the others for garbage. */
 export function refuseUnfinishedRestore(directory: string): void {
   if (!existsSync(join(directory, RESTORE_FILE))) return

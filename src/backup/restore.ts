@@ -11,7 +11,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { overlapOf } from '../export/overlap.ts'
-import { createPlaces, writeWhole } from '../export/place.ts'
+import { createPlaces } from '../export/place.ts'
 import { type Lock, lockDirectory } from '../metadata/owner-lock.ts'
 import { dropUploads, openSnapshot, type Snapshot } from '../metadata/snapshot.ts'
 import type { Digest } from '../oci/digest.ts'
@@ -22,7 +22,7 @@ import { type Amount, add, DATABASE, eachBlob, FILES, IGNORED, none, type Progre
 import { BackupError, explained } from './backup-error.ts'
 import { hashFile } from './hash-file.ts'
 import { readKept, writeKept } from './kept-files.ts'
-import { type Missing, RESTORE_FILE, readMarker } from './marker.ts'
+import { isRestored, type Missing, markRestore, markRestored, RESTORE_FILE, readMarker } from './marker.ts'
 
 export interface RestoreOptions {
   /** Absolute: the backup. */
@@ -73,7 +73,11 @@ export async function runRestore(options: RestoreOptions): Promise<RestoreReport
       throw new BackupError(`no backup was completed in ${from}; run berth backup again`)
     }
     const targets = [...new Set([storage, database])]
-    for (const target of targets) requireEmpty(target, from)
+    for (const target of targets) {
+      requireApart(target, from)
+      // Cut short between the two folders, it left one that is whole.
+      if (target === storage || !isRestored(storage, target)) requireEmpty(target)
+    }
     locks.push(...lockSource(from))
     const folder = join(from, SNAPSHOTS, marker.snapshot)
     const snapshot = openChecked(join(folder, DATABASE))
@@ -82,7 +86,7 @@ export async function runRestore(options: RestoreOptions): Promise<RestoreReport
       for (const target of targets) {
         makeDirectories(target, 0o700)
         locks.push(lockTarget(target))
-        beginRestore(target)
+        markRestore(target)
       }
       const report: RestoreReport = {
         ...{ from, data: storage, at: marker.at, blobs: 0, bytes: 0, missing },
@@ -100,11 +104,14 @@ export async function runRestore(options: RestoreOptions): Promise<RestoreReport
   }
 }
 
+/** @throws BackupError */
+function requireApart(target: string, from: string): void {
+  if (overlapOf(target, from) === undefined) return
+  throw new BackupError(`${target} and the backup ${from} lie one within the other; name another data directory`)
+}
+
 /** @throws BackupError unless it is empty, not there, or what an interrupted restore left. */
-function requireEmpty(target: string, from: string): void {
-  if (overlapOf(target, from) !== undefined) {
-    throw new BackupError(`${target} and the backup ${from} lie one within the other; name another data directory`)
-  }
+function requireEmpty(target: string): void {
   const found = statSync(target, { throwIfNoEntry: false })
   if (found === undefined) return
   if (!found.isDirectory()) throw new BackupError(`${target} is a file; name a folder that is empty, or not there yet`)
@@ -185,13 +192,6 @@ async function check(
   )
 }
 
-function beginRestore(target: string): void {
-  rmSync(join(target, RESTORE_FILE), { force: true })
-  const note = 'berth restore fills this folder. Until it has, berth serve refuses it; run berth restore again.'
-  writeWhole(join(target, RESTORE_FILE), Buffer.from(`${JSON.stringify({ note }, undefined, 2)}\n`), true)
-  syncDirectory(target)
-}
-
 async function fill(
   snapshot: Snapshot,
   folder: string,
@@ -221,6 +221,7 @@ async function fill(
   await writeKept(storage, readKept(join(folder, FILES)))
   await copyDatabase(join(folder, DATABASE), database)
   syncFileSystem(storage)
+  if (database !== storage) markRestored(storage, database)
   for (const target of new Set([database, storage])) {
     rmSync(join(target, RESTORE_FILE))
     syncDirectory(target)
