@@ -1,6 +1,7 @@
 import { CommandError } from './error.ts'
+import { textOfInput } from './input-text.ts'
 
-/** Bytes of standard input that are looked at. */
+/** Bytes that a line of standard input may have. */
 const MAX_INPUT = 4096
 
 export interface PasswordQuestion {
@@ -21,7 +22,7 @@ export async function readPassword(prompt: string, question: PasswordQuestion = 
   const given = stdin ? undefined : process.env.BERTH_PASSWORD
   if (given !== undefined) return given
   if (stdin || !process.stdin.isTTY) {
-    const line = (await readInput()).split(/\r?\n/, 1)[0] ?? ''
+    const line = await readLine()
     if (line === '') throw new CommandError('no password on standard input')
     return line
   }
@@ -31,13 +32,21 @@ export async function readPassword(prompt: string, question: PasswordQuestion = 
   return first
 }
 
-async function readInput(): Promise<string> {
-  let text = ''
+async function readLine(): Promise<string> {
+  const chunks: Buffer[] = []
+  let size = 0
   for await (const chunk of process.stdin) {
-    text += String(chunk)
-    if (text.length > MAX_INPUT || text.includes('\n')) break
+    const bytes = Buffer.from(chunk)
+    chunks.push(bytes)
+    size += bytes.byteLength
+    if (size > MAX_INPUT || bytes.includes('\n')) break
   }
-  return text
+  const input = Buffer.concat(chunks)
+  const end = input.indexOf('\n')
+  const line = end === -1 ? input : input.subarray(0, end)
+  if (line.byteLength > MAX_INPUT)
+    throw new CommandError(`the first line of standard input has more than ${MAX_INPUT} bytes`)
+  return end === -1 ? textOfInput(line) : textOfInput(line).replace(/\r$/, '')
 }
 
 function hidden(prompt: string, signal: AbortSignal | undefined): Promise<string> {

@@ -18,7 +18,8 @@ beforeAll(() => {
 afterAll(() => rm())
 const rm = () => rmSync(folder, { recursive: true, force: true })
 
-const berth = (args: string[], stdin = '') => run([BERTH, 'htpasswd', ...args], { stdin, cwd: folder })
+const berth = (args: string[], stdin: string | Uint8Array = '') =>
+  run([BERTH, 'htpasswd', ...args], { stdin, cwd: folder })
 
 describeWith(['htpasswd', 'docker-registry'], 'berth htpasswd', () => {
   test('writes what Apache’s htpasswd reads, and reads what that writes', async () => {
@@ -88,8 +89,18 @@ describeWith(['htpasswd', 'docker-registry'], 'berth htpasswd', () => {
     }
   })
 
-  const refusals: [sentence: string, args: string[], stdin: string, code: number, message: string][] = [
+  const refusals: [sentence: string, args: string[], stdin: string | Uint8Array, code: number, message: string][] = [
     ['an empty password', ['add', 'new', 'kim'], '\n', 1, 'berth: no password on standard input\n'],
+    [
+      'a password that is no text',
+      ...([['add', 'new', 'kim'], Buffer.from('caf\xe9\n', 'latin1'), 1] as [string[], string | Uint8Array, number]),
+      'berth: standard input is no text in UTF-8; nothing is changed\n',
+    ],
+    [
+      'a password without an end',
+      ...([['add', 'new', 'kim'], 'x'.repeat(5000), 1] as [string[], string | Uint8Array, number]),
+      'berth: the first line of standard input has more than 4096 bytes\n',
+    ],
     ['a name with a colon', ['add', 'new', 'a:b'], 'x', 2, 'berth: a name cannot hold a colon\n'],
     ['a file that is not there', ['verify', 'new', 'kim'], 'x', 1, 'berth: there is no file new\n'],
     ['the same for a removal', ['rm', 'new', 'kim'], '', 1, 'berth: there is no file new\n'],

@@ -133,6 +133,10 @@ describeWith(['docker-credential-pass', 'pass', 'gpg', 'skopeo'], 'a credential 
 
   test('keeps what berth login gets, and config.json has nothing of it', async () => {
     const command = [BERTH, 'login', host, '-u', 'admin', '--password-stdin']
+    expect(await run(command, { env, stdin: Buffer.from('caf\xe9', 'latin1') })).toEqual({
+      ...{ code: 1, stdout: '' },
+      stderr: 'berth: standard input is no text in UTF-8; nothing is changed\n',
+    })
     expect(await run(command, { env, stdin: PASSWORD })).toMatchObject({ code: 0, stdout: 'Login Succeeded\n' })
     expect(user.stored()).toEqual({ credsStore: 'pass', auths: { [host]: {} } })
     expect(Object.keys(await kept())).toEqual([host])

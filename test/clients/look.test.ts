@@ -290,7 +290,7 @@ describeWith(['docker-registry', 'htpasswd', 'openssl'], 'a look into images', (
       expect((await search('pack', at.registry, '--tags', '--full-ref')).out).toBe(`${app}:packed\n`)
       expect(JSON.parse((await search('app', at.registry, '-f', 'json')).out)).toEqual({
         ...{ registry: at.registry, term: 'app', complete: true, unread: [] },
-        results: [{ repository: 'team/app', tag: null }],
+        results: [{ repository: 'team/app', tag: null, label: null }],
       })
       expect(await search('u', at.registry, '--tags', '-n', '1')).toEqual({
         out: expect.stringMatching(/^team\/app:[a-z]+\n$/),

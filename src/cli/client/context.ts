@@ -2,6 +2,7 @@ import { writeSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { untilAborted } from '../../transfer/until-aborted.ts'
 import { CommandError } from '../error.ts'
+import { textOfInput } from '../input-text.ts'
 import { readPassword } from '../password-prompt.ts'
 import type { Terminal } from '../progress.ts'
 import { askLine } from '../question.ts'
@@ -87,5 +88,5 @@ async function readInput(limit: number, signal: AbortSignal): Promise<string> {
     if (size > limit) throw new CommandError(`standard input has more than ${limit} bytes`)
     chunks.push(chunk)
   }
-  return Buffer.concat(chunks).toString('utf8')
+  return textOfInput(Buffer.concat(chunks))
 }
