@@ -15,7 +15,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   config: ['oci/', 'files/read-up-to.ts'],
   telemetry: ['oci/'],
   threads: [],
-  storage: ['oci/', 'telemetry/', 'threads/'],
+  storage: ['oci/', 'telemetry/', 'threads/', 'files/c-library.ts'],
   metadata: ['oci/', 'telemetry/', 'threads/'],
   upstream: ['oci/', 'telemetry/', 'files/read-small-file.ts'],
   archive: ['oci/'],
@@ -33,7 +33,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'metadata/metadata.ts',
   ],
   auth: ['oci/', 'telemetry/', 'threads/', 'metadata/metadata.ts', 'files/', 'x509/'],
-  http: ['registry/', 'auth/', 'oci/', 'telemetry/', 'x509/'],
+  http: ['registry/', 'auth/', 'oci/', 'telemetry/', 'x509/', 'files/c-library.ts'],
   // Writes files of its own, under the names of other programs' layouts.
   export: ['oci/', 'telemetry/', 'storage/', 'metadata/metadata.ts'],
   // Gives files their place as exports do.

@@ -1,14 +1,12 @@
-import { dlopen } from 'bun:ffi'
 import { randomFillSync } from 'node:crypto'
 import { closeSync, constants, fstatSync, ftruncateSync, openSync, rmSync, statSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
+import { openCLibrary } from './c-library.ts'
 
 /** In the folder of the database. The name is for whoever finds it on a full disk. */
 export const RESERVE_FILE = 'berth-reserve-safe-to-delete'
 
-/** The C library as the loader names it: glibc, musl. */
-const LIBRARIES = ['libc.so.6', 'libc.musl-x86_64.so.1', 'libc.musl-aarch64.so.1']
 /** Bytes of a write where the file system cannot be told to set blocks aside. */
 const STEP = 1024 * 1024
 /** What `st_blocks` counts in, whatever the file system's blocks are (inode(7)). */
@@ -59,7 +57,8 @@ export function createReserveFile(folder: string): ReserveFile {
 function allocate(path: string, size: number): void {
   const fd = openSync(path, constants.O_RDWR | constants.O_CREAT, 0o600)
   try {
-    load()?.(fd, 0, 0, size)
+    const functions = { fallocate: { args: ['i32', 'i32', 'i64', 'i64'], returns: 'i32' } } as const
+    openCLibrary(functions)?.fallocate(fd, 0, 0, size)
     if (fstatSync(fd).size > size) ftruncateSync(fd, size)
   } finally {
     closeSync(fd)
@@ -79,15 +78,4 @@ async function write(path: string, size: number): Promise<void> {
   } finally {
     await file.close()
   }
-}
-
-function load() {
-  for (const library of LIBRARIES) {
-    try {
-      return dlopen(library, { fallocate: { args: ['i32', 'i32', 'i64', 'i64'], returns: 'i32' } }).symbols.fallocate
-    } catch {
-      // Another library, then.
-    }
-  }
-  return undefined
 }

@@ -1,8 +1,7 @@
-import { dlopen, ptr } from 'bun:ffi'
+import { ptr } from 'bun:ffi'
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { openCLibrary } from '../files/c-library.ts'
 
-/** The C library as the loader names it: glibc, musl. */
-const LIBRARIES = ['libc.so.6', 'libc.musl-x86_64.so.1', 'libc.musl-aarch64.so.1']
 /** socket(7) and linux/socket.h. */
 const SOL_SOCKET = 1
 const SO_ATTACH_REUSEPORT_CBPF = 51
@@ -55,15 +54,9 @@ function inodeOf(descriptor: number): string | undefined {
 let setsockopt: ReturnType<typeof load> | undefined
 
 function load() {
-  for (const library of LIBRARIES) {
-    try {
-      const types = { setsockopt: { args: ['i32', 'i32', 'i32', 'ptr', 'u32'], returns: 'i32' } } as const
-      return dlopen(library, types).symbols.setsockopt
-    } catch {
-      // Another library, then.
-    }
-  }
-  throw new Error('there is no C library')
+  const library = openCLibrary({ setsockopt: { args: ['i32', 'i32', 'i32', 'ptr', 'u32'], returns: 'i32' } })
+  if (library === undefined) throw new Error('there is no C library')
+  return library.setsockopt
 }
 
 function attach(socket: number): boolean {

@@ -1,12 +1,11 @@
-import { dlopen, read } from 'bun:ffi'
+import { read } from 'bun:ffi'
 import { closeSync, constants, openSync } from 'node:fs'
+import { openCLibrary } from '../files/c-library.ts'
 
 export interface FolderLock {
   release(): void
 }
 
-/** The C library as the loader names it: glibc, musl. */
-const LIBRARIES = ['libc.so.6', 'libc.musl-x86_64.so.1', 'libc.musl-aarch64.so.1']
 /** flock(2). */
 const LOCK_EX = 2
 const LOCK_NB = 4
@@ -20,7 +19,10 @@ const EWOULDBLOCK = 11
  */
 export function lockFolder(folder: string): FolderLock | undefined {
   const fd = openSync(folder, constants.O_RDONLY | constants.O_DIRECTORY)
-  const library = load()
+  const library = openCLibrary({
+    flock: { args: ['i32', 'i32'], returns: 'i32' },
+    __errno_location: { args: [], returns: 'ptr' },
+  })
   const isHeld =
     library !== undefined &&
     library.flock(fd, LOCK_EX | LOCK_NB) !== 0 &&
@@ -28,19 +30,5 @@ export function lockFolder(folder: string): FolderLock | undefined {
     read.i32(library.__errno_location() ?? 0) === EWOULDBLOCK
   if (!isHeld) return { release: () => closeSync(fd) }
   closeSync(fd)
-  return undefined
-}
-
-function load() {
-  for (const library of LIBRARIES) {
-    try {
-      return dlopen(library, {
-        flock: { args: ['i32', 'i32'], returns: 'i32' },
-        __errno_location: { args: [], returns: 'ptr' },
-      }).symbols
-    } catch {
-      // Another library, then.
-    }
-  }
   return undefined
 }
