@@ -282,7 +282,8 @@ export function createAuthorization({
   }
 }
 
-function basic({ username, password }: { username: string; password: string }): string {
+/** A header's value (RFC 7617). */
+export function basic({ username, password }: { username: string; password: string }): string {
   return `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`
 }
 

@@ -43,7 +43,7 @@ export interface CredentialsOptions {
 }
 
 /** What a helper says in place of a name when the secret is a refresh token. */
-const TOKEN_USER = '<token>'
+export const TOKEN_USER = '<token>'
 
 /**
  * In order: `DOCKER_AUTH_CONFIG`, docker's config.json (a helper of the registry, then the store for all, then its own entries), podman's

@@ -1,5 +1,6 @@
 import type { Digest } from '../oci/digest.ts'
 import { jsonObject } from '../oci/json-object.ts'
+import { basic } from './authorization.ts'
 import { bytesOf } from './body.ts'
 import { UpstreamError, type UpstreamFault } from './error.ts'
 import { formatRepository, type RepositoryReference } from './reference.ts'
@@ -28,7 +29,7 @@ export async function tagByForce(
   transport: Transport,
   repository: RepositoryReference,
   { tag, digest }: { tag: string; digest: Digest },
-  { username, password }: Administrator,
+  administrator: Administrator,
 ): Promise<void> {
   const { registry } = repository
   const what = `${formatRepository(repository)}:${tag}`
@@ -37,7 +38,7 @@ export async function tagByForce(
     url: `${await transport.baseOf(registry)}/api/v1/tags/restore`,
     headers: {
       'Content-Type': 'application/json',
-      Authorization: `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`,
+      Authorization: basic(administrator),
     },
     body: () => JSON.stringify({ repository: repository.repository, tag, digest, force: true }),
     repeatable: true,
@@ -52,6 +53,6 @@ export async function tagByForce(
     const message = `${what}: ${registry} has no API that moves an immutable tag (it answers ${status})`
     throw new UpstreamError('unsupported', message, { status, hint })
   }
-  const message = `${what}, as ${username}: ${json.detail}`
+  const message = `${what}, as ${administrator.username}: ${json.detail}`
   throw new UpstreamError(FAULTS[status] ?? 'failed', message, { status, hint })
 }

@@ -1,4 +1,5 @@
 import { Command } from 'commander'
+import { TOKEN_USER } from '../../upstream/credentials.ts'
 import { UpstreamError } from '../../upstream/error.ts'
 import { type ConnectionFlags, connect, connectionOptions } from './connection.ts'
 import type { ClientContext } from './context.ts'
@@ -21,11 +22,7 @@ export function authGetCommand(context: ClientContext): Command {
           hint: 'berth auth token HOST/REPOSITORY prints it',
         })
       }
-      const [name, secret] =
-        found.kind === 'password' ? [found.username, found.password] : [NAME_OF_TOKENS, found.token]
+      const [name, secret] = found.kind === 'password' ? [found.username, found.password] : [TOKEN_USER, found.token]
       context.out(lines([JSON.stringify({ ServerURL: registry, Username: name, Secret: secret })]))
     })
 }
-
-/** What docker takes for a secret that is a refresh token. */
-const NAME_OF_TOKENS = '<token>'

@@ -1,6 +1,6 @@
 import { Command } from 'commander'
-import { jsonObject } from '../../oci/json-object.ts'
 import { type Access, covers, formatScope, type GrantedAccess, repositoryAccess } from '../../oci/scope.ts'
+import { claimsIn } from '../../oci/token-claims.ts'
 import { UpstreamError } from '../../upstream/error.ts'
 import { parseImage, parseRepository } from '../../upstream/reference.ts'
 import { collect } from '../values.ts'
@@ -58,7 +58,7 @@ function mounted(registry: string, name: string): string {
 
 /** A token server grants what one may, however little that is. What no registry wrote cannot be read, and is taken as it is. */
 function mustCover(registry: string, token: string, needed: readonly Access[]): void {
-  const claims = jsonObject(Buffer.from(token.split('.')[1] ?? '', 'base64url'))
+  const claims = claimsIn(token)
   if (!Array.isArray(claims?.access)) return
   const granted = (claims.access as unknown[]).filter(isGranted)
   const missing = needed.filter((one) => !covers(granted, one))

@@ -1,5 +1,5 @@
 import { Command } from 'commander'
-import { jsonObject } from '../../oci/json-object.ts'
+import { claimsIn } from '../../oci/token-claims.ts'
 import type { Credential } from '../../upstream/credentials.ts'
 import { UpstreamError } from '../../upstream/error.ts'
 import type { Upstream } from '../../upstream/upstream.ts'
@@ -58,7 +58,7 @@ interface Account {
 async function accountOf(upstream: Upstream, registry: string): Promise<Account> {
   try {
     const { token } = await upstream.authorization.token({ registry, needed: [] })
-    const { sub, groups } = jsonObject(Buffer.from(token.split('.')[1] ?? '', 'base64url')) ?? {}
+    const { sub, groups } = claimsIn(token) ?? {}
     const isList = Array.isArray(groups) && groups.every((group) => typeof group === 'string')
     return {
       ...(typeof sub === 'string' && sub !== '' ? { account: sub } : {}),
